@@ -1,0 +1,179 @@
+"""The one decision function: an event and the time come in; the new state, effects and a reason go out.
+
+Facts are taken in first (:func:`_absorb`), then the host acts on what it knows (:func:`_advance`), so that
+the same facts lead to the same act in whatever order they came.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hafailover.core import events as ev
+from hafailover.core import gates, holder, standby
+from hafailover.core.beat import StoredBeat
+from hafailover.core.effects import Effect
+from hafailover.core.sightings import forget, note
+from hafailover.core.state import Config, Decision, Hold, Stage, State
+from hafailover.core.views import LockView, NeardPhase, NeardView, Role
+
+STALL_S = 1.0
+"""A pause between two events longer than this was our own: the agent ticks far more often."""
+
+MAX_STEPS = 6
+"""Bound on chained steps after one event; the longest chain in use has three."""
+
+
+def initial(config: Config, now: float) -> State:
+    """The state of an agent that has just started."""
+    return State(config=config, role_since=now, last_now=now, guard_at=now, height_at=now)
+
+
+def decide(state: State, event: ev.Event, now: float) -> Decision:
+    """One step.
+
+    :param now: CLOCK_BOOTTIME in seconds; never earlier than in the step before.
+    """
+    if now - state.last_now > STALL_S:
+        # This process was frozen, so silence in that time says nothing about the guard.
+        state = replace(state, guard_at=state.guard_at + (now - state.last_now), awake_at=now)
+    state = replace(state, last_now=max(now, state.last_now))
+    state, effects = _absorb(state, event, now)
+    for _ in range(MAX_STEPS):
+        hold = state.hold
+        state, more = _advance(state, now)
+        effects += more
+        if not more and state.hold is hold:
+            break
+    state = _with_role(state, now)
+    return Decision(state, tuple(effects), state.reason)
+
+
+def _absorb(state: State, event: ev.Event, now: float) -> tuple[State, list[Effect]]:
+    match event:
+        case ev.Tick():
+            return state, []
+        case ev.SessionReady(session):
+            return replace(state, session=session), []
+        case ev.SessionGone(session):
+            return _session_gone(state, session, now)
+        case ev.LockSeen(lock):
+            return _lock_seen(state, lock, now), []
+        case ev.BeatSeen(stored):
+            return _beat_seen(state, stored, now), []
+        case ev.WatchGap():
+            return replace(state, sightings=forget(state.sightings)), []
+        case ev.DroppedSeen(terms):
+            return holder.dropped_seen(replace(state, dropped_terms=terms), now), []
+        case ev.MembersSeen(members, key):
+            return replace(state, members=members, pool_public_key=key), []
+        case ev.RequestSeen(request):
+            return replace(state, request=request), []
+        case ev.BeatAnswered():
+            return holder.beat_answered(state, event, now)
+        case ev.AcquireAnswered():
+            return standby.acquire_answered(state, event, now)
+        case ev.ReleaseAnswered():
+            return holder.release_answered(state, event, now)
+        case ev.NeardSeen(neard):
+            return _neard_seen(state, neard, now), []
+        case ev.NeardFailed(detail):
+            return replace(state, neard_error=detail), []
+        case ev.GuardSeen(guard):
+            if guard.neard is not NeardPhase.UP:
+                # What the RPC of an earlier process said is no news of this one.
+                state = replace(state, neard=None, neard_at=None)
+            return replace(state, guard=guard, guard_at=now, hand_gone=False), []
+        case ev.GuardLost():
+            return replace(state, guard=None, guard_at=now, neard=None, neard_at=None), []
+        case ev.HandGone():
+            return replace(state, hand_gone=True), []
+        case ev.OwnBlockSeen():
+            hold = state.hold
+            if hold is not None and hold.stage is Stage.WAITING:
+                hold = replace(hold, witnessed_at=now)
+            return replace(state, hold=hold), []
+
+
+def _advance(state: State, now: float) -> tuple[State, list[Effect]]:
+    if state.hold is not None:
+        return holder.step(state, now)
+    return standby.step(state, now)
+
+
+def _session_gone(state: State, session: str, now: float) -> tuple[State, list[Effect]]:
+    if session == state.session:
+        state = replace(state, session=None)
+    if state.hold is not None and state.hold.session == session:
+        return holder.lose(state, "Consul says that the session is gone", now)
+    return state, []
+
+
+def _lock_seen(state: State, lock: LockView, now: float) -> State:
+    free = lock.session is None
+    was_free = state.free_since is not None
+    since = (state.free_since if was_free else now) if free else None
+    changed = state.lock is None or state.lock.session != lock.session
+    return replace(state, lock=lock, lock_at=now if changed else state.lock_at, free_since=since)
+
+
+def _beat_seen(state: State, stored: StoredBeat | None, now: float) -> State:
+    if stored is None:
+        return replace(state, heartbeat=None)
+    before = state.heartbeat.beat if state.heartbeat else None
+    changed = before is None or (before.term, before.phase) != (stored.beat.term, stored.beat.phase)
+    return replace(
+        state,
+        heartbeat=stored,
+        heartbeat_since=now if changed else state.heartbeat_since,
+        sightings=note(state.sightings, stored, now),
+    )
+
+
+def _neard_seen(state: State, neard: NeardView, now: float) -> State:
+    moved = state.neard is None or neard.height != state.neard.height
+    return replace(
+        state,
+        neard=neard,
+        neard_at=now,
+        neard_error="",
+        height_at=now if moved else state.height_at,
+    )
+
+
+def _with_role(state: State, now: float) -> State:
+    role, reason = _role(state, now)
+    since = now if role is not state.role else state.role_since
+    return replace(state, role=role, reason=reason, role_since=since)
+
+
+def _role(state: State, now: float) -> tuple[Role, str]:
+    hold = state.hold
+    if hold is not None:
+        return _role_of_holder(state, hold, now)
+    problems = gates.standby_problems(state, now)
+    if state.guard is None or state.guard.neard is not NeardPhase.UP or state.neard is None:
+        return Role.STARTING, "; ".join(problems)
+    if state.neard.syncing:
+        return Role.SYNCING, "; ".join(problems)
+    if problems:
+        return Role.STANDBY, "not ready: " + "; ".join(problems)
+    return Role.STANDBY, "ready"
+
+
+def _role_of_holder(state: State, hold: Hold, now: float) -> tuple[Role, str]:
+    term = f"term {hold.term}"
+    match hold.stage:
+        case Stage.WAITING:
+            if now < hold.wait.not_before:
+                return Role.PROMOTING, f"{term}: waiting, since {hold.wait.reason}"
+            problems = gates.arming_problems(state, now)
+            return Role.PROMOTING, f"{term}: " + ("; ".join(problems) if problems else "about to arm")
+        case Stage.ARMING:
+            return Role.PROMOTING, f"{term}: loading the key"
+        case Stage.ARMED:
+            unfit = gates.neard_problems(state, now)
+            return Role.ACTIVE, f"{term}: signing" + (f", but {'; '.join(unfit)}" if unfit else "")
+        case Stage.FENCED:
+            return Role.FENCED, f"{term}: no proof of the lease in time, so the key was dropped"
+        case Stage.DROPPING | Stage.RELEASING | Stage.LOST:
+            return Role.DEMOTING, f"{term}: {hold.cause}"

@@ -1,0 +1,131 @@
+"""What the core wants done. Adapters carry it out and answer with events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hafailover.core.beat import Beat
+
+
+@dataclass(frozen=True, slots=True)
+class Acquire:
+    """Take the lock, and read the heartbeat and the dropped terms in the same transaction."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class SendBeat:
+    """Write the beat if the lock is still ours, then renew the session."""
+
+    session: str
+    beat: Beat
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Write the last beat and release the lock, in one transaction."""
+
+    session: str
+    beat: Beat
+
+
+@dataclass(frozen=True, slots=True)
+class AbandonSession:
+    """Destroy the session, and with it a lock that this host cannot use; a new session follows."""
+
+    session: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordDropped:
+    """Record that the key of a lost term is confirmed gone."""
+
+    term: int
+
+
+@dataclass(frozen=True, slots=True)
+class ArmGuard:
+    term: int
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class GrantGuard:
+    """Let the guard keep the key until a later deadline."""
+
+    term: int
+    deadline: float
+
+
+@dataclass(frozen=True, slots=True)
+class DropGuard:
+    """Have the key dropped. ``retire``: the term must never be armed again."""
+
+    term: int
+    retire: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestartNeard:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class KillHand:
+    """Kill the guard and its neard: the guard does not do what keeps the pool safe."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchClosely:
+    """Look at neard often and read new blocks (``on``), as a host does that is about to sign."""
+
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectHandover:
+    """This host is the target: watch the lock with default consistency for a while, which is faster."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordTerm:
+    """Append to the history: this host began or ended a term."""
+
+    term: int
+    began: bool
+    cause: str
+    from_node: str | None
+    height: int
+    waited_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerRequest:
+    """Tell whoever asked for a handover what came of it."""
+
+    request_id: str
+    accepted: bool
+    reason: str
+
+
+Effect = (
+    Acquire
+    | SendBeat
+    | Release
+    | AbandonSession
+    | RecordDropped
+    | ArmGuard
+    | GrantGuard
+    | DropGuard
+    | RestartNeard
+    | KillHand
+    | WatchClosely
+    | ExpectHandover
+    | RecordTerm
+    | AnswerRequest
+)

@@ -1,0 +1,155 @@
+"""What comes into the core. Every event says something that happened; none asks for anything but a wish."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from hafailover.core.beat import StoredBeat
+from hafailover.core.views import GuardView, LockView, Member, NeardView, Request
+
+
+class Outcome(StrEnum):
+    """What a write to Consul proved."""
+
+    OK = "ok"
+    REFUSED = "refused"
+    """Consul decided, by consensus, that the lock is not ours: a definite loss."""
+    NO_PROOF = "no proof"
+    """A timeout, an error, garbage: it says nothing, and the deadline goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time passed."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionReady:
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionGone:
+    """Consul says that the session does not exist."""
+
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class LockSeen:
+    lock: LockView
+
+
+@dataclass(frozen=True, slots=True)
+class BeatSeen:
+    """The heartbeat as the watch shows it; ``None`` where it is absent or unreadable."""
+
+    stored: StoredBeat | None
+
+
+@dataclass(frozen=True, slots=True)
+class WatchGap:
+    """The watch on the heartbeat was broken: what was seen before it is no longer certain."""
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedSeen:
+    """Lost terms whose holders have recorded that their key is gone."""
+
+    terms: frozenset[int]
+
+
+@dataclass(frozen=True, slots=True)
+class MembersSeen:
+    members: tuple[Member, ...]
+    pool_public_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestSeen:
+    request: Request | None
+
+
+@dataclass(frozen=True, slots=True)
+class BeatAnswered:
+    term: int
+    sequence: int
+    sent_at: float
+    outcome: Outcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AcquireAnswered:
+    """REFUSED: somebody else holds the lock. ``predecessor`` is what the same transaction read."""
+
+    sent_at: float
+    outcome: Outcome
+    term: int = 0
+    predecessor: StoredBeat | None = None
+    dropped_terms: frozenset[int] = frozenset()
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseAnswered:
+    term: int
+    outcome: Outcome
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NeardSeen:
+    neard: NeardView
+
+
+@dataclass(frozen=True, slots=True)
+class NeardFailed:
+    """neard's RPC gave no usable answer."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class GuardSeen:
+    guard: GuardView
+
+
+@dataclass(frozen=True, slots=True)
+class GuardLost:
+    """The connection to the guard is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandGone:
+    """The guard's connection is gone and its neard process is confirmed dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnBlockSeen:
+    """A block of the pool's account appeared in this host's own view of the chain."""
+
+    height: int
+
+
+Event = (
+    Tick
+    | SessionReady
+    | SessionGone
+    | LockSeen
+    | BeatSeen
+    | WatchGap
+    | DroppedSeen
+    | MembersSeen
+    | RequestSeen
+    | BeatAnswered
+    | AcquireAnswered
+    | ReleaseAnswered
+    | NeardSeen
+    | NeardFailed
+    | GuardSeen
+    | GuardLost
+    | HandGone
+    | OwnBlockSeen
+)

@@ -1,0 +1,168 @@
+"""Who may stand and who may sign: each gate is a sentence when it is shut."""
+
+from __future__ import annotations
+
+import re
+
+from hafailover.core.beat import Phase
+from hafailover.core.state import Config, State
+from hafailover.core.views import KeyState, Member, NeardPhase
+from hafailover.timing import GUARD_SILENCE_S
+
+VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
+
+
+def known_height(state: State) -> int:
+    """The highest block height that any host of the pool has reported."""
+    heights = [m.height for m in state.members if m.alive]
+    if state.heartbeat is not None:
+        heights.append(state.heartbeat.beat.height)
+    if state.neard is not None:
+        heights.append(state.neard.height)
+    return max(heights, default=0)
+
+
+def lag(state: State) -> int:
+    """How many blocks this host's neard is behind what the others report."""
+    return known_height(state) - state.neard.height if state.neard else 0
+
+
+def guard_is_silent(state: State, now: float) -> bool:
+    """Whether a connected guard has said nothing for too long; it answers every second."""
+    return state.guard is not None and now - state.guard_at > GUARD_SILENCE_S
+
+
+def neard_problems(state: State, now: float) -> list[str]:
+    """Why this host's neard is not fit to sign now; empty if it is."""
+    config = state.config
+    if state.guard is None:
+        return ["the guard is not connected"]
+    if guard_is_silent(state, now):
+        return [f"the guard has been silent for {now - state.guard_at:.0f} s"]
+    if state.guard.neard is not NeardPhase.UP:
+        return [f"neard is {state.guard.neard}"]
+    if state.neard is None or state.neard_at is None:
+        return [f"neard's RPC does not answer{_detail(state.neard_error)}"]
+    problems = []
+    if now - state.neard_at > config.rpc_silent_s:
+        problems.append(
+            f"neard's RPC has not answered for {now - state.neard_at:.0f} s{_detail(state.neard_error)}"
+        )
+    if state.neard.syncing:
+        problems.append("neard is syncing")
+    behind = lag(state)
+    if behind > config.max_lag_blocks:
+        problems.append(f"neard is {behind} blocks behind, more than {config.max_lag_blocks}")
+    age = now - state.height_at
+    # A chain that stands still for everybody is no fault of this host: its pool may be what it waits for.
+    if age > config.max_head_age_s and behind > 0:
+        problems.append(f"neard's head has not moved for {age:.0f} s")
+    if state.neard.peers is not None and state.neard.peers < config.min_peers:
+        problems.append(f"neard has {state.neard.peers} peers, fewer than {config.min_peers}")
+    return problems
+
+
+def standby_problems(state: State, now: float) -> list[str]:
+    """Why this host could not take over now; empty if it is a ready standby."""
+    problems = []
+    if state.session is None:
+        problems.append("no session with Consul")
+    problems += neard_problems(state, now)
+    problems += key_problems(state)
+    config = state.config
+    if config.hot_swap and config.require_shadow and state.neard is not None and state.neard.shadow is False:
+        problems.append(
+            "neard does not track the pool's shards: set tracked_shards_config to "
+            f'{{"ShadowValidator": "{config.account_id}"}} in config.json'
+        )
+    older = older_than_active(state)
+    if older:
+        problems.append(older)
+    return problems
+
+
+def key_problems(state: State) -> list[str]:
+    """What is wrong with the credential that the guard would load."""
+    guard = state.guard
+    if guard is None:
+        return []
+    problems = [guard.problem] if guard.problem else []
+    if guard.account_id and guard.account_id != state.config.account_id:
+        problems.append(f"the guard's key is of account {guard.account_id}, not {state.config.account_id}")
+    if state.pool_public_key and guard.public_key and guard.public_key != state.pool_public_key:
+        problems.append("the credential's public key is not the one on record for the pool")
+    return problems
+
+
+def older_than_active(state: State) -> str | None:
+    """A neard older than the active's may be kicked out for its protocol version."""
+    version = state.neard.version if state.neard else ""
+    mine = _version(version)
+    if mine is None or state.heartbeat is None or state.heartbeat.beat.phase is not Phase.ACTIVE:
+        return None
+    for member in state.members:
+        if member.node == state.heartbeat.beat.node and member.alive and member.node != state.config.node:
+            theirs = _version(member.neard_version)
+            if theirs is not None and mine < theirs:
+                return f"neard {version} is older than the active's {member.neard_version}"
+    return None
+
+
+def arming_problems(state: State, now: float) -> list[str]:
+    """Why a holder whose wait is over must not arm yet."""
+    hold = state.hold
+    assert hold is not None
+    problems = neard_problems(state, now) + key_problems(state)
+    if problems:
+        return problems
+    assert state.neard is not None and state.neard_at is not None and state.guard is not None
+    if state.neard_at < hold.acquired_at:
+        return ["neard was not looked at since the lock was acquired"]
+    if state.guard.key is not KeyState.ABSENT:
+        return [f"the key is {state.guard.key}, not absent"]
+    predecessor = hold.predecessor.beat if hold.predecessor else None
+    if predecessor is not None:
+        full_wait = hold.acquired_at + state.config.profile.successor_wait_s(predecessor.gone_within_s)
+        if state.neard.height < predecessor.height and now < full_wait:
+            problems.append(
+                f"head {state.neard.height} is below {predecessor.height}, which the predecessor had"
+            )
+        settled = hold.acquired_at + state.config.settle_s
+        if predecessor.phase is Phase.RELEASED and predecessor.handover_to is None and now < settled:
+            problems.append("the predecessor's last block may still be under way")
+    # The chain as a witness: the predecessor's key was gone by then, so a new block means another signer.
+    if hold.witnessed_at is not None and hold.witnessed_at > hold.wait.suspicious_after:
+        problems.append("the chain shows a new block of the pool: somebody else still signs")
+    return problems
+
+
+def better_standby(state: State) -> bool:
+    """Whether another ready standby ranks above this host: operator's priority first, then lag."""
+    mine = (state.config.priority, -_lag_class(lag(state), state.config))
+    return any(
+        m.alive
+        and m.ready
+        and m.node != state.config.node
+        and (m.priority, -_lag_class(m.lag, state.config)) > mine
+        for m in state.members
+    )
+
+
+def ready_standbys(state: State) -> list[Member]:
+    """The other hosts that could take over, best first."""
+    ready = [m for m in state.members if m.alive and m.ready and m.node != state.config.node]
+    return sorted(ready, key=lambda m: (-m.priority, m.lag, m.node))
+
+
+def _lag_class(blocks: int, config: Config) -> int:
+    # Reports are seconds old, so a block or two is no difference.
+    return 0 if blocks <= max(2, config.max_lag_blocks // 2) else 1
+
+
+def _version(text: str) -> tuple[int, ...] | None:
+    match = VERSION.search(text)
+    return tuple(int(part or 0) for part in match.groups()) if match else None
+
+
+def _detail(text: str) -> str:
+    return f" ({text})" if text else ""

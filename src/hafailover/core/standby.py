@@ -1,0 +1,195 @@
+"""What a host does that does not hold the lock: stand ready, and take the lock when it is free."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hafailover.core import events as ev
+from hafailover.core import gates
+from hafailover.core.beat import Phase, StoredBeat
+from hafailover.core.effects import (
+    AbandonSession,
+    Acquire,
+    DropGuard,
+    Effect,
+    ExpectHandover,
+    RestartNeard,
+    WatchClosely,
+)
+from hafailover.core.sightings import Wait, note, successor_wait
+from hafailover.core.state import Hold, Stage, State
+from hafailover.core.views import KeyState
+
+
+def step(state: State, now: float) -> tuple[State, list[Effect]]:
+    for act in (_expect_handover, _drop_stray_key):
+        state, effects = act(state)
+        if effects:
+            return state, effects
+    if _should_restart_neard(state, now):
+        assert state.heartbeat is not None
+        term = state.heartbeat.beat.term
+        reason = f"it held the key once, and {state.heartbeat.beat.node} signs now"
+        return replace(state, restarted_for=term), [RestartNeard(reason)]
+    if state.acquiring or state.session is None or state.lock is None or now < state.acquire_at:
+        return state, []
+    if state.lock.session == state.session:
+        return _take_up_again(state, now)
+    if state.lock.session is not None or state.free_since is None:
+        return state, []
+    if gates.standby_problems(state, now):
+        return state, []
+    if now < state.free_since + _head_start(state):
+        return state, []
+    effects = [Acquire(state.session)]
+    if not state.watching_closely:
+        effects.append(WatchClosely(True))
+    return replace(state, acquiring=True, watching_closely=True), effects
+
+
+def acquire_answered(state: State, event: ev.AcquireAnswered, now: float) -> tuple[State, list[Effect]]:
+    """The lock was taken, or it was not. Ours from now on are its term and what came before it."""
+    state = replace(state, acquiring=False)
+    if event.outcome is not ev.Outcome.OK or state.session is None:
+        effects: list[Effect] = []
+        if state.watching_closely:
+            state, effects = replace(state, watching_closely=False), [WatchClosely(False)]
+        return replace(state, acquire_at=now + state.config.profile.retry_s), effects
+    if event.term <= state.ended_term:
+        return _abandon(state, f"term {event.term} is over and must not be taken up again", now)
+    state = replace(state, dropped_terms=event.dropped_terms)
+    previous = event.predecessor
+    if previous is not None and previous.beat.term == event.term:
+        return _resume(state, event, previous, now)
+    wait = successor_wait(state.sightings, previous, event.dropped_terms, now, state.config.profile)
+    if previous is not None:
+        state = replace(state, sightings=note(state.sightings, previous, now))
+    return _begin(state, event, wait, previous, now)
+
+
+def _take_up_again(state: State, now: float) -> tuple[State, list[Effect]]:
+    """Our own lock, from before this agent restarted, or from an acquisition whose answer was lost."""
+    assert state.lock is not None and state.session is not None
+    guard, term = state.guard, state.lock.index
+    if guard is not None and guard.key is KeyState.LOADED and guard.term != term:
+        if state.stray_term == guard.term:
+            return state, []
+        dropped = replace(state, stray_term=guard.term)
+        return dropped, [DropGuard(guard.term, True, f"the lock is held in term {term}, not {guard.term}")]
+    if guard is not None and guard.key in (KeyState.LOADED, KeyState.ABSENT):
+        return replace(state, acquiring=True), [Acquire(state.session)]
+    # Whether neard has the key is not known yet. A lock that this host cannot use must not stay taken.
+    if now - max(state.guard_at, state.lock_at) > state.config.patience_s:
+        return _abandon(state, "it holds the lock, but no guard says whether neard has the key", now)
+    return state, []
+
+
+def _abandon(state: State, reason: str, now: float) -> tuple[State, list[Effect]]:
+    assert state.session is not None
+    gone = replace(state, session=None, lock=None, free_since=None, acquire_at=now + state.config.backoff_s)
+    return gone, [AbandonSession(state.session, reason)]
+
+
+def _begin(
+    state: State, event: ev.AcquireAnswered, wait: Wait, predecessor: StoredBeat | None, now: float
+) -> tuple[State, list[Effect]]:
+    assert state.session is not None
+    hold = Hold(
+        session=state.session,
+        term=event.term,
+        stage=Stage.WAITING,
+        stage_since=now,
+        acquired_at=event.sent_at,
+        wait=wait,
+        predecessor=predecessor,
+        next_beat_at=now,
+        gone_within_s=max(wait.gone_within_s, state.config.profile.gone_within_s),
+    )
+    effects: list[Effect] = [] if state.watching_closely else [WatchClosely(True)]
+    return replace(state, hold=hold, watching_closely=True), effects
+
+
+def _resume(
+    state: State, event: ev.AcquireAnswered, own: StoredBeat, now: float
+) -> tuple[State, list[Effect]]:
+    """This agent has restarted in a term of its own: go on with it where the guard still holds the key."""
+    assert state.guard is not None
+    profile = state.config.profile
+    in_term = state.guard.term == event.term
+    if in_term and state.guard.key is KeyState.LOADED:
+        wait = Wait(now, own.beat.gone_within_s, "this host was active in this term already")
+        state, effects = _begin(state, event, wait, own, now)
+        assert state.hold is not None
+        hold = replace(
+            state.hold,
+            stage=Stage.ARMED,
+            sequence=own.beat.sequence,
+            # No beat of this agent's own has succeeded yet, so the guard keeps the deadline that it has.
+            gone_within_s=max(own.beat.gone_within_s, profile.gone_within_s),
+            ever_armed=True,
+        )
+        return replace(state, hold=hold), effects
+    inherits = own.beat.inherits
+    if own.beat.phase is Phase.ACTIVE:
+        # Only this host's guard can have armed in this term, and it says that the key is not loaded.
+        wait = Wait(now, profile.gone_within_s, "only this host signed in this term", now + profile.margin_s)
+        inherits = replace(own.beat, inherits=None)
+    else:
+        stored = StoredBeat(inherits, own.index) if inherits is not None else None
+        wait = successor_wait(
+            replace(state.sightings, highest_term=0), stored, event.dropped_terms, now, profile
+        )
+    predecessor = StoredBeat(inherits, own.index) if inherits is not None else None
+    state, effects = _begin(state, event, wait, predecessor, now)
+    assert state.hold is not None
+    hold = replace(
+        state.hold,
+        sequence=own.beat.sequence,
+        gone_within_s=max(own.beat.gone_within_s, state.hold.gone_within_s),
+    )
+    return replace(state, hold=hold), effects
+
+
+def _head_start(state: State) -> float:
+    """How long this host leaves a free lock to others who should have it first."""
+    config = state.config
+    beat = state.heartbeat.beat if state.heartbeat else None
+    if beat is not None and beat.phase is Phase.RELEASED and beat.handover_to not in (None, config.node):
+        return config.handover_headstart_s
+    return config.profile.retry_s if gates.better_standby(state) else 0.0
+
+
+def _expect_handover(state: State) -> tuple[State, list[Effect]]:
+    request = state.request
+    if request is None or request.to != state.config.node or request.id == state.expected_request:
+        return state, []
+    return replace(state, expected_request=request.id), [ExpectHandover()]
+
+
+def _drop_stray_key(state: State) -> tuple[State, list[Effect]]:
+    """A key that is loaded although this host holds no lock, and no term of its own is left to take up."""
+    guard, lock = state.guard, state.lock
+    if guard is None or guard.key not in (KeyState.LOADED, KeyState.LOADING) or state.acquiring:
+        return state, []
+    if lock is None or state.session is None or guard.term == state.stray_term:
+        return state, []
+    if lock.session == state.session and lock.index > state.ended_term:
+        return state, []
+    told = replace(state, stray_term=guard.term)
+    return told, [DropGuard(guard.term, True, "this host does not hold the lock")]
+
+
+def _should_restart_neard(state: State, now: float) -> bool:
+    """A neard that held the key goes on advertising itself for it until it exits: nearcore keeps the record."""
+    config, guard, heartbeat = state.config, state.guard, state.heartbeat
+    return (
+        config.restart_after_drop
+        and guard is not None
+        and guard.tainted
+        and guard.key is KeyState.ABSENT
+        and heartbeat is not None
+        and heartbeat.beat.phase is Phase.ACTIVE
+        and heartbeat.beat.node != config.node
+        and heartbeat.beat.term > max(state.ended_term, state.restarted_for)
+        and now - state.heartbeat_since >= config.restart_after_drop_s
+    )

@@ -1,0 +1,150 @@
+"""The core's memory: what is known, what is held, and the limits it decides by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from hafailover.core.beat import Phase, StoredBeat
+from hafailover.core.effects import Effect
+from hafailover.core.sightings import Sightings, Wait
+from hafailover.core.views import GuardView, LockView, Member, NeardView, Request, Role
+from hafailover.timing import Profile
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the operator chose. Times in seconds, heights in blocks."""
+
+    node: str
+    account_id: str
+    profile: Profile
+    priority: int = 0
+    hot_swap: bool = True
+    require_shadow: bool = True
+    """A standby must track the pool's shards to be ready; not so where promotion restarts neard."""
+    max_lag_blocks: int = 5
+    min_peers: int = 1
+    max_head_age_s: float = 30.0
+    """A head that has not moved for so long, while others moved on, is not fresh."""
+    arm_timeout_s: float = 4.0
+    """From asking the guard to arm to the key's confirmed load."""
+    settle_s: float = 0.2
+    """After a holder whose neard died: time for the last block it may have signed to get here."""
+    patience_s: float = 3.0
+    """How long a new holder whose own neard is not fit waits for it before it passes the lock on."""
+    rpc_silent_s: float = 5.0
+    """An active whose neard's RPC has not answered for so long gives way to a ready standby."""
+    unfit_s: float = 10.0
+    """The same for an active whose neard is syncing or lags behind the others."""
+    backoff_s: float = 5.0
+    """After giving up the lock, the time for others to try."""
+    handover_headstart_s: float = 3.0
+    """How long others leave the lock to the named target of a handover."""
+    restart_after_drop_s: float = 3.0
+    """A neard that once held the key is restarted when another host has been active for so long."""
+    restart_after_drop: bool = True
+
+
+class Stage(StrEnum):
+    """What a holder of the lock is about."""
+
+    WAITING = "waiting"
+    ARMING = "arming"
+    ARMED = "armed"
+    FENCED = "fenced"
+    DROPPING = "dropping"
+    RELEASING = "releasing"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """The lease of this host, from the acquisition of the lock to its end."""
+
+    session: str
+    term: int
+    stage: Stage
+    stage_since: float
+    acquired_at: float
+    wait: Wait
+    predecessor: StoredBeat | None
+    sequence: int = 0
+    """Of the last beat sent; each try has its own."""
+    proven_at: float | None = None
+    """When the last beat that succeeded was sent; none has, as long as it is ``None``."""
+    next_beat_at: float = 0.0
+    beat_in_flight: bool = False
+    release_in_flight: bool = False
+    gone_within_s: float = 0.0
+    """What the beats publish."""
+    ever_armed: bool = False
+    cause: str = ""
+    """Why the term ends; for the history and for the successor."""
+    handover_to: str | None = None
+    final: Phase = Phase.PASSED
+    """The phase of the beat that goes with the release."""
+    killed_hand: bool = False
+    witnessed_at: float | None = None
+    """When a block of the pool's account was last seen to appear, before this host armed."""
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything the core remembers between two events."""
+
+    config: Config
+    role: Role = Role.STARTING
+    reason: str = "the agent has just started"
+    role_since: float = 0.0
+    last_now: float = 0.0
+    awake_at: float = -1e9
+    """When this process last came back from a stall of its own."""
+
+    session: str | None = None
+    lock: LockView | None = None
+    lock_at: float = 0.0
+    """When the lock's present holder was first seen."""
+    free_since: float | None = None
+    heartbeat: StoredBeat | None = None
+    heartbeat_since: float = 0.0
+    """Since when the heartbeat has shown its present term and phase."""
+    sightings: Sightings = field(default_factory=Sightings)
+    dropped_terms: frozenset[int] = frozenset()
+    members: tuple[Member, ...] = ()
+    pool_public_key: str | None = None
+    request: Request | None = None
+    answered_request: str | None = None
+
+    neard: NeardView | None = None
+    neard_at: float | None = None
+    neard_error: str = ""
+    height_at: float = 0.0
+    """When neard's head height last changed."""
+    unfit_since: float | None = None
+
+    guard: GuardView | None = None
+    guard_at: float = 0.0
+    hand_gone: bool = False
+
+    hold: Hold | None = None
+    acquiring: bool = False
+    acquire_at: float = 0.0
+    ended_term: int = 0
+    """The highest term of ours that is over: never taken up again."""
+    watching_closely: bool = False
+    expected_request: str | None = None
+    """The handover to this host that it has prepared for."""
+    stray_term: int = -1
+    """The term whose key the guard was told to drop, since this host does not hold the lock."""
+    restarted_for: int = 0
+    """The term for whose sake the once-armed neard was told to restart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One step's result. ``reason`` is the state's own, in words fit for a log and a status page."""
+
+    state: State
+    effects: tuple[Effect, ...]
+    reason: str

@@ -1,0 +1,108 @@
+"""What the core knows of the world: immutable views, each made by one adapter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class NeardPhase(StrEnum):
+    """The life of the neard process, as the guard sees it."""
+
+    DOWN = "down"
+    BOOTING = "booting"
+    """It runs, its RPC has not answered yet."""
+    UP = "up"
+    STOPPING = "stopping"
+
+
+class KeyState(StrEnum):
+    """Whether neard holds the validator key, as far as it is confirmed."""
+
+    ABSENT = "absent"
+    LOADING = "loading"
+    LOADED = "loaded"
+    DROPPING = "dropping"
+
+
+@dataclass(frozen=True, slots=True)
+class GuardView:
+    """The guard's own report of itself and its neard."""
+
+    neard: NeardPhase
+    key: KeyState
+    term: int = 0
+    """The term it holds or last held a grant for; 0 for none."""
+    public_key: str = ""
+    """Of the credential that it would load."""
+    account_id: str = ""
+    tainted: bool = False
+    """This neard process has held the key at some time."""
+    height: int = 0
+    """Head height when the key's absence was last confirmed."""
+    problem: str = ""
+    """Why it cannot arm, in words; empty if it can."""
+    refused_term: int = 0
+    """The last term whose arming it refused or failed."""
+    retired: int = 0
+    """The highest term that it will never arm again. With the key absent, this is the proof of a drop."""
+
+
+@dataclass(frozen=True, slots=True)
+class NeardView:
+    """One good answer of neard's ``/status`` (and what goes with it)."""
+
+    height: int
+    syncing: bool
+    public_key: str | None
+    """The validator key that neard says it has loaded."""
+    version: str = ""
+    peers: int | None = None
+    shadow: bool | None = None
+    """Whether it tracks the pool's shards without the key; ``None``: not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class LockView:
+    """The lock key as last seen. ``index``: its ModifyIndex, which while held is the holder's term."""
+
+    session: str | None
+    node: str | None
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """Another host's record of itself."""
+
+    node: str
+    alive: bool
+    ready: bool
+    priority: int
+    height: int
+    lag: int
+    role: str = ""
+    reason: str = ""
+    neard_version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An operator's wish to move the key; ``to`` is ``None`` for whichever standby is best."""
+
+    id: str
+    to: str | None
+    term: int
+    """The term it was meant for: a wish that outlived its time moves nothing."""
+
+
+class Role(StrEnum):
+    """What a host is to its pool."""
+
+    STARTING = "starting"
+    SYNCING = "syncing"
+    STANDBY = "standby"
+    PROMOTING = "promoting"
+    ACTIVE = "active"
+    DEMOTING = "demoting"
+    FENCED = "fenced"
