@@ -1,0 +1,127 @@
+"""Reads the settings and says in one message what is wrong with them."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_settings import SettingsConfigDict, SettingsError
+
+from hafailover.config.settings import DEFAULT_CONFIG, ENV_DELIMITER, ENV_PREFIX, Settings, credential
+from hafailover.lock.client import Address
+
+MAX_TOKEN_BYTES = 4096
+SECTIONS = ("consul", "neard", "timing", "standby")
+
+
+class ConfigError(Exception):
+    """Settings that cannot be used. The text names each setting, where it comes from, and the fix."""
+
+
+def load_settings(
+    config: Path | None = None, cli_args: list[str] | None = None, prog: str = "hafailover run", **given: Any
+) -> Settings:
+    """Settings from the command line, the environment and a TOML file.
+
+    :param config: the file; default ``$HAFAILOVER_CONFIG``, else /etc/hafailover/config.toml if it exists.
+    :param cli_args: arguments such as ``["--consul.address", "http://..."]``.
+    :raises ConfigError: with one message for all that is wrong.
+    """
+    path = _config_file(config)
+    if path is not None:
+        _check_toml(path)
+    bound = type(
+        "Settings", (Settings,), {"model_config": SettingsConfigDict(toml_file=path, cli_prog_name=prog)}
+    )
+    try:
+        settings: Settings = bound(_cli_parse_args=cli_args if cli_args is not None else None, **given)
+    except ValidationError as error:
+        raise ConfigError(explain(error, path)) from None
+    except SettingsError as error:
+        raise ConfigError(str(error)) from None
+    return settings
+
+
+def explain(error: ValidationError, path: Path | None = None) -> str:
+    """What pydantic found, as settings that an operator knows: never with the value, which may be secret."""
+    lines = []
+    for detail in error.errors(include_url=False, include_context=False, include_input=False):
+        name = ".".join(str(part) for part in detail["loc"])
+        message = str(detail["msg"]).removeprefix("Value error, ")
+        if detail["type"] == "extra_forbidden":
+            message = "no such setting; see docs/configuration.md for the names"
+        elif detail["type"] == "missing":
+            message = "must be set"
+        if name in SECTIONS:
+            lines.append(message)
+        elif name:
+            variable = ENV_PREFIX + name.upper().replace(".", ENV_DELIMITER)
+            lines.append(f"{name}: {message} (in the file {name}, or in the environment {variable})")
+        else:
+            lines.append(message)
+    source = f" (file {path})" if path else ""
+    return f"wrong settings{source}:\n  " + "\n  ".join(lines)
+
+
+def consul_address(settings: Settings) -> Address:
+    """How to reach Consul, with the token read from its file.
+
+    :raises ConfigError: a file is missing or unreadable.
+    """
+    from hafailover.config.settings import ADDRESS
+
+    match = ADDRESS.fullmatch(settings.consul.address)
+    assert match is not None, "checked by the settings"
+    scheme, host, port = match.groups()
+    for name in ("ca_file", "cert_file", "key_file"):
+        path = getattr(settings.consul, name)
+        if path is not None and not os.access(path, os.R_OK):
+            raise ConfigError(f"consul.{name}: {path} is missing or cannot be read")
+    return Address(
+        host=host.strip("[]"),
+        port=int(port or (8501 if scheme == "https" else 8500)),
+        scheme=scheme,
+        token=_token(settings.consul.token_file or credential("consul_token")),
+        ca_file=_text(settings.consul.ca_file),
+        cert_file=_text(settings.consul.cert_file),
+        key_file=_text(settings.consul.key_file),
+    )
+
+
+def _token(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        token = path.read_text()[:MAX_TOKEN_BYTES].strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a text file"
+        raise ConfigError(f"consul.token_file: {path}: {reason}") from None
+    if not token or not token.isprintable() or " " in token:
+        raise ConfigError(f"consul.token_file: {path} does not hold a token: one line, without blanks")
+    return token
+
+
+def _text(path: Path | None) -> str | None:
+    return str(path) if path is not None else None
+
+
+def _config_file(config: Path | None) -> Path | None:
+    named = config or (Path(os.environ["HAFAILOVER_CONFIG"]) if os.environ.get("HAFAILOVER_CONFIG") else None)
+    if named is not None:
+        if not named.is_file():
+            raise ConfigError(f"{named}: no such configuration file; check --config or HAFAILOVER_CONFIG")
+        return named
+    return DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None
+
+
+def _check_toml(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None

@@ -1,0 +1,243 @@
+"""Every setting of agent and guard. Sources, strongest first: command line, environment, TOML file.
+
+``HAFAILOVER_CONSUL__ADDRESS`` is ``consul.address`` in the file and ``--consul.address`` on the command line.
+``docs/configuration.md`` is generated from this module.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from hafailover.near.keyfile import is_account_id
+from hafailover.timing import PROFILES, Profile, violations, with_changes
+
+ENV_PREFIX = "HAFAILOVER_"
+ENV_DELIMITER = "__"
+DEFAULT_CONFIG = Path("/etc/hafailover/config.toml")
+NODE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+ADDRESS = re.compile(r"(https?)://(\[[0-9A-Fa-f:]+\]|[^/:\[\]]+)(?::(\d+))?/?")
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+def host_name() -> str:
+    """The machine's name up to the first dot: what a host is called unless ``node_name`` says otherwise."""
+    return socket.gethostname().partition(".")[0] or "localhost"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ConsulSettings(_Section):
+    """How to reach Consul's HTTP API: the agent on this host."""
+
+    address: str = Field(
+        default="http://127.0.0.1:8500", description="URL of the local Consul agent's HTTP API."
+    )
+    token_file: Path | None = Field(
+        None,
+        description="File with the ACL token. Default: the systemd credential consul_token, if there is one.",
+    )
+    ca_file: Path | None = Field(None, description="CA certificate that Consul's is checked against.")
+    cert_file: Path | None = Field(None, description="Client certificate, where Consul asks for one.")
+    key_file: Path | None = Field(None, description="Private key of the client certificate.")
+
+    @field_validator("address")
+    @classmethod
+    def _an_url(cls, value: str) -> str:
+        match = ADDRESS.fullmatch(value)
+        if match is None or (match[3] is not None and not 0 < int(match[3]) < 65536):
+            raise ValueError("must be a URL such as http://127.0.0.1:8500")
+        return value
+
+    @model_validator(mode="after")
+    def _whole_pair(self) -> ConsulSettings:
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("consul.cert_file and consul.key_file go together: set both or none")
+        return self
+
+
+class NeardSettings(_Section):
+    """The neard that this host runs."""
+
+    home: Path | None = Field(None, description="neard's home folder, with config.json and node_key.json.")
+    binary: str = Field("neard", description="neard's binary: a path, or a name that is looked up in $PATH.")
+    rpc_address: str | None = Field(
+        None, description="Address and port of neard's RPC. Default: rpc.addr of neard's config.json."
+    )
+    args: tuple[str, ...] = Field((), description="Further arguments after `neard --home HOME run`.")
+    stop_s: Seconds = Field(
+        240.0,
+        description="How long a neard that is stopped without hurry may take before SIGKILL, in seconds.",
+    )
+
+
+class TimingSettings(_Section):
+    """The lease's timing: a profile, and single values over it. Rules are checked at start."""
+
+    profile: Literal["default", "fast", "wide"] = Field(
+        "default",
+        description="default: Consul servers on the hosts; fast: idle machines; wide: long distances.",
+    )
+    beat_s: Seconds | None = Field(None, description="From one beat to the next, in seconds.")
+    call_deadline_s: Seconds | None = Field(None, description="The longest one call to Consul may take.")
+    retry_s: Seconds | None = Field(None, description="From a failed beat to the next try.")
+    fence_after_s: Seconds | None = Field(
+        None, description="The active gives up its key so long after its last good beat was sent."
+    )
+    drop_budget_s: Seconds | None = Field(
+        None, description="From the decision to drop to the key's confirmed absence, SIGKILL included."
+    )
+    margin_s: Seconds | None = Field(None, description="What a successor waits beyond that.")
+    margin_rate: Annotated[float, Field(gt=0, lt=1)] | None = Field(
+        None, description="What it waits in addition, as a fraction: clocks that run apart."
+    )
+    session_ttl_s: Annotated[int, Field(ge=10, le=86400)] | None = Field(
+        None, description="TTL of the Consul session, a backstop: Consul lets it live up to twice that."
+    )
+    check_ttl_s: Seconds | None = Field(None, description="TTL of the check that notices a frozen agent.")
+
+    def resolve(self) -> Profile:
+        """The profile with this host's changes."""
+        return with_changes(PROFILES[self.profile], self.model_dump(exclude={"profile"}))
+
+    @model_validator(mode="after")
+    def _safe(self) -> TimingSettings:
+        broken = violations(self.resolve())
+        if broken:
+            raise ValueError("; ".join(broken))
+        return self
+
+
+class StandbySettings(_Section):
+    """What a host must be to take over."""
+
+    max_lag_blocks: Annotated[int, Field(ge=0, le=1000)] = Field(
+        5, description="Blocks that a ready standby may be behind the others."
+    )
+    min_peers: Annotated[int, Field(ge=0, le=1000)] = Field(
+        1, description="Peers that a ready standby's neard must have."
+    )
+    max_head_age_s: Seconds = Field(
+        30.0, description="A head that has not moved for so long, while others moved on, is not ready."
+    )
+    require_shadow: bool = Field(
+        True,
+        description="With hot swap, a standby must have tracked_shards_config ShadowValidator for the pool.",
+    )
+    restart_after_drop: bool = Field(
+        True,
+        description="After a planned handover, restart the neard that held the key (it would go on "
+        "advertising itself for it).",
+    )
+
+
+class Settings(BaseSettings):
+    """All settings."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter=ENV_DELIMITER,
+        extra="forbid",
+        frozen=True,
+        cli_kebab_case=True,
+        cli_hide_none_type=True,
+        cli_avoid_json=True,
+        cli_prog_name="hafailover run",
+        nested_model_default_partial_update=True,
+    )
+
+    account_id: str = Field(description="The pool's account, such as pool.poolv1.near.")
+    node_name: str = Field(
+        default_factory=host_name, description="This host's name in the pool. Default: the machine's name."
+    )
+    priority: Annotated[int, Field(ge=-100, le=100)] = Field(
+        0, description="Which ready standby takes over first: the highest."
+    )
+    promotion: Literal["hot", "restart"] = Field(
+        "hot", description="hot: swap the key into the running neard; restart: for neards that cannot."
+    )
+    validator_key_file: Path | None = Field(
+        None,
+        description="The pool's key, outside of neard's home, readable by the guard alone. "
+        "Default: the systemd credential validator_key.",
+    )
+    validator_node_key_file: Path | None = Field(
+        None, description="With promotion = restart: the node key that goes with the validator key."
+    )
+    guard_socket: Path = Field(
+        Path("/run/hafailover/guard.sock"), description="Unix socket between agent and guard."
+    )
+    state_dir: Path = Field(
+        Path("/run/hafailover"), description="Where the agent notes its session, for its own restart."
+    )
+    listen: str = Field("127.0.0.1:2233", description="Address and port of /metrics, /healthz and /readyz.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
+    consul: ConsulSettings = ConsulSettings()
+    neard: NeardSettings = NeardSettings()
+    timing: TimingSettings = TimingSettings()
+    standby: StandbySettings = StandbySettings()
+
+    @field_validator("account_id")
+    @classmethod
+    def _an_account(cls, value: str) -> str:
+        if not is_account_id(value):
+            raise ValueError("must be a NEAR account id, such as pool.poolv1.near")
+        return value
+
+    @field_validator("node_name")
+    @classmethod
+    def _a_name(cls, value: str) -> str:
+        if not NODE_NAME.fullmatch(value):
+            raise ValueError("must be letters, digits, '.', '_' and '-', at most 64")
+        return value
+
+    @field_validator("listen")
+    @classmethod
+    def _an_endpoint(cls, value: str) -> str:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isdigit() or int(port) > 65535:
+            raise ValueError("must be an address and a port, such as 127.0.0.1:2233")
+        return value
+
+    @property
+    def listen_address(self) -> tuple[str, int]:
+        host, _, port = self.listen.rpartition(":")
+        return host.strip("[]"), int(port)
+
+    @property
+    def profile(self) -> Profile:
+        return self.timing.resolve()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        path = settings_cls.model_config.get("toml_file")
+        file = TomlConfigSettingsSource(settings_cls, path) if path else None
+        return (init_settings, env_settings, *((file,) if file else ()))
+
+
+def credential(name: str) -> Path | None:
+    """The systemd credential of that name, if the service was given one."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(folder) / name if folder else None
+    return path if path is not None and path.exists() else None

@@ -1,0 +1,121 @@
+"""What the guard does next: a pure function of its state, an event and the time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hafailover.core.views import KeyState, NeardPhase
+from hafailover.guard import key, process
+from hafailover.guard import model as m
+from hafailover.guard.process import KILL_AGAIN_S, PROBE_AGAIN_S, PROBE_BOOT_S, Step
+from hafailover.timing import GRANT_TICK_S
+
+IDLE_S = 1.0
+
+
+def decide(guard: m.Guard, event: m.GuardEvent, now: float) -> Step:
+    """One step. :param now: CLOCK_BOOTTIME in seconds."""
+    match event:
+        case m.Tick():
+            effects: list[m.GuardEffect] = []
+        case m.Started(pid):
+            guard, effects = process.started(guard, pid, now)
+        case m.StartFailed(problem):
+            guard, effects = process.start_failed(guard, problem, now)
+        case m.Exited(pid, code):
+            guard, effects = process.exited(guard, pid, code, now)
+        case m.Probed():
+            guard, effects = key.probed(guard, event, now)
+        case m.ProbeFailed(probe):
+            if probe == guard.probe:
+                pause = PROBE_BOOT_S if guard.phase is NeardPhase.BOOTING else PROBE_AGAIN_S
+                guard = replace(guard, probing=False, probe_at=now + pause)
+            effects = []
+        case m.LinkFailed(problem):
+            guard, effects = key.link_failed(guard, problem, now)
+        case m.UnlinkFailed(problem):
+            guard, effects = process.kill_now(guard, now, f"{problem}, so neard is killed")
+        case m.ArmAsked(term, deadline):
+            guard, effects = key.arm(guard, term, deadline, now)
+        case m.GrantGiven(term, deadline):
+            guard, effects = key.grant(guard, term, deadline, now), []
+        case m.DropAsked(term, urgent, reason):
+            guard, effects = key.drop_asked(guard, term, urgent, reason, now)
+        case m.RestartAsked(reason):
+            guard, effects = process.restart(guard, reason, now)
+        case m.StopAsked():
+            guard, effects = key.stop(guard, now)
+    guard, more = _timers(guard, now)
+    return guard, effects + more
+
+
+def next_wake(guard: m.Guard, now: float) -> float:
+    """When :func:`decide` wants to be called again at the latest, on CLOCK_BOOTTIME."""
+    wakes = [now + IDLE_S]
+    if guard.key in (KeyState.LOADING, KeyState.LOADED, KeyState.DROPPING):
+        # Short steps: timers of the event loop stand still during suspend, CLOCK_BOOTTIME does not.
+        wakes.append(min(now + GRANT_TICK_S, max(now, guard.deadline)))
+    if guard.kill_at is not None:
+        wakes.append(guard.kill_at)
+    if guard.phase is NeardPhase.DOWN and guard.next_start_at is not None:
+        wakes.append(guard.next_start_at)
+    if _wants_probe(guard) and not guard.probing:
+        wakes.append(guard.probe_at)
+    if _signals(guard):
+        wakes.append(guard.signal_at)
+    return max(now, min(wakes))
+
+
+def _timers(guard: m.Guard, now: float) -> Step:
+    effects: list[m.GuardEffect] = []
+    if guard.problem_until is not None and now >= guard.problem_until:
+        guard = replace(guard, problem="", problem_until=None)
+        effects.append(m.Report("a failed load may be tried again"))
+    if guard.phase is NeardPhase.DOWN and guard.next_start_at is not None and now >= guard.next_start_at:
+        return replace(guard, next_start_at=None), [*effects, m.StartNeard()]
+    if guard.key in (KeyState.LOADING, KeyState.LOADED) and now >= guard.deadline:
+        guard, more = key.begin_drop(guard, now, urgent=True, reason="the grant ran out")
+        return guard, effects + more
+    if (
+        guard.key is KeyState.LOADING
+        and guard.config.hot_swap
+        and now - guard.key_since > guard.config.load_s
+    ):
+        guard, more = key.refuse_load(
+            guard, f"neard did not load the key within {guard.config.load_s:g} s", now
+        )
+        return guard, effects + more
+    if _kill_due(guard, now):
+        return replace(guard, kill_at=now + KILL_AGAIN_S), [*effects, m.KillNeard()]
+    if _signals(guard) and now >= guard.signal_at:
+        guard = replace(guard, signal_at=now + _resend_s(guard))
+        effects.append(m.SignalReload())
+    if _wants_probe(guard) and not guard.probing and now >= guard.probe_at:
+        guard = replace(guard, probe=guard.probe + 1, probing=True)
+        effects.append(m.ProbeNeard(guard.probe))
+    return guard, effects
+
+
+def _kill_due(guard: m.Guard, now: float) -> bool:
+    if guard.pid is None or guard.kill_at is None:
+        return False
+    # Whatever time a drop was given: when the lease ends, so does neard.
+    late = guard.deadline + guard.config.drop_budget_s / 2
+    overdue = guard.key is KeyState.DROPPING and now >= late and guard.kill_at - now > KILL_AGAIN_S
+    return overdue or now >= guard.kill_at
+
+
+def _signals(guard: m.Guard) -> bool:
+    return (
+        guard.config.hot_swap
+        and guard.key in (KeyState.LOADING, KeyState.DROPPING)
+        and guard.phase is NeardPhase.UP
+    )
+
+
+def _resend_s(guard: m.Guard) -> float:
+    return guard.config.resend_s if guard.key is KeyState.LOADING else guard.config.drop_resend_s
+
+
+def _wants_probe(guard: m.Guard) -> bool:
+    return guard.phase is NeardPhase.BOOTING or _signals(guard)

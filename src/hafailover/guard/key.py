@@ -1,0 +1,206 @@
+"""Arming and dropping: what brings the key into neard and takes it out again, each step confirmed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hafailover.core.views import KeyState, NeardPhase
+from hafailover.guard import model as m
+from hafailover.guard.process import PROBE_AGAIN_S, Step, kill_now, terminate
+from hafailover.timing import LONGEST_GONE_WITHIN_S
+
+PROBLEM_KEPT_S = 30.0
+"""How long a failed load keeps this host from standing: others come first, then it may try again."""
+
+
+def probed(guard: m.Guard, event: m.Probed, now: float) -> Step:
+    if event.probe != guard.probe:
+        return guard, []
+    guard = replace(guard, probing=False, probe_at=now + PROBE_AGAIN_S)
+    pool = guard.config.public_key
+    if guard.phase is NeardPhase.BOOTING:
+        return _up(guard, event, now)
+    if guard.key is KeyState.LOADING and guard.config.hot_swap:
+        if event.public_key == pool:
+            return _loaded(guard, event, now)
+        if event.public_key is not None:
+            return refuse_load(guard, f"neard loaded {event.public_key}, which is not the pool's key", now)
+    if guard.key is KeyState.DROPPING and guard.config.hot_swap and event.public_key is None:
+        return _dropped(guard, event.height, now)
+    return guard, []
+
+
+def _up(guard: m.Guard, event: m.Probed, now: float) -> Step:
+    clear = guard.problem if guard.problem_until is not None else ""
+    guard = replace(guard, phase=NeardPhase.UP, height=event.height, problem=clear)
+    if guard.key is KeyState.LOADING:
+        if event.public_key == guard.config.public_key:
+            return _loaded(guard, event, now)
+        return refuse_load(guard, "neard was started with the key but does not show it", now)
+    if event.public_key is not None and guard.key is KeyState.ABSENT:
+        why = f"neard was started without the key but shows {event.public_key}"
+        guard, effects = kill_now(guard, now, why)
+        return replace(guard, problem=why, problem_until=now + PROBLEM_KEPT_S), effects
+    return guard, [m.Report("neard's RPC answers")]
+
+
+def _loaded(guard: m.Guard, event: m.Probed, now: float) -> Step:
+    took = now - guard.key_since
+    guard = replace(
+        guard,
+        key=KeyState.LOADED,
+        load_s=took,
+        height=event.height,
+        tainted=True,
+        problem="",
+        problem_until=None,
+    )
+    return guard, [m.Report(f"the key is loaded, after {took * 1000:.0f} ms")]
+
+
+def _dropped(guard: m.Guard, height: int, now: float) -> Step:
+    took = now - guard.key_since
+    guard = replace(guard, key=KeyState.ABSENT, kill_at=None, drop_s=took, height=max(height, guard.height))
+    effects: list[m.GuardEffect] = [m.Report(f"the key is dropped, after {took * 1000:.0f} ms")]
+    if guard.stopping:
+        guard, more = terminate(guard, now)
+        effects += more
+    return guard, effects
+
+
+def arm(guard: m.Guard, term: int, deadline: float, now: float) -> Step:
+    if guard.key in (KeyState.LOADING, KeyState.LOADED) and guard.term == term:
+        return grant(guard, term, deadline, now), []
+    refusal = _why_not(guard, term, deadline, now)
+    if refusal:
+        guard = replace(guard, refused_term=max(guard.refused_term, term))
+        return guard, [m.Report(f"not arming for term {term}: {refusal}")]
+    guard = replace(
+        guard,
+        key=KeyState.LOADING,
+        key_since=now,
+        term=term,
+        deadline=deadline,
+        kill_at=None,
+        signal_at=now + guard.config.resend_s,
+        # A probe sent before the signal would say nothing about it.
+        probe=guard.probe + 1,
+        probing=False,
+        probe_at=now,
+    )
+    if guard.config.hot_swap:
+        return replace(guard, tainted=True), [m.LinkKey(), m.SignalReload()]
+    guard = replace(guard, start_with_key=True)
+    guard, effects = terminate(guard, now)
+    return guard, [*effects, m.Report(f"restarting neard with the key for term {term}")]
+
+
+def _why_not(guard: m.Guard, term: int, deadline: float, now: float) -> str:
+    if guard.stopping:
+        return "the guard is being stopped"
+    if term <= guard.retired:
+        return f"term {guard.retired} and all before it are over"
+    if not now < deadline <= now + LONGEST_GONE_WITHIN_S:
+        return f"the deadline is {deadline - now:.1f} s from now"
+    if guard.key is not KeyState.ABSENT:
+        return f"the key is {guard.key} for term {guard.term}"
+    if guard.phase is not NeardPhase.UP:
+        return f"neard is {guard.phase}"
+    return ""
+
+
+def grant(guard: m.Guard, term: int, deadline: float, now: float) -> m.Guard:
+    if term != guard.term or guard.key is KeyState.ABSENT or deadline > now + LONGEST_GONE_WITHIN_S:
+        return guard
+    if now >= guard.deadline:
+        # Too late: the drop has begun, or begins with the next step. Arming again needs a new request.
+        return guard
+    return replace(guard, deadline=max(guard.deadline, deadline))
+
+
+def link_failed(guard: m.Guard, problem: str, now: float) -> Step:
+    if guard.key is not KeyState.LOADING:
+        return guard, []
+    guard = replace(
+        guard,
+        key=KeyState.ABSENT,
+        start_with_key=False,
+        refused_term=max(guard.refused_term, guard.term),
+        problem=problem,
+        problem_until=now + PROBLEM_KEPT_S,
+    )
+    if guard.phase is NeardPhase.DOWN and guard.next_start_at is None:
+        guard = replace(guard, next_start_at=now)
+    return guard, [m.UnlinkKey(), m.Report(problem)]
+
+
+def refuse_load(guard: m.Guard, problem: str, now: float) -> Step:
+    guard = replace(
+        guard,
+        refused_term=max(guard.refused_term, guard.term),
+        problem=problem,
+        problem_until=now + PROBLEM_KEPT_S,
+    )
+    return begin_drop(guard, now, urgent=True, reason=problem)
+
+
+def drop_asked(guard: m.Guard, term: int, urgent: bool, reason: str, now: float) -> Step:
+    guard = replace(guard, retired=max(guard.retired, term))
+    if guard.term > term or guard.key is KeyState.ABSENT:
+        return guard, [m.Report(f"term {term} is over: {reason}")]
+    if guard.key is KeyState.DROPPING:
+        if urgent:
+            guard = replace(guard, kill_at=min(guard.kill_at or now + 1e9, _kill_time(guard, now)))
+        return guard, [m.Report(f"term {term} is over: {reason}")]
+    return begin_drop(guard, now, urgent, reason)
+
+
+def _kill_time(guard: m.Guard, now: float) -> float:
+    return min(now, guard.deadline) + guard.config.drop_budget_s / 2
+
+
+def begin_drop(guard: m.Guard, now: float, urgent: bool, reason: str) -> Step:
+    confirmed = guard.key is KeyState.LOADED
+    guard = replace(
+        guard,
+        key=KeyState.DROPPING,
+        key_since=now,
+        start_with_key=False,
+        signal_at=now + guard.config.drop_resend_s,
+        probe=guard.probe + 1,
+        probing=False,
+        probe_at=now,
+    )
+    report = m.Report(f"dropping the key of term {guard.term}: {reason}")
+    if guard.pid is None:
+        # Between stop and start of a promotion by restart: nothing runs that could hold the key.
+        guard = replace(guard, key=KeyState.ABSENT, next_start_at=now)
+        return guard, [m.UnlinkKey(), report]
+    if not confirmed:
+        # A load that was never seen to take effect could still do so after /status has said "no key".
+        guard, effects = kill_now(guard, now, reason)
+        return guard, [m.UnlinkKey(), *effects]
+    if guard.config.hot_swap:
+        guard = replace(guard, kill_at=_kill_time(guard, now))
+        return guard, [m.UnlinkKey(), m.SignalReload(), report]
+    if urgent:
+        guard, effects = kill_now(guard, now, reason)
+        return guard, [m.UnlinkKey(), *effects]
+    guard, effects = terminate(guard, now)
+    return guard, [m.UnlinkKey(), *effects, report]
+
+
+def stop(guard: m.Guard, now: float) -> Step:
+    if guard.stopping:
+        return guard, []
+    guard = replace(guard, stopping=True)
+    report = m.Report("the guard is being stopped")
+    if guard.pid is None:
+        return replace(guard, next_start_at=None, key=KeyState.ABSENT), [m.UnlinkKey(), report, m.Quit()]
+    if guard.key in (KeyState.LOADING, KeyState.LOADED):
+        guard, effects = begin_drop(guard, now, urgent=False, reason="the guard is being stopped")
+        return guard, effects
+    if guard.key is KeyState.ABSENT:
+        guard, effects = terminate(guard, now)
+        return guard, [*effects, report]
+    return guard, [report]

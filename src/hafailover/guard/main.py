@@ -1,0 +1,257 @@
+"""The guard process: an event loop around :func:`hafailover.guard.decide.decide`.
+
+Run as ``python -m hafailover.guard SETTINGS_JSON`` by ``hafailover guard``, which has checked the settings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import resource
+import signal
+import sys
+from collections import deque
+from pathlib import Path
+
+from hafailover.clock import boottime
+from hafailover.guard import model as m
+from hafailover.guard import protocol
+from hafailover.guard.decide import decide, next_wake
+from hafailover.guard.keylink import KeyLink, LinkError
+from hafailover.guard.neardproc import NeardProcess, SpawnError, end_leftover
+from hafailover.guard.probe import ProbeError, probe_status
+from hafailover.guard.server import AgentSocket
+from hafailover.guard.settings import GuardSettings
+from hafailover.near.home import HomeError, NeardHome, load_home
+from hafailover.near.keyfile import KeyFileError, read_key
+from hafailover.sdnotify import notify, watchdog_interval_s
+
+log = logging.getLogger("hafailover.guard")
+
+PROBE_DEADLINE_S = 0.5
+NEARD_OPEN_FILES = 65535
+"""neard raises its own limit to this and ends if it cannot."""
+EXIT_CONFIG = 2
+
+
+class GuardError(Exception):
+    """The guard cannot start; the text names the setting or file and the fix."""
+
+
+class GuardLoop:
+    """Feeds events to the decision and carries its effects out, in one thread."""
+
+    def __init__(
+        self, settings: GuardSettings, home: NeardHome, link: KeyLink, config: m.GuardConfig
+    ) -> None:
+        run_folder = Path(settings.socket).parent
+        self._home = home
+        self._link = link
+        self._neard = NeardProcess(
+            [settings.neard_binary, "--home", settings.home, "run", *settings.neard_args],
+            run_folder / "neard.pid",
+        )
+        self._guard = m.Guard(config)
+        self._socket = AgentSocket(Path(settings.socket), self._on_command)
+        self._queue: deque[m.GuardEvent] = deque()
+        self._busy = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._probe: asyncio.Task[None] | None = None
+        self._done = asyncio.Event()
+
+    async def run(self) -> None:
+        """Guards until it is told to stop and neard has ended."""
+        loop = asyncio.get_running_loop()
+        await self._socket.open()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.feed, m.StopAsked())
+        # A reload sent to the unit is for the agent; the guard has nothing to read again.
+        loop.add_signal_handler(signal.SIGHUP, lambda: None)
+        interval = watchdog_interval_s()
+        if interval is not None:
+            self._pat_watchdog(interval)
+        notify("READY=1")
+        self.feed(m.Tick())
+        await self._done.wait()
+        self._socket.close()
+
+    def feed(self, event: m.GuardEvent) -> None:
+        """Takes an event; effects that fail at once come back as events and are handled in order."""
+        self._queue.append(event)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._queue:
+                self._guard, effects = decide(self._guard, self._queue.popleft(), boottime())
+                for effect in effects:
+                    self._perform(effect)
+        finally:
+            self._busy = False
+        self._set_timer()
+
+    def _on_command(self, event: m.GuardEvent | None) -> None:
+        if event is not None:
+            self.feed(event)
+        self._send("")
+
+    def _send(self, event: str) -> None:
+        self._socket.send(protocol.describe(self._guard, event, os.getpid()))
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        now = boottime()
+        delay = max(0.0, next_wake(self._guard, now) - now)
+        self._timer = asyncio.get_running_loop().call_later(delay, self.feed, m.Tick())
+
+    def _perform(self, effect: m.GuardEffect) -> None:
+        match effect:
+            case m.StartNeard():
+                self._start()
+            case m.LinkKey():
+                try:
+                    self._link.place()
+                except LinkError as error:
+                    self._queue.append(m.LinkFailed(str(error)))
+            case m.UnlinkKey():
+                self._unlink()
+            case m.SignalReload():
+                self._neard.signal(signal.SIGHUP)
+            case m.TerminateNeard():
+                self._neard.signal(signal.SIGTERM)
+            case m.KillNeard():
+                log.warning("killing neard")
+                self._neard.kill()
+            case m.ProbeNeard(number):
+                if self._probe is not None:
+                    self._probe.cancel()
+                self._probe = asyncio.get_running_loop().create_task(self._ask_neard(number))
+            case m.Report(reason):
+                log.info("%s", reason)
+                self._send(reason)
+            case m.Quit():
+                self._done.set()
+
+    def _start(self) -> None:
+        try:
+            if self._guard.start_with_key is False:
+                # Never with the key: whatever has come into the home since is found here.
+                self._link.prepare()
+            pid = self._neard.start()
+        except (LinkError, SpawnError) as error:
+            self._queue.append(m.StartFailed(str(error)))
+            return
+        assert self._neard.pidfd is not None
+        asyncio.get_running_loop().add_reader(self._neard.pidfd, self._on_exit, pid, self._neard.pidfd)
+        self._queue.append(m.Started(pid))
+
+    def _on_exit(self, pid: int, pidfd: int) -> None:
+        asyncio.get_running_loop().remove_reader(pidfd)
+        self.feed(m.Exited(pid, self._neard.reap()))
+
+    def _unlink(self) -> None:
+        try:
+            self._link.remove()
+        except LinkError as error:
+            self._queue.append(m.UnlinkFailed(str(error)))
+            return
+        if self._neard.pidfd is not None and self._guard.config.hot_swap:
+            obstacles = self._link.reload_obstacles()
+            if obstacles:
+                self._queue.append(m.UnlinkFailed("neard would keep the key: " + "; ".join(obstacles)))
+
+    async def _ask_neard(self, number: int) -> None:
+        try:
+            status = await probe_status(self._home.rpc_host, self._home.rpc_port, PROBE_DEADLINE_S)
+        except ProbeError as error:
+            self.feed(m.ProbeFailed(number, str(error)))
+        else:
+            self.feed(m.Probed(number, status.public_key, status.height))
+
+    def _pat_watchdog(self, interval: float) -> None:
+        notify("WATCHDOG=1")
+        asyncio.get_running_loop().call_later(interval, self._pat_watchdog, interval)
+
+
+def prepare(settings: GuardSettings) -> tuple[NeardHome, KeyLink, m.GuardConfig]:
+    """Checks everything that arming will rely on.
+
+    :raises GuardError: with one message that names the setting or file and the fix.
+    """
+    try:
+        home = load_home(settings.home_path)
+        identity = read_key(Path(settings.validator_key_file), settings.account_id)
+        node = Path(settings.validator_node_key_file) if settings.validator_node_key_file else None
+        if node is not None:
+            read_key(node)
+        link = KeyLink(
+            home, Path(settings.validator_key_file), settings.account_id, identity.public_key, node
+        )
+        link.prepare()
+        read_key(home.node_key)
+        end_leftover(Path(settings.socket).parent / "neard.pid", log.info)
+    except (HomeError, KeyFileError, LinkError, SpawnError) as error:
+        raise GuardError(str(error)) from None
+    config = m.GuardConfig(
+        public_key=identity.public_key,
+        account_id=identity.account_id,
+        hot_swap=settings.hot_swap,
+        drop_budget_s=settings.drop_budget_s,
+        stop_s=settings.stop_s,
+    )
+    return home, link, config
+
+
+def lock_home(home: Path) -> int:
+    """Makes sure that no second guard works on this neard home; the lock goes with the process.
+
+    :raises GuardError: another one does.
+    """
+    try:
+        descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise GuardError(f"{home}: {error.strerror}; set neard.home to neard's home") from None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        raise GuardError(f"{home}: another guard is at work here; stop it, or set neard.home") from None
+    return descriptor
+
+
+def raise_file_limit() -> None:
+    """neard wants 65535 open files; it inherits what the guard may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    want = min(NEARD_OPEN_FILES, hard) if hard != resource.RLIM_INFINITY else NEARD_OPEN_FILES
+    if soft < want:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (want, hard))
+
+
+def run(settings: GuardSettings) -> int:
+    """The guard from start to end; the process's exit code."""
+    try:
+        lock_home(settings.home_path)
+        home, link, config = prepare(settings)
+    except GuardError as error:
+        log.error("%s", error)
+        return EXIT_CONFIG
+    raise_file_limit()
+
+    async def go() -> None:
+        await GuardLoop(settings, home, link, config).run()
+
+    try:
+        asyncio.run(go())
+    except OSError as error:
+        log.error(
+            "%s: the guard's socket cannot be made: %s; set guard_socket", settings.socket, error.strerror
+        )
+        return EXIT_CONFIG
+    return 0
+
+
+def main() -> int:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s guard: %(message)s")
+    return run(GuardSettings.from_json(sys.argv[1]))

@@ -1,0 +1,130 @@
+"""The neard process: started so that it cannot outlive the guard, and ended for certain."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+LEFTOVER_WAIT_S = 10.0
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+class SpawnError(Exception):
+    """neard could not be started; the text names the setting and the fix."""
+
+
+class NeardProcess:
+    """Starts neard in a process group of its own and knows when it is gone.
+
+    :param pid_file: where the running neard is noted, so that a guard that starts after a crash can make sure
+        that nothing of its predecessor still runs.
+    """
+
+    def __init__(self, command: list[str], pid_file: Path) -> None:
+        self._command = command
+        self._pid_file = pid_file
+        self._process: subprocess.Popen[bytes] | None = None
+        self.pidfd: int | None = None
+
+    def start(self) -> int:
+        """Starts neard and returns its pid.
+
+        :raises SpawnError: the binary is missing or cannot be run.
+        """
+        parent = os.getpid()
+        try:
+            process = subprocess.Popen(
+                self._command,
+                stdin=subprocess.DEVNULL,
+                preexec_fn=lambda: _bind_to_parent(parent),  # noqa: PLW1509 - this process has one thread
+                process_group=0,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            detail = error.strerror if isinstance(error, OSError) else str(error)
+            raise SpawnError(
+                f"{self._command[0]}: cannot be started: {detail}; set neard.binary to neard's path"
+            ) from None
+        self._process = process
+        self.pidfd = os.pidfd_open(process.pid)
+        self._note(process.pid)
+        return process.pid
+
+    def reap(self) -> int:
+        """The exit code after the pidfd has said that neard is gone; minus the signal's number if killed."""
+        assert self._process is not None and self.pidfd is not None
+        code = self._process.wait(timeout=5)
+        os.close(self.pidfd)
+        self._process, self.pidfd = None, None
+        self._pid_file.unlink(missing_ok=True)
+        return code
+
+    def signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, number)
+
+    def kill(self) -> None:
+        """SIGKILL to neard and everything in its process group."""
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _note(self, pid: int) -> None:
+        # Without the note the guard still works; PR_SET_PDEATHSIG is what binds neard to it.
+        with contextlib.suppress(OSError):
+            self._pid_file.write_text(json.dumps({"pid": pid, "start": _start_time(pid)}))
+
+
+def end_leftover(pid_file: Path, log: Callable[[str], None]) -> None:
+    """Kills a neard that a guard before this one has started, and waits until it is gone.
+
+    :raises SpawnError: it does not go away.
+    """
+    try:
+        noted = json.loads(pid_file.read_text())
+        pid, start = int(noted["pid"]), int(noted["start"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return
+    try:
+        descriptor = os.pidfd_open(pid)
+    except OSError:
+        return
+    try:
+        if _start_time(pid) != start:
+            return
+        log(f"ending neard with pid {pid}, left over from a guard before this one")
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+        if not select.select([descriptor], [], [], LEFTOVER_WAIT_S)[0]:
+            raise SpawnError(
+                f"neard with pid {pid} does not end; it may hang in the kernel: check the disk, reboot"
+            )
+    finally:
+        os.close(descriptor)
+
+
+def _bind_to_parent(parent: int) -> None:
+    """In the child, before exec: neard gets SIGKILL when the guard dies, and survives an early SIGHUP."""
+    _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+    # neard's own handler replaces this; before that stands, a SIGHUP would kill it.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _start_time(pid: int) -> int | None:
+    """Start of a process in clock ticks since boot (field 22 of /proc/PID/stat): tells a pid used again."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    return int(stat.rpartition(")")[2].split()[19])

@@ -1,0 +1,71 @@
+"""One look at neard's ``/status``, with a deadline for the whole of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+
+MAX_ANSWER_BYTES = 1 << 20
+
+
+class ProbeError(Exception):
+    """No usable answer; the text says what came instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the guard needs of ``/status``."""
+
+    public_key: str | None
+    height: int
+
+
+async def probe_status(host: str, port: int, deadline_s: float) -> Status:
+    """Asks ``GET /status``. HTTP/1.0, so that the end of the connection is the end of the answer.
+
+    :raises ProbeError: no connection, no answer within ``deadline_s`` seconds, or not neard's status.
+    """
+    try:
+        async with asyncio.timeout(deadline_s):
+            raw = await _get(host, port)
+    except TimeoutError:
+        raise ProbeError(f"no answer within {deadline_s:g} s") from None
+    except OSError as error:
+        raise ProbeError(error.strerror or type(error).__name__) from None
+    return _parse(raw)
+
+
+async def _get(host: str, port: int) -> bytes:
+    reader, writer = await asyncio.open_connection(host, port, limit=MAX_ANSWER_BYTES)
+    try:
+        writer.write(f"GET /status HTTP/1.0\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+        chunks: list[bytes] = []
+        size = 0
+        while chunk := await reader.read(65536):
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > MAX_ANSWER_BYTES:
+                raise ProbeError("an answer of more than 1 MiB")
+        return b"".join(chunks)
+    finally:
+        writer.close()
+
+
+def _parse(raw: bytes) -> Status:
+    head, _, body = raw.partition(b"\r\n\r\n")
+    line = head.split(b"\r\n", 1)[0].split()
+    if len(line) < 2 or not line[0].startswith(b"HTTP/"):
+        raise ProbeError("an answer that is not HTTP")
+    if line[1] != b"200":
+        raise ProbeError(f"HTTP status {line[1][:8].decode('ascii', 'replace')}")
+    try:
+        data = json.loads(body)
+        height = data["sync_info"]["latest_block_height"]
+        # The key itself must be there, as null where none is loaded: its absence proves nothing.
+        public_key = data["validator_public_key"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ProbeError("an answer that is not neard's status") from None
+    if not isinstance(height, int) or not (public_key is None or isinstance(public_key, str)):
+        raise ProbeError("an answer that is not neard's status")
+    return Status(public_key, height)

@@ -1,0 +1,109 @@
+"""The life of the neard process, as the guard decides it: starts, exits, pauses, signals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hafailover.core.views import KeyState, NeardPhase
+from hafailover.guard import model as m
+
+Step = tuple[m.Guard, list[m.GuardEffect]]
+
+KILL_AGAIN_S = 0.5
+PROBE_BOOT_S = 0.2
+PROBE_AGAIN_S = 0.01
+"""While a load or a drop is awaited; neard answers /status from memory."""
+
+
+def started(guard: m.Guard, pid: int, now: float) -> Step:
+    guard = replace(
+        guard,
+        phase=NeardPhase.BOOTING,
+        pid=pid,
+        started_at=now,
+        restarts=guard.restarts + 1,
+        restart_now=False,
+        kill_at=None,
+        tainted=guard.start_with_key,
+        start_with_key=False,
+        probe=guard.probe + 1,
+        probing=False,
+        probe_at=now + PROBE_AGAIN_S,
+    )
+    if guard.stopping:
+        guard, effects = terminate(guard, now)
+        return guard, effects
+    return guard, [m.Report(f"neard started with pid {pid}")]
+
+
+def start_failed(guard: m.Guard, problem: str, now: float) -> Step:
+    had_key = guard.key is not KeyState.ABSENT
+    guard = replace(
+        _back_off(guard, now, ran_s=0.0),
+        phase=NeardPhase.DOWN,
+        pid=None,
+        key=KeyState.ABSENT,
+        start_with_key=False,
+        problem=problem,
+        problem_until=None,
+        refused_term=guard.term if had_key else guard.refused_term,
+    )
+    return guard, [*([m.UnlinkKey()] if had_key else []), m.Report(problem)]
+
+
+def exited(guard: m.Guard, pid: int, code: int, now: float) -> Step:
+    if pid != guard.pid:
+        return guard, []
+    how = f"killed by signal {-code}" if code < 0 else f"exited with code {code}"
+    ran_s = now - guard.started_at
+    had_key = guard.key is not KeyState.ABSENT
+    arming = guard.start_with_key and guard.key is KeyState.LOADING and now < guard.deadline
+    height = guard.height
+    guard = replace(
+        guard,
+        phase=NeardPhase.DOWN,
+        pid=None,
+        kill_at=None,
+        tainted=False,
+        probing=False,
+        probe=guard.probe + 1,
+        height=height,
+    )
+    if guard.stopping:
+        gone = replace(guard, key=KeyState.ABSENT, next_start_at=None)
+        return gone, [m.UnlinkKey(), m.Report(f"neard {how}"), m.Quit()]
+    if arming:
+        return replace(guard, next_start_at=None), [m.LinkKey(), m.StartNeard()]
+    drop_s = now - guard.key_since if guard.key is KeyState.DROPPING else guard.drop_s
+    soon = guard.restart_now or guard.key is KeyState.DROPPING
+    guard = replace(guard, key=KeyState.ABSENT, start_with_key=False, drop_s=drop_s)
+    guard = replace(guard, next_start_at=now, restart_now=False) if soon else _back_off(guard, now, ran_s)
+    effects: list[m.GuardEffect] = [m.UnlinkKey()] if had_key else []
+    return guard, [*effects, m.Report(f"neard {how}")]
+
+
+def _back_off(guard: m.Guard, now: float, ran_s: float) -> m.Guard:
+    config = guard.config
+    if ran_s >= config.stable_s or guard.backoff_s == 0.0:
+        pause = config.backoff_first_s
+    else:
+        pause = min(guard.backoff_s * 2, config.backoff_most_s)
+    return replace(guard, backoff_s=pause, next_start_at=now + pause)
+
+
+def kill_now(guard: m.Guard, now: float, reason: str) -> Step:
+    if guard.pid is None:
+        return guard, [m.Report(reason)]
+    return replace(guard, kill_at=now + KILL_AGAIN_S), [m.KillNeard(), m.Report(reason)]
+
+
+def terminate(guard: m.Guard, now: float) -> Step:
+    guard = replace(guard, phase=NeardPhase.STOPPING, kill_at=now + guard.config.stop_s, restart_now=True)
+    return guard, [m.TerminateNeard()]
+
+
+def restart(guard: m.Guard, reason: str, now: float) -> Step:
+    if guard.key is not KeyState.ABSENT or guard.phase not in (NeardPhase.UP, NeardPhase.BOOTING):
+        return guard, []
+    guard, effects = terminate(guard, now)
+    return guard, [*effects, m.Report(f"restarting neard: {reason}")]

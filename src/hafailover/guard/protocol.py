@@ -1,0 +1,166 @@
+"""The lines of JSON between agent and guard, over a Unix socket.
+
+The agent sends commands, one object a line: ``{"op": "arm", "term": 7, "deadline": 1234.5}``. The guard
+answers each with its whole state and sends it, unasked, whenever it changes. Deadlines are CLOCK_BOOTTIME
+seconds, which both processes read from the same kernel, so a line that was delayed cannot stretch a grant.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from hafailover.core.views import GuardView, KeyState, NeardPhase
+from hafailover.guard import model as m
+
+MAX_LINE_BYTES = 64 * 1024
+
+PING: dict[str, Any] = {"op": "ping"}
+
+
+class ProtocolError(ValueError):
+    """A line that is not of this protocol; its sender is disconnected."""
+
+
+@dataclass(frozen=True, slots=True)
+class GuardReport:
+    """One line of the guard's: what the core needs, and figures for people and metrics."""
+
+    view: GuardView
+    event: str = ""
+    """What has just happened, in words; empty in answers to pings."""
+    guard_pid: int = 0
+    neard_pid: int | None = None
+    restarts: int = 0
+    load_s: float | None = None
+    drop_s: float | None = None
+
+
+def encode(message: dict[str, Any]) -> bytes:
+    return json.dumps(message, separators=(",", ":")).encode() + b"\n"
+
+
+def decode(line: bytes) -> dict[str, Any]:
+    """:raises ProtocolError: not one JSON object of a sensible size."""
+    if len(line) > MAX_LINE_BYTES:
+        raise ProtocolError(f"a line of {len(line)} bytes")
+    try:
+        data = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ProtocolError("a line that is not JSON") from None
+    if not isinstance(data, dict):
+        raise ProtocolError("a line that is not an object")
+    return data
+
+
+def parse_command(data: dict[str, Any]) -> m.GuardEvent | None:
+    """The event that a command asks for; ``None`` for a ping.
+
+    :raises ProtocolError: an unknown command or a value that is missing or of the wrong kind.
+    """
+    match data.get("op"):
+        case "ping":
+            return None
+        case "arm":
+            return m.ArmAsked(_term(data), _deadline(data))
+        case "grant":
+            return m.GrantGiven(_term(data), _deadline(data))
+        case "drop":
+            return m.DropAsked(_term(data), data.get("urgent") is not False, _reason(data))
+        case "restart":
+            return m.RestartAsked(_reason(data))
+    raise ProtocolError("an unknown command")
+
+
+def describe(guard: m.Guard, event: str, guard_pid: int) -> dict[str, Any]:
+    """The guard's state as it goes over the socket."""
+    return {
+        "v": 1,
+        "event": event,
+        "guard_pid": guard_pid,
+        "neard": str(guard.phase),
+        "neard_pid": guard.pid,
+        "key": str(guard.key),
+        "term": guard.term,
+        "retired": guard.retired,
+        "refused_term": guard.refused_term,
+        "tainted": guard.tainted,
+        "height": guard.height,
+        "problem": guard.problem,
+        "public_key": guard.config.public_key,
+        "account_id": guard.config.account_id,
+        "restarts": max(guard.restarts, 0),
+        "load_s": guard.load_s,
+        "drop_s": guard.drop_s,
+    }
+
+
+def parse_report(data: dict[str, Any]) -> GuardReport:
+    """:raises ProtocolError: anything but a whole report of this version."""
+    if data.get("v") != 1:
+        raise ProtocolError("a guard of another version; restart it (unit neard.service)")
+    try:
+        view = GuardView(
+            neard=NeardPhase(_text(data, "neard")),
+            key=KeyState(_text(data, "key")),
+            term=_whole(data, "term"),
+            public_key=_text(data, "public_key"),
+            account_id=_text(data, "account_id"),
+            tainted=data.get("tainted") is True,
+            height=_whole(data, "height"),
+            problem=_text(data, "problem"),
+            refused_term=_whole(data, "refused_term"),
+            retired=_whole(data, "retired"),
+        )
+    except ValueError as error:
+        raise ProtocolError(str(error)) from None
+    pid = data.get("neard_pid")
+    return GuardReport(
+        view=view,
+        event=_text(data, "event"),
+        guard_pid=_whole(data, "guard_pid"),
+        neard_pid=pid if isinstance(pid, int) and pid > 1 else None,
+        restarts=_whole(data, "restarts"),
+        load_s=_seconds(data.get("load_s")),
+        drop_s=_seconds(data.get("drop_s")),
+    )
+
+
+def _term(data: dict[str, Any]) -> int:
+    term = _whole(data, "term")
+    if term == 0:
+        raise ProtocolError("a term of 0")
+    return term
+
+
+def _deadline(data: dict[str, Any]) -> float:
+    value = _seconds(data.get("deadline"))
+    if value is None:
+        raise ProtocolError("no deadline")
+    return value
+
+
+def _seconds(value: Any) -> float | None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    return None
+
+
+def _reason(data: dict[str, Any]) -> str:
+    return _text(data, "reason")[:500]
+
+
+def _text(data: dict[str, Any], name: str) -> str:
+    value = data.get(name)
+    if not isinstance(value, str):
+        raise ProtocolError(f"no text {name}")
+    return value
+
+
+def _whole(data: dict[str, Any], name: str) -> int:
+    value = data.get(name)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
+        raise ProtocolError(f"no whole number {name}")
+    return value

@@ -1,0 +1,86 @@
+"""The Unix socket on which the agent commands the guard. One agent at a time: the newest."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hafailover.guard import model as m
+from hafailover.guard import protocol
+
+log = logging.getLogger(__name__)
+
+MAX_UNSENT_BYTES = 1 << 20
+
+
+class AgentSocket:
+    """Accepts the agent's connection, turns its lines into events, and sends it reports.
+
+    :param feed: takes an event, or ``None`` for a mere question; the report that follows is the answer.
+    """
+
+    def __init__(self, path: Path, feed: Callable[[m.GuardEvent | None], None]) -> None:
+        self._path = path
+        self._feed = feed
+        self._server: asyncio.AbstractServer | None = None
+        self._agent: asyncio.StreamWriter | None = None
+
+    async def open(self) -> None:
+        """:raises OSError: the socket cannot be made."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.unlink(missing_ok=True)
+        self._server = await asyncio.start_unix_server(
+            self._serve, path=self._path, limit=protocol.MAX_LINE_BYTES
+        )
+        # The agent runs as a user of its own, in the same group.
+        os.chmod(self._path, 0o660)  # noqa: PTH101
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Sends a report if an agent is there. One that does not read is disconnected, never waited for."""
+        writer = self._agent
+        if writer is None or writer.is_closing():
+            return
+        if writer.transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            log.warning("the agent does not read what it is told; disconnecting it")
+            self._drop(writer)
+            return
+        writer.write(protocol.encode(message))
+
+    def close(self) -> None:
+        if self._agent is not None:
+            self._drop(self._agent)
+        if self._server is not None:
+            self._server.close()
+            self._path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._agent is not None:
+            log.info("another agent has connected; the one before it is disconnected")
+            self._drop(self._agent)
+        self._agent = writer
+        self._feed(None)
+        try:
+            while self._agent is writer:
+                line = await reader.readline()
+                # What an agent sent before it was replaced is void.
+                if not line or self._agent is not writer:
+                    break
+                self._feed(protocol.parse_command(protocol.decode(line)))
+        except (protocol.ProtocolError, ValueError) as error:
+            log.warning("the agent sent %s; disconnecting it", error)
+        except OSError as error:
+            log.info("the agent's connection broke: %s", error.strerror)
+        finally:
+            if self._agent is writer:
+                self._agent = None
+                log.info("the agent is gone; the key stays until its grant runs out")
+            self._drop(writer)
+
+    def _drop(self, writer: asyncio.StreamWriter) -> None:
+        if self._agent is writer:
+            self._agent = None
+        writer.transport.abort()

@@ -1,0 +1,36 @@
+"""What the guard process is started with: plain values, already checked by ``hafailover guard``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class GuardSettings:
+    """Paths and choices; nothing secret is among them. Times in seconds."""
+
+    account_id: str
+    home: str
+    neard_binary: str
+    neard_args: tuple[str, ...]
+    validator_key_file: str
+    validator_node_key_file: str | None
+    """Restart mode only: the node key that goes with the validator key."""
+    socket: str
+    hot_swap: bool
+    drop_budget_s: float
+    stop_s: float
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> GuardSettings:
+        data = json.loads(text)
+        return GuardSettings(**{**data, "neard_args": tuple(data["neard_args"])})
+
+    @property
+    def home_path(self) -> Path:
+        return Path(self.home)

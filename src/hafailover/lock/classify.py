@@ -1,0 +1,107 @@
+"""Turns whatever a call to Consul raises into one :class:`CallError` that says what it means."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import requests
+from consul import base
+
+from hafailover.lock.errors import CallError, Kind
+
+T = TypeVar("T")
+
+# Everything that python-consul2, requests and the parsing of their answers can raise.
+RAISED = (
+    base.ConsulException,
+    requests.RequestException,
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+    AttributeError,
+)
+
+
+def call(what: str, rule: str, function: Callable[[], T]) -> T:
+    """Runs a call to Consul.
+
+    :param what: what was tried, for the message: "creating the session".
+    :param rule: the ACL rule that it needs, in Consul's own words.
+    :raises CallError: whatever went wrong.
+    """
+    try:
+        return function()
+    except CallError:
+        raise
+    except RAISED as error:
+        raise _classified(what, rule, error) from None
+
+
+def _classified(what: str, rule: str, error: BaseException) -> CallError:
+    text = str(error)
+    if isinstance(error, base.ACLPermissionDenied | base.ACLDisabled) or "ermission denied" in text:
+        return denied(what, rule)
+    if isinstance(error, base.NotFound):
+        return CallError(Kind.SESSION_GONE, f"{what}: Consul does not know the session")
+    if isinstance(error, base.ClientError):
+        return _conflict(what, rule, text)
+    if isinstance(error, base.ConsulException):
+        if "nvalid session" in text:
+            return CallError(Kind.SESSION_GONE, f"{what}: Consul does not know the session")
+        return CallError(Kind.SERVER, f"{what}: Consul answered {_short(text)}")
+    if isinstance(error, requests.exceptions.SSLError):
+        return CallError(
+            Kind.UNREACHABLE, f"{what}: TLS with Consul failed; check consul.ca_file and consul.cert_file"
+        )
+    if isinstance(error, requests.exceptions.Timeout):
+        return CallError(Kind.UNREACHABLE, f"{what}: no answer from Consul in time")
+    if isinstance(error, requests.exceptions.ConnectionError | ConnectionError):
+        return CallError(Kind.UNREACHABLE, f"{what}: no connection to Consul")
+    return CallError(
+        Kind.GARBAGE, f"{what}: Consul gave an answer that makes no sense ({type(error).__name__})"
+    )
+
+
+def denied(what: str, rule: str) -> CallError:
+    return CallError(Kind.DENIED, f"{what}: Consul denied it; its token needs the rule: {rule}")
+
+
+def _conflict(what: str, rule: str, text: str) -> CallError:
+    """A transaction that Consul rolled back; its errors say which operation failed and why."""
+    errors = _txn_errors(text)
+    if errors is None:
+        return CallError(Kind.SERVER, f"{what}: Consul answered {_short(text)}")
+    reasons = [str(entry.get("What", "")) for entry in errors]
+    if any("ermission denied" in reason for reason in reasons):
+        return denied(what, rule)
+    if any("nvalid session" in reason for reason in reasons):
+        return CallError(Kind.SESSION_GONE, f"{what}: Consul does not know the session")
+    if errors and errors[0].get("OpIndex") == 0:
+        # The first operation of our transactions locks, or checks the lock: nothing else makes it fail.
+        return CallError(Kind.REFUSED, f"{what}: the lock is not held by this session")
+    return CallError(Kind.SERVER, f"{what}: Consul answered {_short('; '.join(reasons))}")
+
+
+def _txn_errors(text: str) -> list[dict[str, Any]] | None:
+    match = re.match(r"409\s*(\{.*)", text, re.DOTALL)
+    if not match:
+        return None
+    try:
+        errors = json.loads(match.group(1)).get("Errors")
+    except (ValueError, AttributeError):
+        return None
+    if not isinstance(errors, list) or not all(isinstance(entry, dict) for entry in errors):
+        return None
+    return errors
+
+
+def _short(text: str) -> str:
+    """One line without session ids, which are as good as keys to the lock."""
+    line = " ".join(text.split())
+    line = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "...", line)
+    return line if len(line) <= 200 else line[:197] + "..."

@@ -1,0 +1,151 @@
+"""python-consul2 made safe: every call has a deadline for its whole length, and the environment no say.
+
+The library leaves timeouts to its HTTP client and lets ``CONSUL_HTTP_*`` variables override its arguments.
+This gives it a client that bounds connection, answer and body together, and clears those variables.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import requests
+from consul import base
+
+MAX_BODY_BYTES = 8 << 20
+OVERRIDING = (
+    "CONSUL_HTTP_ADDR",
+    "CONSUL_HTTP_TOKEN",
+    "CONSUL_HTTP_SSL",
+    "CONSUL_HTTP_SSL_VERIFY",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """How to reach Consul's HTTP API."""
+
+    host: str = "127.0.0.1"
+    port: int = 8500
+    scheme: str = "http"
+    token: str | None = None
+    ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+
+    def __repr__(self) -> str:
+        # The token must not show up in a log or a traceback.
+        return f"Address({self.scheme}://{self.host}:{self.port})"
+
+
+class DeadlineClient(base.HTTPClient):  # type: ignore[misc]
+    """HTTP for python-consul2 whose calls end within ``timeout`` seconds, dripping bodies included."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._session = requests.Session()
+        # Proxies, .netrc and CA bundles of the environment are not meant for this.
+        self._session.trust_env = False
+        # Compressing a few hundred bytes costs more than sending them.
+        self._session.headers["Accept-Encoding"] = "identity"
+
+    def get(self, callback: Callable[[Any], Any], path: str, params: Any = None, headers: Any = None) -> Any:
+        return self._call("GET", callback, path, params, headers, None)
+
+    def put(
+        self,
+        callback: Callable[[Any], Any],
+        path: str,
+        params: Any = None,
+        data: Any = "",
+        headers: Any = None,
+    ) -> Any:
+        return self._call("PUT", callback, path, params, headers, data)
+
+    def delete(
+        self,
+        callback: Callable[[Any], Any],
+        path: str,
+        params: Any = None,
+        data: Any = "",
+        headers: Any = None,
+    ) -> Any:
+        return self._call("DELETE", callback, path, params, headers, data)
+
+    def post(
+        self,
+        callback: Callable[[Any], Any],
+        path: str,
+        params: Any = None,
+        data: Any = "",
+        headers: Any = None,
+    ) -> Any:
+        return self._call("POST", callback, path, params, headers, data)
+
+    def _call(
+        self, method: str, callback: Callable[[Any], Any], path: str, params: Any, headers: Any, data: Any
+    ) -> Any:
+        end = time.monotonic() + self.timeout
+        with self._session.request(
+            method,
+            self.uri(path, params),
+            headers=headers,
+            data=data,
+            verify=self.verify,
+            cert=self.cert,
+            timeout=self.timeout,
+            stream=True,
+            allow_redirects=False,
+        ) as response:
+            body = _read(response, end)
+            return callback(
+                base.Response(response.status_code, response.headers, body.decode("utf-8", "replace"), body)
+            )
+
+
+def connect(address: Address, deadline_s: float) -> base.Consul:
+    """A python-consul2 client whose every call ends within ``deadline_s`` seconds.
+
+    One client is for one thread, and for calls of one deadline.
+    """
+    for name in OVERRIDING:
+        os.environ.pop(name, None)
+    cert = (address.cert_file, address.key_file) if address.cert_file else None
+    with warnings.catch_warnings():
+        # The library warns of its own deprecated parts, which are not used here.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return _Consul(
+            host=f"[{address.host}]" if ":" in address.host else address.host,
+            port=address.port,
+            scheme=address.scheme,
+            token=address.token,
+            verify=address.ca_file or True,
+            cert=cert,
+            timeout=deadline_s,
+        )
+
+
+class _Consul(base.Consul):  # type: ignore[misc]
+    @staticmethod
+    def http_connect(
+        host: str, port: int, scheme: str, verify: Any = True, cert: Any = None, timeout: float = 1.0
+    ) -> DeadlineClient:
+        return DeadlineClient(host, port, scheme, verify, cert, timeout)
+
+
+def _read(response: requests.Response, end: float) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    # read1 returns what one look at the socket gives, so that the deadline is seen between drops.
+    while chunk := response.raw.read1(65536):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise requests.exceptions.ContentDecodingError("an answer of more than 8 MiB")
+        if time.monotonic() > end:
+            raise requests.exceptions.ReadTimeout("the answer did not end in time")
+    return b"".join(chunks)

@@ -1,0 +1,208 @@
+"""The lease in Consul, over python-consul2."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from consul import base as consul_base
+
+from hafailover.core.beat import Beat, StoredBeat
+from hafailover.core.views import LockView
+from hafailover.lock.base import Acquisition, stored_beat
+from hafailover.lock.classify import call
+from hafailover.lock.client import Address, connect
+from hafailover.lock.errors import CallError, Kind
+from hafailover.lock.keys import SERVICE, PoolKeys
+from hafailover.timing import Profile
+
+WATCH_SLACK_S = 2.0
+"""A blocking query may take a sixteenth longer than asked, plus the way there and back."""
+
+SESSION_RULE = 'session "{node}" {{ policy = "write" }}'
+SERVICE_RULE = f'service "{SERVICE}" {{ policy = "write" }}'
+
+
+class ConsulLease:
+    """The lease's writes.
+
+    :param node: this host's name in the pool.
+    :param consul_node: the Consul node that the session is bound to, for the ACL rule in messages.
+    """
+
+    def __init__(
+        self, address: Address, account_id: str, node: str, profile: Profile, consul_node: str = "NODE"
+    ) -> None:
+        self._consul = connect(address, profile.call_deadline_s)
+        self._keys = PoolKeys(account_id)
+        self._node = node
+        self._profile = profile
+        self._service_id = f"{SERVICE}-{node}-{account_id}"
+        self._session_rule = SESSION_RULE.format(node=consul_node)
+
+    def open_session(self) -> str:
+        check = {**consul_base.Check.ttl(f"{self._profile.check_ttl_s:g}s"), "Status": "passing"}
+        call(
+            "registering the agent's check",
+            SERVICE_RULE,
+            lambda: self._consul.agent.service.register(SERVICE, service_id=self._service_id, check=check),
+        )
+        session = call(
+            "creating the session",
+            self._session_rule,
+            lambda: self._consul.session.create(
+                name=f"{SERVICE}/{self._keys.account_id}/{self._node}",
+                checks=["serfHealth", f"service:{self._service_id}"],
+                ttl=self._profile.session_ttl_s,
+                # Consul's lock-delay would come on top of detection; the successor's own wait does not.
+                lock_delay=0,
+                behavior="release",
+            ),
+        )
+        if not isinstance(session, str):
+            raise CallError(Kind.GARBAGE, "creating the session: Consul returned no session id")
+        return session
+
+    def renew(self, session: str) -> None:
+        answer = call("renewing the session", self._session_rule, lambda: self._consul.session.renew(session))
+        if not isinstance(answer, dict) or answer.get("ID") != session:
+            raise CallError(Kind.GARBAGE, "renewing the session: Consul returned another one")
+
+    def feed(self) -> None:
+        done = call(
+            "passing the agent's check",
+            SERVICE_RULE,
+            lambda: self._consul.agent.check.ttl_pass(f"service:{self._service_id}"),
+        )
+        if done is not True:
+            raise CallError(Kind.GARBAGE, "passing the agent's check: Consul did not confirm it")
+
+    def destroy(self, session: str) -> None:
+        call("ending the session", self._session_rule, lambda: self._consul.session.destroy(session))
+
+    def acquire(self, session: str) -> Acquisition:
+        value = json.dumps({"node": self._node})
+        results = self._transact(
+            "acquiring the lock",
+            {"Verb": "lock", "Key": self._keys.lock, "Value": _b64(value), "Session": session},
+            {"Verb": "get-tree", "Key": self._keys.heartbeat},
+            {"Verb": "get-tree", "Key": self._keys.dropped},
+        )
+        lock = _entry(results, self._keys.lock)
+        if lock is None or lock.get("Session") != session:
+            raise CallError(Kind.GARBAGE, "acquiring the lock: Consul did not confirm the holder")
+        beat = _entry(results, self._keys.heartbeat)
+        predecessor = stored_beat(_value(beat), int(beat["ModifyIndex"])) if beat is not None else None
+        return Acquisition(int(lock["ModifyIndex"]), predecessor, self._terms(results))
+
+    def beat(self, session: str, beat: Beat) -> None:
+        results = self._transact(
+            "the beat",
+            {"Verb": "check-session", "Key": self._keys.lock, "Session": session},
+            {"Verb": "set", "Key": self._keys.heartbeat, "Value": _b64(beat.to_json())},
+        )
+        self._confirm("the beat", results, session)
+
+    def release(self, session: str, beat: Beat) -> None:
+        value = json.dumps({"node": self._node})
+        results = self._transact(
+            "releasing the lock",
+            {"Verb": "check-session", "Key": self._keys.lock, "Session": session},
+            {"Verb": "set", "Key": self._keys.heartbeat, "Value": _b64(beat.to_json())},
+            {"Verb": "unlock", "Key": self._keys.lock, "Value": _b64(value), "Session": session},
+        )
+        self._confirm("releasing the lock", results, session)
+
+    def record_dropped(self, term: int, node: str) -> None:
+        self._put("recording the drop", f"{self._keys.dropped}{term}", json.dumps({"node": node}))
+
+    def forget_dropped(self, before_term: int) -> None:
+        def forget() -> None:
+            _, entries = self._consul.kv.get(self._keys.dropped, recurse=True)
+            for term in self._terms(entries or []):
+                if term < before_term:
+                    self._consul.kv.delete(f"{self._keys.dropped}{term}")
+
+        call("removing old records", self._keys.rule, forget)
+
+    def _put(self, what: str, key: str, value: str) -> None:
+        done = call(what, self._keys.rule, lambda: self._consul.kv.put(key, value))
+        if done is not True:
+            raise CallError(Kind.GARBAGE, f"{what}: Consul did not confirm it")
+
+    def _transact(self, what: str, *operations: dict[str, str]) -> list[dict[str, Any]]:
+        """One Raft entry: it succeeds as a whole, in one order with everybody's."""
+        payload = [{"KV": operation} for operation in operations]
+
+        def transact() -> list[dict[str, Any]]:
+            answer = self._consul.txn.put(payload)
+            return [entry["KV"] for entry in answer["Results"]]
+
+        return call(what, self._keys.rule, transact)
+
+    def _confirm(self, what: str, results: list[dict[str, Any]], session: str) -> None:
+        """A success must show the lock as ours and the heartbeat as written, or it is no proof."""
+        lock = _entry(results, self._keys.lock)
+        if lock is None or lock.get("Session") != session or _entry(results, self._keys.heartbeat) is None:
+            raise CallError(Kind.GARBAGE, f"{what}: Consul's answer does not confirm it")
+
+    def _terms(self, entries: list[dict[str, Any]]) -> frozenset[int]:
+        names = (str(entry.get("Key", "")).removeprefix(self._keys.dropped) for entry in entries)
+        return frozenset(int(name) for name in names if name.isdigit())
+
+
+class ConsulWatch:
+    """Blocking queries on the lease: stale, so that they outlive Consul's leader, and with a deadline."""
+
+    def __init__(self, address: Address, account_id: str, wait_s: float) -> None:
+        self._consul = connect(address, wait_s * 17 / 16 + WATCH_SLACK_S)
+        self._keys = PoolKeys(account_id)
+
+    def lock(self, index: int | None, wait_s: float, fast: bool = False) -> tuple[int, LockView]:
+        at, entry = self._get(self._keys.lock, index, wait_s, "default" if fast else "stale")
+        if entry is None:
+            return at, LockView(None, None, 0)
+        return at, LockView(entry.get("Session"), _node_of(entry), int(entry["ModifyIndex"]))
+
+    def heartbeat(self, index: int | None, wait_s: float) -> tuple[int, StoredBeat | None]:
+        at, entry = self._get(self._keys.heartbeat, index, wait_s, "stale")
+        return at, stored_beat(entry["Value"], int(entry["ModifyIndex"])) if entry is not None else None
+
+    def dropped(self, index: int | None, wait_s: float) -> tuple[int, frozenset[int]]:
+        at, entries = self._get(self._keys.dropped, index, wait_s, "stale", recurse=True)
+        names = (str(entry["Key"]).removeprefix(self._keys.dropped) for entry in entries or [])
+        return at, frozenset(int(name) for name in names if name.isdigit())
+
+    def _get(
+        self, key: str, index: int | None, wait_s: float, consistency: str, recurse: bool = False
+    ) -> tuple[int, Any]:
+        def get() -> tuple[int, Any]:
+            at, data = self._consul.kv.get(
+                key, index=index, wait=f"{wait_s:g}s", consistency=consistency, recurse=recurse
+            )
+            return int(at), data
+
+        return call(f"watching {key}", self._keys.rule, get)
+
+
+def _b64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+def _entry(results: list[dict[str, Any]], key: str) -> dict[str, Any] | None:
+    """The first entry for a key: a transaction that checks and then unlocks returns the lock twice."""
+    return next((entry for entry in results if entry.get("Key") == key), None)
+
+
+def _value(entry: dict[str, Any] | None) -> bytes | None:
+    raw = entry.get("Value") if entry is not None else None
+    return base64.b64decode(raw) if isinstance(raw, str) else None
+
+
+def _node_of(entry: dict[str, Any]) -> str | None:
+    try:
+        node = json.loads(entry["Value"] or b"{}").get("node")
+    except (ValueError, AttributeError):
+        return None
+    return node if isinstance(node, str) else None

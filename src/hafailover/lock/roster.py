@@ -1,0 +1,181 @@
+"""What the hosts of a pool tell each other beside the lease: who is there, wishes, answers, the history."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from hafailover.core.views import Request
+from hafailover.lock.classify import call
+from hafailover.lock.client import Address, connect
+from hafailover.lock.consul import WATCH_SLACK_S
+from hafailover.lock.errors import CallError, Kind
+from hafailover.lock.keys import PoolKeys
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A host's record as stored. ``session`` is that of its agent; ``None`` when the agent is gone."""
+
+    node: str
+    session: str | None
+    index: int
+    data: dict[str, Any]
+
+
+class Roster:
+    """Records below the pool's prefix. For one thread; every call ends within ``deadline_s`` seconds."""
+
+    def __init__(self, address: Address, account_id: str, deadline_s: float) -> None:
+        self._consul = connect(address, deadline_s)
+        self._keys = PoolKeys(account_id)
+
+    def publish(self, node: str, session: str, data: dict[str, Any]) -> bool:
+        """Writes this host's record under its session; ``False`` if another session holds the name."""
+        key = self._keys.nodes + node
+        done = self._call(
+            "publishing this host's record",
+            lambda: self._consul.kv.put(key, json.dumps(data, separators=(",", ":")), acquire=session),
+        )
+        return done is True
+
+    def entry(self, node: str) -> Entry | None:
+        """One host's record."""
+        _, data = self._call(
+            "reading a host's record",
+            lambda: self._consul.kv.get(self._keys.nodes + node, consistency="consistent"),
+        )
+        return self._entry(data) if data is not None else None
+
+    def entries(self, stale: bool = True) -> list[Entry]:
+        """All hosts' records, by name."""
+        _, data = self._call(
+            "reading the hosts' records",
+            lambda: self._consul.kv.get(
+                self._keys.nodes, recurse=True, consistency="stale" if stale else "default"
+            ),
+        )
+        return sorted((self._entry(item) for item in data or []), key=lambda entry: entry.node)
+
+    def pool_public_key(self) -> str | None:
+        """The public key on record for the pool."""
+        data = self._get_json(self._keys.pool)
+        key = data.get("public_key") if data else None
+        return key if isinstance(key, str) else None
+
+    def record_public_key(self, public_key: str) -> None:
+        """Puts the pool's public key on record, once; a key that is on record stays."""
+        value = json.dumps({"public_key": public_key})
+        self._call(
+            "recording the pool's public key", lambda: self._consul.kv.put(self._keys.pool, value, cas=0)
+        )
+
+    def append_history(self, name: str, data: dict[str, Any]) -> None:
+        """Adds an entry that is never changed again."""
+        key = self._keys.history + name
+        self._call("writing the history", lambda: self._consul.kv.put(key, json.dumps(data), cas=0))
+
+    def history(self) -> list[dict[str, Any]]:
+        """The whole history, oldest first."""
+        _, data = self._call(
+            "reading the history", lambda: self._consul.kv.get(self._keys.history, recurse=True)
+        )
+        entries = [(int(item["CreateIndex"]), _object(item.get("Value"))) for item in data or []]
+        return [value for _, value in sorted(entries, key=lambda entry: entry[0]) if value]
+
+    def ask(self, session: str, request: Request) -> bool:
+        """Puts an operator's wish; ``False`` if another one is under way."""
+        value = json.dumps({"id": request.id, "to": request.to, "term": request.term})
+        done = self._call(
+            "asking for a switchover",
+            lambda: self._consul.kv.put(self._keys.request, value, acquire=session),
+        )
+        return done is True
+
+    def answer(self, request_id: str, accepted: bool, reason: str) -> None:
+        value = json.dumps({"id": request_id, "accepted": accepted, "reason": reason})
+        self._call("answering a wish", lambda: self._consul.kv.put(self._keys.answer, value))
+
+    def answer_to(self, request_id: str) -> tuple[bool, str] | None:
+        """What the active made of a wish; ``None`` as long as it has not answered."""
+        data = self._get_json(self._keys.answer)
+        if not data or data.get("id") != request_id:
+            return None
+        return data.get("accepted") is True, str(data.get("reason", ""))
+
+    def open_wish_session(self) -> str:
+        """A session whose end removes the wish: one that nobody waits for must not be acted on."""
+        session = self._call(
+            "creating a session",
+            lambda: self._consul.session.create(
+                name="hafailover/command", ttl=10, lock_delay=0, behavior="delete"
+            ),
+            rule='session "NODE" { policy = "write" }',
+        )
+        if not isinstance(session, str):
+            raise CallError(Kind.GARBAGE, "creating a session: Consul returned no session id")
+        return session
+
+    def close_session(self, session: str) -> None:
+        self._call(
+            "ending a session",
+            lambda: self._consul.session.destroy(session),
+            rule='session "NODE" { policy = "write" }',
+        )
+
+    def _call(self, what: str, function: Any, rule: str | None = None) -> Any:
+        return call(what, rule or self._keys.rule, function)
+
+    def _get_json(self, key: str) -> dict[str, Any] | None:
+        _, data = self._call(f"reading {key}", lambda: self._consul.kv.get(key))
+        return _object(data.get("Value")) if data else None
+
+    def _entry(self, item: dict[str, Any]) -> Entry:
+        return Entry(
+            node=str(item["Key"]).removeprefix(self._keys.nodes),
+            session=item.get("Session"),
+            index=int(item["ModifyIndex"]),
+            data=_object(item.get("Value")) or {},
+        )
+
+
+class RequestWatch:
+    """A blocking look at the operators' wishes."""
+
+    def __init__(self, address: Address, account_id: str, wait_s: float) -> None:
+        self._consul = connect(address, wait_s * 17 / 16 + WATCH_SLACK_S)
+        self._keys = PoolKeys(account_id)
+
+    def request(self, index: int | None, wait_s: float) -> tuple[int, Request | None]:
+        def get() -> tuple[int, Any]:
+            at, data = self._consul.kv.get(
+                self._keys.request, index=index, wait=f"{wait_s:g}s", consistency="stale"
+            )
+            return int(at), data
+
+        at, data = call("watching for wishes", self._keys.rule, get)
+        # A wish without a session is one that its asker has left behind.
+        value = _object(data.get("Value")) if data and data.get("Session") else None
+        return at, _request(value)
+
+
+def _request(value: dict[str, Any] | None) -> Request | None:
+    if value is None:
+        return None
+    request_id, to, term = value.get("id"), value.get("to"), value.get("term")
+    if (
+        not isinstance(request_id, str)
+        or not isinstance(term, int)
+        or not (to is None or isinstance(to, str))
+    ):
+        return None
+    return Request(request_id, to, term)
+
+
+def _object(raw: bytes | None) -> dict[str, Any] | None:
+    try:
+        value = json.loads(raw) if raw else None
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

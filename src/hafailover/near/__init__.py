@@ -1,0 +1,1 @@
+"""neard's side of the world: its home, its key files, its configuration and its RPC."""

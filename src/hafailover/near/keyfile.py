@@ -1,0 +1,156 @@
+"""Key files of neard: read, checked and shown without ever letting go of the secret.
+
+The form is nearcore's (core/crypto/src/key_file.rs): ``{"account_id", "public_key", "secret_key"}``, keys as
+``ed25519:<base58>``; a secret key is 64 bytes, the 32-byte seed followed by the 32-byte public key. neard
+does not check that the two belong together, so this does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hafailover.near import jsonc
+
+MAX_KEY_FILE_BYTES = 64 * 1024
+ACCOUNT_ID = re.compile(r"(?=.{2,64}$)(?:[a-z\d]+[-_])*[a-z\d]+(?:\.(?:[a-z\d]+[-_])*[a-z\d]+)*")
+"""NEAR's rule for account ids (nearcore/core/account-id)."""
+
+
+class KeyFileError(Exception):
+    """A key file that must not be used. The text names the file and the fix, never the key."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeyIdentity:
+    """What may be known of a key file: whose key it is. The secret stays on disk."""
+
+    account_id: str
+    public_key: str
+
+    @property
+    def fingerprint(self) -> str:
+        """First 16 hex digits of the public key's SHA-256: short enough to compare by eye."""
+        return hashlib.sha256(self.public_key.encode()).hexdigest()[:16]
+
+
+def is_account_id(text: str) -> bool:
+    return ACCOUNT_ID.fullmatch(text) is not None
+
+
+def read_key(path: Path, account_id: str | None = None) -> KeyIdentity:
+    """Reads and checks a validator or node key.
+
+    :param account_id: the account it must be of; ``None`` for a node key, whose account is free text.
+    :raises KeyFileError: missing, readable by others, malformed, inconsistent, or of another account.
+    """
+    text = _read_private(path)
+    try:
+        data = jsonc.loads(text)
+    except ValueError as error:
+        raise KeyFileError(f"{path}: {error}; restore the key file from your backup") from None
+    if not isinstance(data, dict):
+        raise KeyFileError(f"{path}: a key file is a JSON object with account_id, public_key and secret_key")
+    identity = KeyIdentity(_text(path, data, "account_id"), _public_key(path, data))
+    _check_pair(path, data, identity.public_key)
+    if account_id is not None and identity.account_id != account_id:
+        raise KeyFileError(
+            f"{path}: the key is of account {identity.account_id}, but account_id is set to {account_id}; "
+            "point validator_key_file at this account's key, or correct account_id"
+        )
+    return identity
+
+
+def check_modes(path: Path) -> None:
+    """Refuses a key that others than its owner can read.
+
+    :raises KeyFileError: with the command that mends it.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise KeyFileError(f"{path}: {_plain(error)}; check validator_key_file") from None
+    if not stat.S_ISREG(mode):
+        raise KeyFileError(f"{path}: not a regular file; check validator_key_file")
+    loose = mode & 0o077
+    if _is_credential(path):
+        # systemd gives a service access by an ACL, which shows as the group's bits; the folder is private.
+        loose &= 0o037
+    if loose:
+        raise KeyFileError(
+            f"{path}: mode {stat.S_IMODE(mode):04o} lets others than its owner read the key; "
+            f"run: chmod 600 {path}"
+        )
+
+
+def _read_private(path: Path) -> str:
+    check_modes(path)
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_KEY_FILE_BYTES + 1)
+    except OSError as error:
+        raise KeyFileError(f"{path}: {_plain(error)}") from None
+    if len(raw) > MAX_KEY_FILE_BYTES:
+        raise KeyFileError(f"{path}: larger than {MAX_KEY_FILE_BYTES} bytes, which no key file is")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise KeyFileError(f"{path}: not a text file") from None
+
+
+def _is_credential(path: Path) -> bool:
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return bool(folder) and Path(path).absolute().parent == Path(str(folder)).absolute()
+
+
+def _text(path: Path, data: dict[str, Any], name: str) -> str:
+    value = data.get(name)
+    if not isinstance(value, str):
+        raise KeyFileError(f"{path}: {name} is missing or not a text")
+    return value
+
+
+def _decode(path: Path, name: str, text: str, length: int) -> bytes:
+    import base58
+
+    kind, _, encoded = text.rpartition(":")
+    if kind not in ("", "ed25519"):
+        raise KeyFileError(f"{path}: {name} is not an ed25519 key, the only kind a validator may have")
+    try:
+        raw: bytes = base58.b58decode(encoded)
+    except ValueError:
+        raise KeyFileError(f"{path}: {name} is not base58") from None
+    if len(raw) != length:
+        raise KeyFileError(f"{path}: {name} has {len(raw)} bytes instead of {length}")
+    return raw
+
+
+def _public_key(path: Path, data: dict[str, Any]) -> str:
+    import base58
+
+    raw = _decode(path, "public_key", _text(path, data, "public_key"), 32)
+    return "ed25519:" + base58.b58encode(raw).decode()
+
+
+def _check_pair(path: Path, data: dict[str, Any], public_key: str) -> None:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    if "secret_key" in data and "private_key" in data:
+        raise KeyFileError(f"{path}: has both secret_key and private_key, which neard refuses; remove one")
+    name = "private_key" if "private_key" in data else "secret_key"
+    secret = _decode(path, name, _text(path, data, name), 64)
+    public = _decode(path, "public_key", public_key, 32)
+    derived = Ed25519PrivateKey.from_private_bytes(secret[:32]).public_key().public_bytes_raw()
+    if secret[32:] != derived or public != derived:
+        raise KeyFileError(
+            f"{path}: public_key and {name} do not belong together; restore the key file from your backup"
+        )
+
+
+def _plain(error: OSError) -> str:
+    return error.strerror or type(error).__name__

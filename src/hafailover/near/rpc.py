@@ -1,0 +1,204 @@
+"""neard's RPC as the agent and the commands use it: few methods, short deadlines, answers checked."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import urllib3
+
+MAX_ANSWER_BYTES = 16 << 20
+
+
+class RpcError(Exception):
+    """neard gave no usable answer; the text says what came instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is used of ``GET /status``."""
+
+    height: int
+    syncing: bool
+    public_key: str | None
+    account_id: str | None
+    version: str
+    uptime_s: int
+    chain_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Production:
+    """A validator's counts in the current epoch."""
+
+    produced_blocks: int
+    expected_blocks: int
+    produced_chunks: int
+    expected_chunks: int
+    epoch_start: int
+
+
+class NeardRpc:
+    """A connection to one neard's RPC, kept open. For one thread.
+
+    :param deadline_s: the longest that one call may take, in seconds.
+    """
+
+    def __init__(self, host: str, port: int, deadline_s: float = 1.0) -> None:
+        self._deadline_s = deadline_s
+        self._pool = urllib3.HTTPConnectionPool(
+            host,
+            port,
+            maxsize=1,
+            retries=False,
+            timeout=urllib3.Timeout(total=deadline_s),
+            headers={"Accept-Encoding": "identity"},
+        )
+
+    def status(self) -> Status:
+        """:raises RpcError: no answer in time, or not neard's status."""
+        data = self._json("GET", "/status", None)
+        try:
+            sync = data["sync_info"]
+            return Status(
+                height=_whole(sync["latest_block_height"]),
+                syncing=sync["syncing"] is not False,
+                public_key=_optional_text(data["validator_public_key"]),
+                account_id=_optional_text(data.get("validator_account_id")),
+                version=str(data["version"]["version"]),
+                uptime_s=int(data.get("uptime_sec", 0)),
+                chain_id=str(data["chain_id"]),
+            )
+        except (KeyError, TypeError, ValueError):
+            raise RpcError("an answer that is not neard's status") from None
+
+    def peers(self) -> int:
+        """How many peers neard is connected with."""
+        return _whole(self._field(self.call("network_info", []), "num_active_peers"))
+
+    def tracked_shards(self) -> Any:
+        """``tracked_shards_config`` that the running process was started with."""
+        return self._field(self.call("client_config", []), "tracked_shards_config")
+
+    def block_author(self, height: int) -> str | None:
+        """Who produced the block at ``height``; ``None`` where there is none."""
+        try:
+            block = self.call("block", {"block_id": height})
+        except RpcError as error:
+            if "UNKNOWN_BLOCK" in str(error):
+                return None
+            raise
+        return str(self._field(block, "author"))
+
+    def production(self, account_id: str) -> Production | None:
+        """What ``account_id`` was to produce in this epoch and did; ``None`` if it is no validator."""
+        answer = self.call("validators", [None])
+        try:
+            for entry in answer["current_validators"]:
+                if entry["account_id"] == account_id:
+                    return Production(
+                        _whole(entry["num_produced_blocks"]),
+                        _whole(entry["num_expected_blocks"]),
+                        _whole(entry["num_produced_chunks"]),
+                        _whole(entry["num_expected_chunks"]),
+                        _whole(answer["epoch_start_height"]),
+                    )
+        except (KeyError, TypeError, ValueError):
+            raise RpcError("an answer to validators that makes no sense") from None
+        return None
+
+    def call(self, method: str, params: Any) -> Any:
+        """One JSON-RPC call.
+
+        :raises RpcError: no answer in time, or an error of neard's, with its name.
+        """
+        request = {"jsonrpc": "2.0", "id": "hafailover", "method": method, "params": params}
+        answer = self._json("POST", "/", request)
+        if not isinstance(answer, dict):
+            raise RpcError(f"{method}: an answer that is not an object")
+        error = answer.get("error")
+        if error is not None:
+            raise RpcError(f"{method}: {_error_name(error)}")
+        if "result" not in answer:
+            raise RpcError(f"{method}: an answer without a result")
+        return answer["result"]
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def _field(self, data: Any, name: str) -> Any:
+        try:
+            return data[name]
+        except (KeyError, TypeError, IndexError):
+            raise RpcError(f"an answer without {name}") from None
+
+    def _json(self, method: str, path: str, body: Any) -> Any:
+        end = time.monotonic() + self._deadline_s
+        try:
+            response = self._pool.request(
+                method,
+                path,
+                body=json.dumps(body) if body is not None else None,
+                headers={"Content-Type": "application/json"} if body is not None else None,
+                preload_content=False,
+                redirect=False,
+            )
+            try:
+                raw = _read(response, end)
+            finally:
+                response.release_conn()
+        except urllib3.exceptions.TimeoutError:
+            raise RpcError(f"no answer within {self._deadline_s:g} s") from None
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            raise RpcError(_plain(error)) from None
+        if response.status >= 500 and not raw:
+            raise RpcError(f"HTTP status {response.status}")
+        try:
+            return json.loads(raw)
+        except (ValueError, RecursionError):
+            raise RpcError(f"HTTP status {response.status} with a body that is not JSON") from None
+
+
+def _read(response: Any, end: float) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    while chunk := response.read1(65536):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > MAX_ANSWER_BYTES:
+            response.close()
+            raise RpcError("an answer of more than 16 MiB")
+        if time.monotonic() > end:
+            response.close()
+            raise RpcError("an answer that did not end in time")
+    return b"".join(chunks)
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError
+    return value
+
+
+def _optional_text(value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise ValueError
+    return value
+
+
+def _error_name(error: Any) -> str:
+    if isinstance(error, dict):
+        cause = error.get("cause")
+        if isinstance(cause, dict) and cause.get("name"):
+            return str(cause["name"])[:100]
+        return str(error.get("name") or error.get("message") or "an error")[:100]
+    return "an error"
+
+
+def _plain(error: Exception) -> str:
+    text = str(error)
+    if "refused" in text:
+        return "connection refused"
+    return type(error).__name__
