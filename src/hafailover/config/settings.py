@@ -37,6 +37,13 @@ def host_name() -> str:
     return socket.gethostname().partition(".")[0] or "localhost"
 
 
+def _endpoint(value: str, example: str) -> str:
+    host, _, port = value.rpartition(":")
+    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"must be an address and a port, such as {example}")
+    return value
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -79,6 +86,12 @@ class NeardSettings(_Section):
         None, description="Address and port of neard's RPC. Default: rpc.addr of neard's config.json."
     )
     args: tuple[str, ...] = Field((), description="Further arguments after `neard --home HOME run`.")
+
+    @field_validator("rpc_address")
+    @classmethod
+    def _an_endpoint(cls, value: str | None) -> str | None:
+        return _endpoint(value, "127.0.0.1:3030") if value is not None else None
+
     stop_s: Seconds = Field(
         240.0,
         description="How long a neard that is stopped without hurry may take before SIGKILL, in seconds.",
@@ -208,10 +221,7 @@ class Settings(BaseSettings):
     @field_validator("listen")
     @classmethod
     def _an_endpoint(cls, value: str) -> str:
-        host, _, port = value.rpartition(":")
-        if not host or not port.isdigit() or int(port) > 65535:
-            raise ValueError("must be an address and a port, such as 127.0.0.1:2233")
-        return value
+        return _endpoint(value, "127.0.0.1:2233")
 
     @property
     def listen_address(self) -> tuple[str, int]:

@@ -177,3 +177,19 @@ def _role_of_holder(state: State, hold: Hold, now: float) -> tuple[Role, str]:
             return Role.FENCED, f"{term}: no proof of the lease in time, so the key was dropped"
         case Stage.DROPPING | Stage.RELEASING | Stage.LOST:
             return Role.DEMOTING, f"{term}: {hold.cause}"
+
+
+IDLE_WAKE_S = 0.5
+HOLDING_WAKE_S = 0.05
+
+
+def next_wake(state: State, now: float) -> float:
+    """When :func:`decide` wants a tick at the latest, on CLOCK_BOOTTIME."""
+    hold = state.hold
+    if hold is None:
+        contending = state.free_since is not None or state.acquiring
+        return now + (HOLDING_WAKE_S if contending else IDLE_WAKE_S)
+    if hold.stage is not Stage.ARMED:
+        return now + HOLDING_WAKE_S
+    until_beat = hold.next_beat_at if not hold.beat_in_flight else now + IDLE_WAKE_S
+    return max(now + 0.005, min(until_beat, now + IDLE_WAKE_S / 2))

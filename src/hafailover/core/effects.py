@@ -61,10 +61,14 @@ class GrantGuard:
 
 @dataclass(frozen=True, slots=True)
 class DropGuard:
-    """Have the key dropped. ``retire``: the term must never be armed again."""
+    """Have the key dropped, and the term never armed again.
+
+    ``urgent``: another host may be about to arm. Otherwise the lease is still held, and a neard that can only
+    be stopped gets the time for it.
+    """
 
     term: int
-    retire: bool
+    urgent: bool
     reason: str
 
 

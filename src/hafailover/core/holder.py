@@ -86,7 +86,7 @@ def lose(state: State, why: str, now: float) -> Step:
     if hold.stage is Stage.LOST:
         return state, []
     hold = replace(hold, stage=Stage.LOST, stage_since=now, cause=f"lock lost: {why}")
-    return replace(state, hold=hold), [DropGuard(hold.term, True, hold.cause)]
+    return replace(state, hold=hold), [DropGuard(hold.term, urgent=True, reason=hold.cause)]
 
 
 def dropped_seen(state: State, now: float) -> State:
@@ -323,7 +323,7 @@ def _give_way(state: State, hold: Hold, cause: str, now: float, handover_to: str
     backoff = now + state.config.backoff_s
     return (
         replace(state, hold=hold, unfit_since=None, acquire_at=backoff),
-        [DropGuard(hold.term, True, cause)],
+        [DropGuard(hold.term, urgent=False, reason=cause)],
     )
 
 
@@ -338,7 +338,7 @@ def _drop_again(state: State, hold: Hold) -> Step:
     """A guard that has just come back does not know yet that the term is over."""
     guard = state.guard
     if guard is not None and guard.retired < hold.term and state.guard_at == state.last_now:
-        return state, [DropGuard(hold.term, True, hold.cause)]
+        return state, [DropGuard(hold.term, urgent=hold.stage is Stage.LOST, reason=hold.cause)]
     return state, []
 
 

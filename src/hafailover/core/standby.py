@@ -75,7 +75,9 @@ def _take_up_again(state: State, now: float) -> tuple[State, list[Effect]]:
         if state.stray_term == guard.term:
             return state, []
         dropped = replace(state, stray_term=guard.term)
-        return dropped, [DropGuard(guard.term, True, f"the lock is held in term {term}, not {guard.term}")]
+        return dropped, [
+            DropGuard(guard.term, urgent=True, reason=f"the lock is held in term {term}, not {guard.term}")
+        ]
     if guard is not None and guard.key in (KeyState.LOADED, KeyState.ABSENT):
         return replace(state, acquiring=True), [Acquire(state.session)]
     # Whether neard has the key is not known yet. A lock that this host cannot use must not stay taken.
@@ -176,11 +178,11 @@ def _drop_stray_key(state: State) -> tuple[State, list[Effect]]:
     if lock.session == state.session and lock.index > state.ended_term:
         return state, []
     told = replace(state, stray_term=guard.term)
-    return told, [DropGuard(guard.term, True, "this host does not hold the lock")]
+    return told, [DropGuard(guard.term, urgent=True, reason="this host does not hold the lock")]
 
 
 def _should_restart_neard(state: State, now: float) -> bool:
-    """A neard that held the key goes on advertising itself for it until it exits: nearcore keeps the record."""
+    """A neard that once held the key advertises itself for it until it exits: nearcore keeps the record."""
     config, guard, heartbeat = state.config, state.guard, state.heartbeat
     return (
         config.restart_after_drop

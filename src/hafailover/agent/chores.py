@@ -1,0 +1,131 @@
+"""What the agent writes and reads in Consul besides the lease; nothing here is in a hurry."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from hafailover.agent.persist import Complaints
+from hafailover.clock import boottime
+from hafailover.core import events as ev
+from hafailover.lock.base import LeaseStore
+from hafailover.lock.errors import CallError
+from hafailover.lock.roster import Roster
+from hafailover.observe.records import NodeRecord, TermRecord, member_of
+
+log = logging.getLogger(__name__)
+
+PUBLISH_EVERY_S = 2.0
+MEMBERS_EVERY_S = 4.0
+TRY_FOR_S = 60.0
+"""How long a record that failed to be written is tried again."""
+RETRY_S = 0.5
+
+Chore = Callable[[], None]
+
+
+class Chores:
+    """Publishes this host's record, reads the others', and writes what must be written once.
+
+    :param record: makes the record to publish.
+    """
+
+    def __init__(
+        self,
+        store: LeaseStore,
+        roster: Roster,
+        node: str,
+        record: Callable[[], NodeRecord],
+        emit: Callable[[ev.Event], None],
+    ) -> None:
+        self._store = store
+        self._roster = roster
+        self._node = node
+        self._record = record
+        self._emit = emit
+        self._session: str | None = None
+        self._jobs: queue.Queue[tuple[str, Chore, float]] = queue.Queue()
+        self._complaints = Complaints("this host's record in Consul")
+        self._published: dict[str, Any] = {}
+        self._published_at = 0.0
+        self._members_at = -MEMBERS_EVERY_S
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="chores", daemon=True).start()
+
+    def use_session(self, session: str | None) -> None:
+        self._session = session
+
+    def touch(self) -> None:
+        """This host's role has changed: publish it now, and look at the others."""
+        self._published_at = self._members_at = -PUBLISH_EVERY_S - MEMBERS_EVERY_S
+        self._jobs.put(("", lambda: None, boottime()))
+
+    def record_dropped(self, term: int) -> None:
+        self.once("recording the drop", lambda: self._store.record_dropped(term, self._node))
+
+    def record_term(self, record: TermRecord) -> None:
+        name = f"{record.term:020d}.{record.event}"
+        self.once("writing the history", lambda: self._roster.append_history(name, record.model_dump()))
+        if record.event == "began":
+            self.once("recording the key", lambda: self._roster.record_public_key(record.public_key))
+            # Nobody waits any more for terms that ended before ours began.
+            self.once("removing old records", lambda: self._store.forget_dropped(record.term))
+
+    def answer(self, request_id: str, accepted: bool, reason: str) -> None:
+        self.once("answering a wish", lambda: self._roster.answer(request_id, accepted, reason))
+
+    def once(self, what: str, chore: Chore) -> None:
+        """Does something once, or again for a minute while Consul fails."""
+        self._jobs.put((what, chore, boottime() + TRY_FOR_S))
+
+    def _run(self) -> None:
+        while True:
+            self._do_next()
+            now = boottime()
+            try:
+                self._publish(now)
+                self._read_members(now)
+                self._complaints.fine()
+            except CallError as error:
+                self._complaints.trouble(str(error))
+
+    def _do_next(self) -> None:
+        due = min(self._published_at + PUBLISH_EVERY_S, self._members_at + MEMBERS_EVERY_S) - boottime()
+        try:
+            what, chore, give_up_at = self._jobs.get(timeout=max(0.05, due))
+        except queue.Empty:
+            return
+        try:
+            chore()
+        except CallError as error:
+            if boottime() >= give_up_at:
+                log.error("%s: given up: %s", what, error)
+                return
+            log.warning("%s", error)
+            timer = threading.Timer(RETRY_S, lambda: self._jobs.put((what, chore, give_up_at)))
+            timer.daemon = True
+            timer.start()
+
+    def _publish(self, now: float) -> None:
+        if self._session is None or now - self._published_at < PUBLISH_EVERY_S:
+            return
+        self._published_at = now
+        data = self._record().model_dump()
+        if data == self._published:
+            return
+        if self._roster.publish(self._node, self._session, data):
+            self._published = data
+        else:
+            self._published = {}
+
+    def _read_members(self, now: float) -> None:
+        if now - self._members_at < MEMBERS_EVERY_S:
+            return
+        self._members_at = now
+        entries = self._roster.entries()
+        members = tuple(member_of(entry) for entry in entries)
+        self._emit(ev.MembersSeen(members, self._roster.pool_public_key()))

@@ -1,0 +1,187 @@
+"""The agent's side of the guard: its connection, its processes, and the way to end them."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import signal
+import socket
+import struct
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hafailover.core import events as ev
+from hafailover.guard import protocol
+
+log = logging.getLogger(__name__)
+
+CONNECT_EVERY_S = 0.2
+PING_EVERY_S = 1.0
+SEND_DEADLINE_S = 1.0
+GONE_WAIT_S = 15.0
+"""How long to watch for the end of neard after the guard's connection broke."""
+
+
+class Hand:
+    """Keeps a connection with the guard, reports what it says, and sends it commands.
+
+    :param emit: takes the events :class:`GuardSeen`, :class:`GuardLost` and :class:`HandGone`.
+    :param on_report: takes each whole report, for metrics and the log.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        emit: Callable[[ev.Event], None],
+        on_report: Callable[[protocol.GuardReport], None],
+    ) -> None:
+        self._path = path
+        self._emit = emit
+        self._on_report = on_report
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+        self._guard = _Watched("guard")
+        self._neard = _Watched("neard")
+
+    def start(self) -> None:
+        for target, name in ((self._read_forever, "guard-read"), (self._ping_forever, "guard-ping")):
+            threading.Thread(target=target, name=name, daemon=True).start()
+
+    def send(self, message: dict[str, Any]) -> None:
+        """Sends a command; a guard that does not take it within a second is treated as lost."""
+        with self._lock:
+            sock = self._socket
+            if sock is None:
+                return
+            try:
+                sock.sendall(protocol.encode(message))
+            except OSError as error:
+                log.warning("the guard does not take commands: %s", error.strerror or type(error).__name__)
+                _shut(sock)
+
+    def kill(self) -> None:
+        """SIGKILL to the guard and its neard. Where this process may not, systemd's watchdog does it."""
+        for process in (self._guard, self._neard):
+            process.kill()
+
+    def _read_forever(self) -> None:
+        pause = threading.Event()
+        while True:
+            sock = self._connect()
+            if sock is None:
+                pause.wait(CONNECT_EVERY_S)
+                continue
+            self._read(sock)
+            with self._lock:
+                self._socket = None
+            _shut(sock)
+            self._emit(ev.GuardLost())
+            threading.Thread(target=self._await_end, name="neard-end", daemon=True).start()
+            pause.wait(CONNECT_EVERY_S)
+
+    def _connect(self) -> socket.socket | None:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        # SO_SNDTIMEO bounds sending alone; reading waits for the guard, whose silence the core counts.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(SEND_DEADLINE_S), 0))
+        try:
+            sock.connect(str(self._path))
+        except OSError:
+            sock.close()
+            return None
+        credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        self._guard.watch(struct.unpack("3i", credentials)[0])
+        with self._lock:
+            self._socket = sock
+        log.info("connected with the guard")
+        return sock
+
+    def _read(self, sock: socket.socket) -> None:
+        buffer = b""
+        while True:
+            try:
+                chunk = sock.recv(65536)
+            except OSError:
+                return
+            if not chunk:
+                return
+            buffer += chunk
+            *lines, buffer = buffer.split(b"\n")
+            if len(buffer) > protocol.MAX_LINE_BYTES:
+                log.error("the guard sent a line that is too long; disconnecting")
+                return
+            for line in lines:
+                try:
+                    report = protocol.parse_report(protocol.decode(line))
+                except protocol.ProtocolError as error:
+                    log.error("the guard sent %s; disconnecting", error)
+                    return
+                self._neard.watch(report.neard_pid)
+                self._on_report(report)
+                self._emit(ev.GuardSeen(report.view))
+
+    def _ping_forever(self) -> None:
+        pause = threading.Event()
+        while not pause.wait(PING_EVERY_S):
+            self.send(protocol.PING)
+
+    def _await_end(self) -> None:
+        """After the connection broke: once guard and neard have both ended, the key is gone."""
+        if self._guard.ended(GONE_WAIT_S) and self._neard.ended(GONE_WAIT_S):
+            with self._lock:
+                if self._socket is not None:
+                    return
+            self._emit(ev.HandGone())
+
+
+class _Watched:
+    """A process held by a pidfd, so that a pid used again is never taken for it."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._pid: int | None = None
+        self._pidfd: int | None = None
+        self._lock = threading.Lock()
+
+    def watch(self, pid: int | None) -> None:
+        with self._lock:
+            if pid == self._pid:
+                return
+            if self._pidfd is not None:
+                os.close(self._pidfd)
+            self._pid, self._pidfd = pid, None
+            if pid is not None:
+                with contextlib.suppress(OSError):
+                    self._pidfd = os.pidfd_open(pid)
+
+    def kill(self) -> None:
+        with self._lock:
+            if self._pidfd is None:
+                return
+            try:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+            except ProcessLookupError:
+                return
+            except PermissionError:
+                log.error("%s: not allowed to kill it; its watchdog has to", self._name)
+
+    def ended(self, wait_s: float) -> bool:
+        """Whether the process has ended, or does within ``wait_s`` seconds. One never seen has not run."""
+        with self._lock:
+            if self._pid is None or self._pidfd is None:
+                return True
+            descriptor = os.dup(self._pidfd)
+        try:
+            return bool(select.select([descriptor], [], [], wait_s)[0])
+        finally:
+            os.close(descriptor)
+
+
+def _shut(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(OSError):
+        sock.close()

@@ -1,0 +1,181 @@
+"""Keeps a session with Consul alive, and this host's name its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from hafailover.agent.identity import StateFolder
+from hafailover.agent.persist import Complaints, persist
+from hafailover.clock import boottime
+from hafailover.core import events as ev
+from hafailover.lock.base import LeaseStore
+from hafailover.lock.errors import CallError, Kind
+from hafailover.lock.roster import Roster
+from hafailover.timing import Profile
+
+log = logging.getLogger(__name__)
+
+NAME_POLL_S = 0.5
+
+
+class NameTakenError(Exception):
+    """Another agent with this host's name is alive."""
+
+
+class SessionKeeper:
+    """Opens the session, feeds the agent's check and renews the session, in a thread of its own.
+
+    :param on_fatal: told when the agent must not run: another one has its name.
+    """
+
+    def __init__(
+        self,
+        store: LeaseStore,
+        roster: Roster,
+        state: StateFolder,
+        node: str,
+        profile: Profile,
+        emit: Callable[[ev.Event], None],
+        on_fatal: Callable[[str], None],
+    ) -> None:
+        self._store = store
+        self._roster = roster
+        self._state = state
+        self._node = node
+        self._profile = profile
+        self._emit = emit
+        self._on_fatal = on_fatal
+        self._stop = threading.Event()
+        self._complaints = Complaints("Consul")
+        self._session: str | None = None
+        self._renewed_at = 0.0
+        self._abandoned: str | None = None
+        self._wake = threading.Event()
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="session", daemon=True).start()
+
+    def lost(self, session: str) -> None:
+        """Consul does not know the session any more: open another one."""
+        if session == self._session:
+            self._session = None
+            self._wake.set()
+
+    def abandon(self, session: str) -> None:
+        """Destroys the session and opens another one."""
+        self._abandoned = session
+        self._wake.set()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                if self._abandoned is not None:
+                    self._destroy(self._abandoned)
+                if self._session is None:
+                    self._open()
+                self._keep()
+            except NameTakenError as error:
+                self._on_fatal(str(error))
+                return
+            self._wake.wait(self._feed_every_s)
+            self._wake.clear()
+
+    @property
+    def _feed_every_s(self) -> float:
+        return min(self._profile.check_ttl_s / 4, 1.5)
+
+    @property
+    def _renew_every_s(self) -> float:
+        return self._profile.session_ttl_s / 3
+
+    def _open(self) -> None:
+        session = persist(self._old_session, self._stop, self._complaints)
+        if session is None:
+            persist(self._await_name, self._stop, self._complaints)
+            session = persist(self._store.open_session, self._stop, self._complaints)
+            self._state.note(session)
+            log.info("a session with Consul is open")
+        self._renewed_at = boottime()
+        self._session = session
+        # The name is claimed before the core may use the session, so that two agents never both stand.
+        if not persist(self._claim, self._stop, self._complaints):
+            self._session = None
+            self._destroy(session)
+            raise NameTakenError(self._taken())
+        self._emit(ev.SessionReady(session))
+
+    def _old_session(self) -> str | None:
+        """The session of this host's agent before its restart, if Consul still knows it."""
+        noted = self._state.session()
+        if noted is None:
+            return None
+        try:
+            self._store.renew(noted)
+        except CallError as error:
+            if error.kind is not Kind.SESSION_GONE:
+                raise
+            self._state.forget()
+            return None
+        log.info("going on with the session from before the restart")
+        return noted
+
+    def _claim(self) -> bool:
+        assert self._session is not None
+        return self._roster.publish(
+            self._node, self._session, {"v": 1, "node": self._node, "role": "starting"}
+        )
+
+    def _await_name(self) -> None:
+        """Waits until no other session holds this host's name; one that shows life is another agent.
+
+        :raises NameTakenError: it has changed its record, so it runs.
+        """
+        entry = self._roster.entry(self._node)
+        if entry is None or entry.session is None:
+            return
+        log.info("an agent named %s has a session still; waiting for its end or a sign of life", self._node)
+        first = entry.index
+        pause = threading.Event()
+        while entry is not None and entry.session is not None:
+            if entry.index != first:
+                raise NameTakenError(self._taken())
+            pause.wait(NAME_POLL_S)
+            entry = self._roster.entry(self._node)
+
+    def _taken(self) -> str:
+        return (
+            f"node_name: another agent named {self._node} is alive in this pool; "
+            "give each host a name of its own, or stop the other agent"
+        )
+
+    def _keep(self) -> None:
+        session = self._session
+        if session is None:
+            return
+        try:
+            self._store.feed()
+            if boottime() - self._renewed_at >= self._renew_every_s:
+                self._store.renew(session)
+                self._renewed_at = boottime()
+            self._complaints.fine()
+        except CallError as error:
+            if error.kind is Kind.SESSION_GONE:
+                log.warning("Consul has ended the session")
+                self._session = None
+                self._emit(ev.SessionGone(session))
+                self._wake.set()
+            else:
+                self._complaints.trouble(str(error))
+
+    def _destroy(self, session: str) -> None:
+        try:
+            self._store.destroy(session)
+        except CallError as error:
+            # It ends by itself when nobody feeds its check.
+            log.warning("%s", error)
+        self._abandoned = None
+        self._state.forget()
+        if session == self._session:
+            self._session = None

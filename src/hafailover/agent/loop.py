@@ -1,0 +1,291 @@
+"""The agent: one queue of events, one thread that decides, and threads that do."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import re
+import signal
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from hafailover import __version__
+from hafailover.agent.advice import warn_of_consul
+from hafailover.agent.chores import Chores
+from hafailover.agent.hand import Hand
+from hafailover.agent.identity import StateFolder
+from hafailover.agent.keeper import SessionKeeper
+from hafailover.agent.lease_worker import LeaseWorker
+from hafailover.agent.neard_watch import NeardWatch
+from hafailover.agent.watchers import WAIT_S, LeaseEyes
+from hafailover.clock import boottime
+from hafailover.config.settings import Settings
+from hafailover.core import effects as ef
+from hafailover.core import events as ev
+from hafailover.core import gates
+from hafailover.core.decide import decide, initial, next_wake
+from hafailover.core.state import Config, Stage, State
+from hafailover.guard.protocol import GuardReport
+from hafailover.lock.client import Address
+from hafailover.lock.consul import ConsulLease, ConsulWatch
+from hafailover.lock.roster import RequestWatch, Roster
+from hafailover.near.rpc import NeardRpc
+from hafailover.observe.health import Answer, healthz, is_ready, readyz
+from hafailover.observe.http import serve
+from hafailover.observe.metrics import Metrics
+from hafailover.observe.records import NodeRecord, TermRecord
+from hafailover.sdnotify import notify, watchdog_interval_s
+
+log = logging.getLogger("hafailover.agent")
+
+ROSTER_DEADLINE_S = 1.0
+EXIT_NAME_TAKEN = 3
+RESTART_ARM_S = 180.0
+"""With promotion = restart: from neard's stop until it answers with the key."""
+
+
+class Agent:
+    """Wires the core to the world.
+
+    :param open_rpc: connects with this host's neard.
+    """
+
+    def __init__(
+        self, settings: Settings, address: Address, state: StateFolder, open_rpc: Callable[[], NeardRpc]
+    ) -> None:
+        self._settings = settings
+        self._address = address
+        self._queue: queue.Queue[ev.Event | None] = queue.Queue()
+        self._exit_code = 0
+        node, account, profile = settings.node_name, settings.account_id, settings.profile
+        self._state = initial(_core_config(settings), boottime())
+        self._without_session_since = boottime()
+        self.metrics = Metrics(account, node)
+        self._hand = Hand(settings.guard_socket, self.emit, self._guard_reported)
+        self._neard = NeardWatch(open_rpc, account, self.emit)
+        self._lease = LeaseWorker(
+            ConsulLease(address, account, node, profile), self.emit, self.metrics.beat.observe
+        )
+        self._keeper = SessionKeeper(
+            ConsulLease(address, account, node, profile),
+            Roster(address, account, ROSTER_DEADLINE_S),
+            state,
+            node,
+            profile,
+            self.emit,
+            self._fatal,
+        )
+        self._chores = Chores(
+            ConsulLease(address, account, node, profile),
+            Roster(address, account, ROSTER_DEADLINE_S),
+            node,
+            self.record,
+            self.emit,
+        )
+        self._eyes = LeaseEyes(
+            lambda: ConsulWatch(address, account, WAIT_S),
+            lambda: RequestWatch(address, account, WAIT_S),
+            self.emit,
+        )
+        self._said = ""
+        self._looked_at_consul = False
+        self._last_event = ""
+
+    def emit(self, event: ev.Event) -> None:
+        """Takes an event from any thread."""
+        self._queue.put(event)
+
+    def run(self) -> int:
+        """Works until SIGTERM or SIGINT; the exit code. What the guard was granted stays as it is."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._queue.put(None))
+        server = serve(
+            self._settings.listen_address, self.metrics.registry, self.refresh, self._health, self._ready
+        )
+        log.info(
+            "agent %s %s for %s, timing %s, metrics on http://%s:%d/metrics",
+            self._settings.node_name,
+            __version__,
+            self._settings.account_id,
+            self._settings.timing.profile,
+            *server.server_address[:2],
+        )
+        for part in (self._hand, self._neard, self._lease, self._keeper, self._chores, self._eyes):
+            part.start()
+        notify("READY=1")
+        self._work()
+        notify("STOPPING=1")
+        server.shutdown()
+        return self._exit_code
+
+    def _work(self) -> None:
+        interval = watchdog_interval_s()
+        patted_at = 0.0
+        while True:
+            now = boottime()
+            if interval is not None and now - patted_at >= interval:
+                notify("WATCHDOG=1")
+                patted_at = now
+            try:
+                event = self._queue.get(timeout=max(0.001, next_wake(self._state, now) - now))
+            except queue.Empty:
+                event = ev.Tick()
+            if event is None:
+                log.info("stopping; the guard keeps what it was granted")
+                return
+            self._take(event)
+
+    def _take(self, event: ev.Event) -> None:
+        before = self._state
+        decision = decide(before, event, boottime())
+        self._state = decision.state
+        for effect in decision.effects:
+            self._perform(effect)
+        self.metrics.changed(before, self._state)
+        if before.session != self._state.session:
+            self._without_session_since = boottime()
+            self._session_changed(before.session, self._state.session)
+        self._say(before)
+
+    def _session_changed(self, before: str | None, after: str | None) -> None:
+        self._chores.use_session(after)
+        if after is not None:
+            if before is None:
+                self._chores.touch()
+                if not self._looked_at_consul:
+                    self._looked_at_consul = True
+                    self._chores.once(
+                        "looking at Consul", lambda: warn_of_consul(self._address, self._settings.profile)
+                    )
+        elif before is not None:
+            self._keeper.lost(before)
+
+    def _perform(self, effect: ef.Effect) -> None:
+        match effect:
+            case ef.Acquire() | ef.SendBeat() | ef.Release():
+                self._lease.do(effect)
+            case ef.AbandonSession(session, reason):
+                log.warning("giving up the session: %s", reason)
+                self._keeper.abandon(session)
+            case ef.RecordDropped(term):
+                self._chores.record_dropped(term)
+            case ef.ArmGuard(term, deadline):
+                self._hand.send({"op": "arm", "term": term, "deadline": deadline})
+            case ef.GrantGuard(term, deadline):
+                self._hand.send({"op": "grant", "term": term, "deadline": deadline})
+            case ef.DropGuard(term, urgent, reason):
+                self._hand.send({"op": "drop", "term": term, "urgent": urgent, "reason": reason})
+            case ef.RestartNeard(reason):
+                self._hand.send({"op": "restart", "reason": reason})
+            case ef.KillHand(reason):
+                log.error("killing the guard and neard: %s", reason)
+                self._hand.kill()
+            case ef.WatchClosely(on):
+                self._neard.closely(on)
+            case ef.ExpectHandover():
+                self._eyes.expect_handover()
+            case ef.RecordTerm():
+                self._chores.record_term(self._term_record(effect))
+            case ef.AnswerRequest(request_id, accepted, reason):
+                log.info("switchover: %s", reason)
+                self._chores.answer(request_id, accepted, reason)
+
+    def _say(self, before: State) -> None:
+        """One line for each decision: when the role changes, or the reason in more than its figures."""
+        state = self._state
+        text = f"{state.role}: {state.reason}"
+        plain = re.sub(r"\d+", "0", text)
+        if plain == self._said:
+            return
+        self._said = plain
+        log.info("%s", text)
+        notify(f"STATUS={text}")
+        if before.role is not state.role or before.reason != state.reason:
+            self._chores.touch()
+
+    def _guard_reported(self, report: GuardReport) -> None:
+        self.metrics.guard_report(report)
+        if report.event and report.event != self._last_event:
+            log.info("guard: %s", report.event)
+        self._last_event = report.event or self._last_event
+
+    def record(self) -> NodeRecord:
+        """This host's record of itself, as others and ``hafailover status`` read it."""
+        state, now = self._state, boottime()
+        neard, hold = state.neard, state.hold
+        left = self._lease_left(state, now)
+        began = datetime.now(UTC).timestamp() - (now - state.role_since)
+        return NodeRecord(
+            node=state.config.node,
+            role=str(state.role),
+            reason=state.reason,
+            role_since=datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
+            ready=is_ready(state, now),
+            priority=state.config.priority,
+            height=neard.height if neard else 0,
+            lag=gates.lag(state),
+            syncing=neard.syncing if neard else None,
+            peers=neard.peers if neard else None,
+            neard_version=neard.version if neard else "",
+            agent_version=__version__,
+            profile=self._settings.timing.profile,
+            public_key=state.guard.public_key if state.guard else "",
+            term=hold.term if hold else 0,
+            lease_left_s=round(left, 2) if left is not None else None,
+        )
+
+    def refresh(self) -> None:
+        """Sets the gauges before a scrape."""
+        state, now = self._state, boottime()
+        self.metrics.show(state, gates.lag(state), is_ready(state, now), self._lease_left(state, now))
+
+    def _lease_left(self, state: State, now: float) -> float | None:
+        hold = state.hold
+        if hold is None or hold.proven_at is None or hold.stage is not Stage.ARMED:
+            return None
+        return hold.proven_at + state.config.profile.fence_after_s - now
+
+    def _term_record(self, effect: ef.RecordTerm) -> TermRecord:
+        guard = self._state.guard
+        return TermRecord(
+            event="began" if effect.began else "ended",
+            term=effect.term,
+            node=self._settings.node_name,
+            cause=effect.cause,
+            from_node=effect.from_node,
+            height=effect.height,
+            waited_s=round(effect.waited_s, 3),
+            public_key=guard.public_key if guard else "",
+            # For people; nothing is decided by it.
+            at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+
+    def _health(self) -> Answer:
+        now = boottime()
+        return healthz(self._state, now, now - self._without_session_since)
+
+    def _ready(self) -> Answer:
+        return readyz(self._state, boottime())
+
+    def _fatal(self, message: str) -> None:
+        log.error("%s", message)
+        self._exit_code = EXIT_NAME_TAKEN
+        self._queue.put(None)
+
+
+def _core_config(settings: Settings) -> Config:
+    hot = settings.promotion == "hot"
+    standby = settings.standby
+    return Config(
+        node=settings.node_name,
+        account_id=settings.account_id,
+        profile=settings.profile,
+        priority=settings.priority,
+        hot_swap=hot,
+        require_shadow=standby.require_shadow,
+        max_lag_blocks=standby.max_lag_blocks,
+        min_peers=standby.min_peers,
+        max_head_age_s=standby.max_head_age_s,
+        restart_after_drop=standby.restart_after_drop,
+        **({} if hot else {"arm_timeout_s": settings.neard.stop_s + RESTART_ARM_S}),
+    )

@@ -1,0 +1,118 @@
+"""Looks at neard: once a second, and closely when this host is about to sign."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+
+from hafailover.agent.persist import Complaints
+from hafailover.core import events as ev
+from hafailover.core.views import NeardView
+from hafailover.near.rpc import NeardRpc, RpcError, Status
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 1.0
+CLOSELY_EVERY_S = 0.05
+PEERS_EVERY_S = 10.0
+MOST_BLOCKS = 20
+"""Blocks read at most in one look; older ones say nothing about who signs now."""
+
+
+class NeardWatch:
+    """Polls neard's RPC in a thread and reports what it says.
+
+    :param open_rpc: makes the connection; called anew after every failure.
+    """
+
+    def __init__(
+        self, open_rpc: Callable[[], NeardRpc], account_id: str, emit: Callable[[ev.Event], None]
+    ) -> None:
+        self._open_rpc = open_rpc
+        self._account_id = account_id
+        self._emit = emit
+        self._closely = False
+        self._wake = threading.Event()
+        self._complaints = Complaints("neard's RPC")
+        self._rpc: NeardRpc | None = None
+        self._uptime_s = -1
+        self._shadow: bool | None = None
+        self._peers: int | None = None
+        self._since_peers = 0.0
+        self._seen_height: int | None = None
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="neard-watch", daemon=True).start()
+
+    def closely(self, on: bool) -> None:
+        """Looks every 50 ms and reads new blocks, or goes back to once a second."""
+        self._closely = on
+        self._wake.set()
+
+    def _run(self) -> None:
+        while True:
+            closely = self._closely
+            self._look(closely)
+            every = CLOSELY_EVERY_S if closely else EVERY_S
+            self._since_peers += every
+            self._wake.wait(every)
+            self._wake.clear()
+
+    def _look(self, closely: bool) -> None:
+        try:
+            if self._rpc is None:
+                self._rpc = self._open_rpc()
+            status = self._rpc.status()
+            self._learn_more(self._rpc, status)
+            self._complaints.fine()
+            self._emit(ev.NeardSeen(self._view(status)))
+            self._read_blocks(self._rpc, status.height, closely)
+        except RpcError as error:
+            if self._rpc is not None:
+                self._rpc.close()
+                self._rpc = None
+            self._uptime_s = -1
+            self._complaints.trouble(str(error))
+            self._emit(ev.NeardFailed(str(error)))
+
+    def _learn_more(self, rpc: NeardRpc, status: Status) -> None:
+        """What changes seldom: asked of each new process, and the peers now and then."""
+        new_process = self._uptime_s < 0 or status.uptime_s < self._uptime_s
+        self._uptime_s = status.uptime_s
+        if not new_process and self._since_peers < PEERS_EVERY_S and self._peers:
+            return
+        self._since_peers = 0.0
+        try:
+            self._peers = rpc.peers()
+            if new_process:
+                tracked = rpc.tracked_shards()
+                self._shadow = tracked == {"ShadowValidator": self._account_id}
+        except RpcError as error:
+            # An old neard may lack a method; what is not known does not count against it.
+            log.debug("neard does not tell more of itself: %s", error)
+
+    def _view(self, status: Status) -> NeardView:
+        return NeardView(
+            height=status.height,
+            syncing=status.syncing,
+            public_key=status.public_key,
+            version=status.version,
+            peers=self._peers,
+            shadow=self._shadow,
+        )
+
+    def _read_blocks(self, rpc: NeardRpc, height: int, closely: bool) -> None:
+        if not closely:
+            self._seen_height = None
+            return
+        first = self._seen_height if self._seen_height is not None else height
+        self._seen_height = height
+        for number in range(max(first + 1, height - MOST_BLOCKS), height + 1):
+            try:
+                author = rpc.block_author(number)
+            except RpcError as error:
+                log.debug("block %d cannot be read: %s", number, error)
+                continue
+            if author == self._account_id:
+                self._emit(ev.OwnBlockSeen(number))

@@ -1,0 +1,136 @@
+"""The agent's eyes on Consul: one thread for each thing watched, all by blocking queries."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from hafailover.agent.persist import Complaints
+from hafailover.clock import boottime
+from hafailover.core import events as ev
+from hafailover.core.views import LockView
+from hafailover.lock.base import LeaseWatch
+from hafailover.lock.errors import CallError
+from hafailover.lock.roster import RequestWatch
+
+T = TypeVar("T")
+
+WAIT_S = 10.0
+"""How long one blocking query waits; every change ends it at once."""
+PAUSE_S = 0.2
+GAP_S = 3.0
+"""A heartbeat watch that was broken for longer has forgotten when it saw what."""
+HANDOVER_S = 15.0
+"""How long the target of a handover watches with default consistency."""
+REORDER_S = 2.0
+
+
+class Watcher(threading.Thread, Generic[T]):
+    """Repeats a blocking query and reports each answer.
+
+    :param look: takes the index and the seconds to wait, returns the next index and what is there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        look: Callable[[int | None, float], tuple[int, T]],
+        report: Callable[[int, T], None],
+        on_gap: Callable[[], None] | None = None,
+        until: Callable[[], bool] | None = None,
+    ) -> None:
+        super().__init__(name=f"watch-{name}", daemon=True)
+        self._look = look
+        self._report = report
+        self._on_gap = on_gap
+        self._until = until
+        self._complaints = Complaints(f"watching the {name}")
+
+    def run(self) -> None:
+        pause = threading.Event()
+        index: int | None = None
+        well_at = boottime()
+        while self._until is None or not self._until():
+            try:
+                at, value = self._look(index, WAIT_S if index is not None else 0.0)
+            except CallError as error:
+                self._complaints.trouble(str(error))
+                index = None
+                pause.wait(PAUSE_S)
+                continue
+            self._complaints.fine()
+            now = boottime()
+            waited = now - well_at
+            # A whole blocking query may pass without news; anything longer was trouble.
+            if self._on_gap is not None and index is None and waited > GAP_S:
+                self._on_gap()
+            well_at = now
+            # An index that goes backwards means a restored backup: start over, as Consul asks for.
+            index = at if index is None or at >= index else None
+            self._report(at, value)
+
+
+class LeaseEyes:
+    """Starts all watchers and passes what they see to the core, in order.
+
+    :param open_watch: makes a connection of its own for each thread.
+    """
+
+    def __init__(
+        self,
+        open_watch: Callable[[], LeaseWatch],
+        open_requests: Callable[[], RequestWatch],
+        emit: Callable[[ev.Event], None],
+    ) -> None:
+        self._open_watch = open_watch
+        self._open_requests = open_requests
+        self._emit = emit
+        self._lock = threading.Lock()
+        self._lock_index = 0
+        self._lock_at = 0.0
+        self._fast_until = 0.0
+
+    def start(self) -> None:
+        lock, heartbeat, dropped = self._open_watch(), self._open_watch(), self._open_watch()
+        requests = self._open_requests()
+        Watcher("lock", lock.lock, self._lock_seen).start()
+        Watcher(
+            "heartbeat",
+            heartbeat.heartbeat,
+            lambda _, beat: self._emit(ev.BeatSeen(beat)),
+            on_gap=lambda: self._emit(ev.WatchGap()),
+        ).start()
+        Watcher(
+            "dropped terms",
+            dropped.dropped,
+            lambda _, terms: self._emit(ev.DroppedSeen(terms)),
+        ).start()
+        Watcher(
+            "wishes",
+            requests.request,
+            lambda _, request: self._emit(ev.RequestSeen(request)),
+        ).start()
+
+    def expect_handover(self) -> None:
+        """For a while, watches the lock at Consul's leader as well: a release shows some 70 ms earlier."""
+        now = boottime()
+        running = now < self._fast_until
+        self._fast_until = now + HANDOVER_S
+        if not running:
+            watch = self._open_watch()
+            Watcher(
+                "lock (handover)",
+                lambda i, w: watch.lock(i, min(w, 2.0), True),
+                self._lock_seen,
+                until=lambda: boottime() >= self._fast_until,
+            ).start()
+
+    def _lock_seen(self, index: int, view: LockView) -> None:
+        """Two watchers can be out of step: what the slower one brings late is no news."""
+        with self._lock:
+            now = boottime()
+            if index < self._lock_index and now - self._lock_at < REORDER_S:
+                return
+            self._lock_index, self._lock_at = index, now
+            self._emit(ev.LockSeen(view))

@@ -1,0 +1,145 @@
+"""``hafailover run`` and ``hafailover guard``: the two processes of a host."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from hafailover.cli.common import ConfigOption, fail, settings_or_exit
+from hafailover.cli.exit_codes import WRONG_SETTINGS
+
+if TYPE_CHECKING:
+    from hafailover.config.settings import Settings
+    from hafailover.guard.settings import GuardSettings
+    from hafailover.near.rpc import NeardRpc
+
+# Settings are flags too, and pydantic-settings knows them; --help shows them all.
+_SETTINGS_AS_FLAGS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("run", context_settings=_SETTINGS_AS_FLAGS)(run)
+    app.command("guard", context_settings=_SETTINGS_AS_FLAGS)(guard)
+
+
+def run(context: typer.Context, config: ConfigOption = None) -> None:
+    """Run the agent: it holds the lease and decides. Every setting is a flag, too: run --help."""
+    settings = settings_or_exit(config, context.args, "hafailover run [--config FILE]")
+    raise typer.Exit(_run_agent(settings))
+
+
+def guard(context: typer.Context, config: ConfigOption = None) -> None:
+    """Run the guard: it starts neard and holds the key. Every setting is a flag, too: guard --help."""
+    settings = settings_or_exit(config, context.args, "hafailover guard [--config FILE]")
+    plain = guard_settings(settings)
+    # A fresh interpreter without the settings' libraries: the guard stays small.
+    command = [sys.executable, "-m", "hafailover.guard", plain.to_json()]
+    os.execv(sys.executable, command)  # noqa: S606
+
+
+def guard_settings(settings: Settings) -> GuardSettings:
+    """What the guard process needs, or the end of the command with the setting that is missing."""
+    from hafailover.config.settings import credential
+    from hafailover.guard.settings import GuardSettings
+
+    home = settings.neard.home
+    if home is None:
+        fail("neard.home: must be set for the guard: neard's home folder", WRONG_SETTINGS)
+    key = settings.validator_key_file or credential("validator_key")
+    if key is None:
+        fail(
+            "validator_key_file: must be set for the guard: the pool's key, outside of neard's home",
+            WRONG_SETTINGS,
+        )
+    if key.absolute().is_relative_to(home.absolute()):
+        fail(
+            f"validator_key_file: {key} lies in neard's home; keep it outside, where no start finds it",
+            WRONG_SETTINGS,
+        )
+    if len(os.fsencode(settings.guard_socket)) > 100:
+        fail(
+            f"guard_socket: {settings.guard_socket} is longer than a socket's path may be (100)",
+            WRONG_SETTINGS,
+        )
+    binary = shutil.which(settings.neard.binary)
+    if binary is None:
+        fail(
+            f"neard.binary: {settings.neard.binary} is not there or cannot be run; set it to neard's path",
+            WRONG_SETTINGS,
+        )
+    node_key = settings.validator_node_key_file
+    return GuardSettings(
+        account_id=settings.account_id,
+        home=str(home.absolute()),
+        neard_binary=str(Path(binary).absolute()),
+        neard_args=settings.neard.args,
+        validator_key_file=str(key.absolute()),
+        validator_node_key_file=str(node_key.absolute()) if node_key else None,
+        socket=str(settings.guard_socket.absolute()),
+        hot_swap=settings.promotion == "hot",
+        drop_budget_s=settings.profile.drop_budget_s,
+        stop_s=settings.neard.stop_s,
+    )
+
+
+def _run_agent(settings: Settings) -> int:
+    from hafailover.agent.identity import StateError, StateFolder
+    from hafailover.agent.loop import Agent
+    from hafailover.config.load import ConfigError, consul_address
+    from hafailover.observe.http import ListenError
+
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=settings.log_level.upper(),
+        format="%(levelname)s agent: %(message)s",
+    )
+    # Its one-line complaints repeat what the agent says better.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    try:
+        address = consul_address(settings)
+        state = StateFolder(settings.state_dir, settings.account_id, settings.node_name)
+        return Agent(settings, address, state, RpcOpener(settings)).run()
+    except (ConfigError, StateError, ListenError) as error:
+        fail(str(error), WRONG_SETTINGS)
+
+
+class RpcOpener:
+    """Connects with this host's neard; looks at config.json again each time, since neard may, too."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        if settings.neard.rpc_address is None and settings.neard.home is None:
+            fail("neard.home or neard.rpc_address: one must be set, to find neard's RPC", WRONG_SETTINGS)
+        if settings.neard.rpc_address is None:
+            from hafailover.near.home import HomeError
+
+            try:
+                self._endpoint()
+            except HomeError as error:
+                fail(f"neard.home: {error}", WRONG_SETTINGS)
+
+    def __call__(self) -> NeardRpc:
+        from hafailover.near.home import HomeError
+        from hafailover.near.rpc import NeardRpc, RpcError
+
+        try:
+            host, port = self._endpoint()
+        except HomeError as error:
+            raise RpcError(str(error)) from None
+        return NeardRpc(host, port)
+
+    def _endpoint(self) -> tuple[str, int]:
+        from hafailover.near.home import load_home
+
+        if self._settings.neard.rpc_address is not None:
+            host, _, port = self._settings.neard.rpc_address.rpartition(":")
+            return host.strip("[]"), int(port)
+        assert self._settings.neard.home is not None
+        home = load_home(self._settings.neard.home)
+        return home.rpc_host, home.rpc_port

@@ -1,0 +1,114 @@
+"""A planned switchover as an operator asks for it: the wish, the wait, and what it cost."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hafailover.clock import boottime
+from hafailover.core.beat import Phase
+from hafailover.core.views import Request
+from hafailover.lock.client import Address
+from hafailover.lock.consul import ConsulWatch
+from hafailover.lock.errors import CallError
+from hafailover.lock.roster import Roster
+from hafailover.observe.look import Look
+
+ANSWER_WITHIN_S = 10.0
+DONE_WITHIN_S = 30.0
+DEADLINE_S = 2.0
+POLL_S = 0.1
+WATCH_S = 2.0
+
+
+class HandoverRefusedError(Exception):
+    """The pool did not move, for the reason in the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Handover:
+    """What a switchover did."""
+
+    from_node: str
+    to_node: str
+    term: int
+    gap_s: float
+    """From the release's being seen to the new active's first beat being seen, in seconds."""
+    total_s: float
+    """From the wish to the new active."""
+
+
+def switch_over(address: Address, account_id: str, to: str | None, say: Callable[[str], None]) -> Handover:
+    """Asks the active to hand over, and waits until another host is active.
+
+    :param to: the target, or ``None`` for the best standby.
+    :param say: takes a line for each step.
+    :raises HandoverRefusedError: nobody is active, the target is not ready, or the active refused.
+    :raises CallError: Consul could not be asked.
+    """
+    view = Look(address, account_id).take()
+    if view.active is None or view.term is None:
+        raise HandoverRefusedError(f"there is no active to hand over: {view.verdict}")
+    if to is not None:
+        _check_target(
+            to, view.active, {host.node: (host.ready, host.role, host.reason) for host in view.hosts}
+        )
+    roster = Roster(address, account_id, DEADLINE_S)
+    request = Request(uuid.uuid4().hex, to, view.term)
+    started = boottime()
+    session = roster.open_wish_session()
+    try:
+        if not roster.ask(session, request):
+            raise HandoverRefusedError("another switchover is being asked for; try again when it is over")
+        reason = _await_answer(roster, request, started)
+        say(reason)
+        return _await_active(address, account_id, view.active, view.term, started)
+    finally:
+        try:
+            roster.close_session(session)
+        except CallError as error:
+            say(f"the wish could not be taken back, and lapses by itself within 20 s: {error}")
+
+
+def _check_target(to: str, active: str, hosts: dict[str, tuple[bool, str, str]]) -> None:
+    if to == active:
+        raise HandoverRefusedError(f"{to} is the active already")
+    if to not in hosts:
+        raise HandoverRefusedError(f"no host named {to} is known; there are {', '.join(sorted(hosts))}")
+    ready, role, reason = hosts[to]
+    if not ready:
+        raise HandoverRefusedError(f"{to} is not ready: {role}: {reason}")
+
+
+def _await_answer(roster: Roster, request: Request, started: float) -> str:
+    while boottime() - started < ANSWER_WITHIN_S:
+        answer = roster.answer_to(request.id)
+        if answer is not None:
+            accepted, reason = answer
+            if not accepted:
+                raise HandoverRefusedError(reason)
+            return reason
+        time.sleep(POLL_S)
+    raise HandoverRefusedError(f"the active did not answer within {ANSWER_WITHIN_S:g} s")
+
+
+def _await_active(address: Address, account_id: str, before: str, term: int, started: float) -> Handover:
+    """Follows the heartbeat until another term is active."""
+    watch = ConsulWatch(address, account_id, WATCH_S)
+    index: int | None = None
+    released_at: float | None = None
+    while boottime() - started < DONE_WITHIN_S:
+        index, stored = watch.heartbeat(index, WATCH_S)
+        now = boottime()
+        if stored is None:
+            continue
+        beat = stored.beat
+        if released_at is None and (beat.phase is Phase.RELEASED or beat.term > term):
+            released_at = now
+        if beat.term > term and beat.phase is Phase.ACTIVE:
+            return Handover(before, beat.node, beat.term, now - (released_at or now), now - started)
+    raise HandoverRefusedError(
+        f"{before} accepted, but nobody else became active within {DONE_WITHIN_S:g} s; see: hafailover status"
+    )

@@ -1,0 +1,112 @@
+"""The agent's metrics: every name is defined here and nowhere else."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info
+
+from hafailover import __version__
+from hafailover.core.state import Stage, State
+from hafailover.core.views import Role
+from hafailover.guard.protocol import GuardReport
+
+FAST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
+SWAP_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0, 120.0)
+
+
+class Metrics:
+    """What an agent exports. Durations in seconds, heights in blocks."""
+
+    def __init__(self, account_id: str, node: str) -> None:
+        self.registry = registry = CollectorRegistry()
+        info = Info("hafailover", "The agent's version and whom it serves", registry=registry)
+        info.info({"version": __version__, "account_id": account_id, "node": node})
+        self.state = Enum(
+            "hafailover_state",
+            "The host's role in its pool",
+            states=[str(role) for role in Role],
+            registry=registry,
+        )
+        self.term = Gauge("hafailover_term", "The term that this host holds; 0 for none", registry=registry)
+        self.lease_left = Gauge(
+            "hafailover_lease_seconds_left",
+            "Until the key is dropped unless another beat succeeds; 0 without a lease",
+            registry=registry,
+        )
+        self.ready = Gauge(
+            "hafailover_ready", "1 if this host signs or could take over now", registry=registry
+        )
+        self.promotions = Counter("hafailover_promotions", "Times this host became active", registry=registry)
+        self.demotions = Counter(
+            "hafailover_demotions", "Times this host ceased to be active", registry=registry
+        )
+        self.fences = Counter(
+            "hafailover_fences",
+            "Times the key was dropped without being asked for, by cause",
+            ["cause"],
+            registry=registry,
+        )
+        self.hot_swap = Histogram(
+            "hafailover_hot_swap_seconds",
+            "From the signal to the confirmed effect, by direction",
+            ["direction"],
+            buckets=SWAP_BUCKETS,
+            registry=registry,
+        )
+        self.beat = Histogram(
+            "hafailover_renew_seconds",
+            "How long the beats that prove the lease took",
+            buckets=FAST_BUCKETS,
+            registry=registry,
+        )
+        self.neard_restarts = Gauge(
+            "hafailover_neard_restarts", "Starts of neard after the guard's first", registry=registry
+        )
+        self.height = Gauge("hafailover_block_height", "neard's head height", registry=registry)
+        self.lag = Gauge("hafailover_lag_blocks", "Blocks behind the pool's other hosts", registry=registry)
+        self.peers = Gauge("hafailover_peers", "Peers of neard", registry=registry)
+        self.guard_connected = Gauge(
+            "hafailover_guard_connected", "1 if the guard is connected", registry=registry
+        )
+        self.session = Gauge("hafailover_session", "1 with a session with Consul", registry=registry)
+        for cause in ("no proof", "lost"):
+            self.fences.labels(cause)
+        for direction in ("load", "drop"):
+            self.hot_swap.labels(direction)
+        self._last_guard: tuple[float | None, float | None] = (None, None)
+
+    def show(self, state: State, lag: int, ready: bool, lease_left_s: float | None) -> None:
+        """Sets the gauges from the core's state."""
+        self.state.state(str(state.role))
+        self.term.set(state.hold.term if state.hold else 0)
+        self.lease_left.set(max(0.0, lease_left_s or 0.0))
+        self.ready.set(ready)
+        self.height.set(state.neard.height if state.neard else 0)
+        self.lag.set(lag)
+        self.peers.set(state.neard.peers or 0 if state.neard else 0)
+        self.guard_connected.set(state.guard is not None)
+        self.session.set(state.session is not None)
+
+    def changed(self, before: State, after: State) -> None:
+        """Counts what a step of the core has changed."""
+        was = before.hold.stage if before.hold else None
+        now = after.hold.stage if after.hold else None
+        if now is was:
+            return
+        if now is Stage.ARMED:
+            self.promotions.inc()
+        if was is Stage.ARMED:
+            self.demotions.inc()
+        if now is Stage.FENCED:
+            self.fences.labels("no proof").inc()
+        if now is Stage.LOST and was in (Stage.ARMED, Stage.ARMING):
+            self.fences.labels("lost").inc()
+
+    def guard_report(self, report: GuardReport) -> None:
+        """Takes the guard's figures; a duration counts once."""
+        self.neard_restarts.set(report.restarts)
+        load, drop = self._last_guard
+        if report.load_s is not None and report.load_s != load:
+            self.hot_swap.labels("load").observe(report.load_s)
+        if report.drop_s is not None and report.drop_s != drop:
+            self.hot_swap.labels("drop").observe(report.drop_s)
+        self._last_guard = (report.load_s, report.drop_s)

@@ -1,0 +1,96 @@
+"""The pool at a glance: from the lease and the hosts' records, who signs, who could, and if that is safe."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hafailover.core.beat import Phase, StoredBeat
+from hafailover.core.views import LockView, Role
+from hafailover.lock.roster import Entry
+from hafailover.observe.records import NodeRecord, TermRecord, parse_record
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """What ``hafailover status`` shows."""
+
+    account_id: str
+    ok: bool
+    """Exactly one host is active, and at least one standby is ready."""
+    verdict: str
+    active: str | None
+    term: int | None
+    active_since: str | None
+    """UTC, of the active's wall clock."""
+    hosts: tuple[NodeRecord, ...]
+
+    def to_plain(self) -> dict[str, Any]:
+        """For ``--json``."""
+        plain = asdict(self)
+        plain["hosts"] = [host.model_dump() for host in self.hosts]
+        return plain
+
+
+def overview(
+    account_id: str,
+    lock: LockView,
+    heartbeat: StoredBeat | None,
+    entries: list[Entry],
+    history: list[TermRecord],
+) -> Overview:
+    """Puts together what Consul holds of a pool. Pure.
+
+    A host counts as active when it holds the lock, its last beat says so, and its own record does not differ.
+    """
+    hosts = tuple(_host(entry) for entry in entries)
+    claims = [host.node for host in hosts if host.role == Role.ACTIVE]
+    beat = heartbeat.beat if heartbeat else None
+    holder = beat.node if lock.session and beat and beat.phase is Phase.ACTIVE else None
+    active = holder if holder in claims else None
+    ready = [host for host in hosts if host.ready and host.node != active]
+    began = [record for record in history if record.event == "began" and beat and record.term == beat.term]
+    return Overview(
+        account_id=account_id,
+        ok=active is not None and len(claims) == 1 and bool(ready),
+        verdict=_verdict(active, claims, ready, holder, hosts),
+        active=active,
+        term=beat.term if active and beat else None,
+        active_since=began[-1].at if active and began else None,
+        hosts=hosts,
+    )
+
+
+def _host(entry: Entry) -> NodeRecord:
+    record = parse_record(entry)
+    if entry.session is not None:
+        return record
+    gone = {"role": "gone", "reason": "its agent has no session with Consul", "ready": False}
+    return record.model_copy(update={**gone, "lease_left_s": None})
+
+
+def _verdict(
+    active: str | None,
+    claims: list[str],
+    ready: list[NodeRecord],
+    holder: str | None,
+    hosts: tuple[NodeRecord, ...],
+) -> str:
+    if not hosts:
+        return "no host has ever joined this pool"
+    if len(claims) > 1:
+        return f"{' and '.join(claims)} both say that they are active: see who holds the lock, below"
+    if active is None:
+        promoting = [host.node for host in hosts if host.role == Role.PROMOTING]
+        if promoting:
+            return f"nobody signs yet: {promoting[0]} is about to"
+        return (
+            f"nobody signs{f': {holder} holds the lock but does not say that it is active' if holder else ''}"
+        )
+    if not ready:
+        return f"{active} signs, but no standby is ready to take over"
+    return f"{active} signs, and {_list([host.node for host in ready])} ready to take over"
+
+
+def _list(names: list[str]) -> str:
+    return f"{names[0]} is" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} are"

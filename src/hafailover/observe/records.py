@@ -1,0 +1,90 @@
+"""The documents that hosts publish below the pool's prefix: their own record, and the history."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hafailover.core.views import Member
+from hafailover.lock.roster import Entry
+
+
+class NodeRecord(BaseModel):
+    """A host's record of itself; figures are those of the moment it was written."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    v: int = 1
+    node: str
+    role: str = "starting"
+    reason: str = ""
+    role_since: str = ""
+    """UTC time for people, of the host's own wall clock."""
+    ready: bool = False
+    priority: int = 0
+    height: int = 0
+    lag: int = 0
+    syncing: bool | None = None
+    peers: int | None = None
+    neard_version: str = ""
+    agent_version: str = ""
+    profile: str = ""
+    public_key: str = ""
+    term: int = 0
+    lease_left_s: float | None = None
+    """Seconds until the active fences itself unless another beat succeeds."""
+    neard_restarts: int = 0
+
+
+class TermRecord(BaseModel):
+    """One entry of the history: a host began or ended a term."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    v: int = 1
+    event: str
+    term: int
+    node: str
+    cause: str = ""
+    from_node: str | None = None
+    height: int = 0
+    waited_s: float = 0.0
+    public_key: str = ""
+    at: str = ""
+
+
+def parse_record(entry: Entry) -> NodeRecord:
+    """A host's record; one that cannot be understood shows as such instead of hiding the host."""
+    try:
+        return NodeRecord.model_validate({**entry.data, "node": entry.node})
+    except ValidationError:
+        return NodeRecord(node=entry.node, role="unknown", reason="its record cannot be understood")
+
+
+def member_of(entry: Entry) -> Member:
+    """The core's view of a host's record."""
+    record = parse_record(entry)
+    alive = entry.session is not None
+    return Member(
+        node=record.node,
+        alive=alive,
+        ready=alive and record.ready,
+        priority=record.priority,
+        height=record.height,
+        lag=record.lag,
+        role=record.role,
+        reason=record.reason,
+        neard_version=record.neard_version,
+    )
+
+
+def parse_history(entries: list[dict[str, Any]]) -> list[TermRecord]:
+    """The history's entries that can be understood, oldest first."""
+    records = []
+    for entry in entries:
+        try:
+            records.append(TermRecord.model_validate(entry))
+        except ValidationError:
+            continue
+    return records
