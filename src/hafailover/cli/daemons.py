@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shutil
 import sys
@@ -89,18 +88,13 @@ def guard_settings(settings: Settings) -> GuardSettings:
 
 
 def _run_agent(settings: Settings) -> int:
+    from hafailover import log
     from hafailover.agent.identity import StateError, StateFolder
     from hafailover.agent.loop import Agent
     from hafailover.config.load import ConfigError, consul_address
     from hafailover.observe.http import ListenError
 
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=settings.log_level.upper(),
-        format="%(levelname)s agent: %(message)s",
-    )
-    # Its one-line complaints repeat what the agent says better.
-    logging.getLogger("urllib3").setLevel(logging.ERROR)
+    log.set_up("agent", settings.log_level)
     try:
         address = consul_address(settings)
         state = StateFolder(settings.state_dir, settings.account_id, settings.node_name)

@@ -13,21 +13,10 @@ from hafailover.cli.common import ConfigOption, JsonOption, fail, settings_or_ex
 from hafailover.cli.exit_codes import NOT_GOOD, OK, UNREACHABLE, WRONG_SETTINGS
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-
     from hafailover.lock.client import Address
     from hafailover.observe.overview import Overview
 
 WATCH_EVERY_S = 1.0
-ROLE_STYLES = {
-    "active": "bold green",
-    "standby": "green",
-    "promoting": "bold yellow",
-    "demoting": "bold yellow",
-    "fenced": "bold red",
-    "gone": "red",
-    "unknown": "red",
-}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -54,6 +43,8 @@ def status(
     else:
         from rich.console import Console
 
+        from hafailover.observe.render import render
+
         Console().print(render(view))
     raise typer.Exit(OK if view.ok else NOT_GOOD)
 
@@ -67,36 +58,6 @@ def address_of(config: ConfigOption) -> tuple[Address, str]:
         return consul_address(settings), settings.account_id
     except ConfigError as error:
         fail(str(error), WRONG_SETTINGS)
-
-
-def render(view: Overview) -> RenderableType:
-    """The overview as a table for a terminal."""
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    head = Text.assemble(
-        (view.account_id, "bold"), "  ", (view.verdict, "bold green" if view.ok else "bold red")
-    )
-    if view.active is not None:
-        head.append(f"\nactive {view.active}, term {view.term}, since {view.active_since or 'unknown'}")
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    right = ("height", "lag", "peers", "lease")
-    for name in ("host", "role", "height", "lag", "syncing", "peers", "lease", "neard", "reason"):
-        table.add_column(name, justify="right" if name in right else "left", no_wrap=name != "reason")
-    for host in view.hosts:
-        table.add_row(
-            host.node,
-            Text(host.role, style=ROLE_STYLES.get(host.role, "yellow")),
-            str(host.height),
-            str(host.lag),
-            {None: "?", True: "yes", False: "no"}[host.syncing],
-            "?" if host.peers is None else str(host.peers),
-            "" if host.lease_left_s is None else f"{host.lease_left_s:.1f} s",
-            host.neard_version,
-            host.reason,
-        )
-    return Group(head, table)
 
 
 def _look(address: Address, account_id: str) -> Overview:
@@ -115,6 +76,7 @@ def _watch(address: Address, account_id: str, as_json: bool) -> None:
 
     from hafailover.lock.errors import CallError
     from hafailover.observe.look import Look
+    from hafailover.observe.render import render
 
     look = Look(address, account_id)
     good = False

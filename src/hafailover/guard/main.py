@@ -24,6 +24,7 @@ from hafailover.guard.neardproc import NeardProcess, SpawnError, end_leftover
 from hafailover.guard.probe import ProbeError, probe_status
 from hafailover.guard.server import AgentSocket
 from hafailover.guard.settings import GuardSettings
+from hafailover.log import set_up
 from hafailover.near.home import HomeError, NeardHome, load_home
 from hafailover.near.keyfile import KeyFileError, read_key
 from hafailover.sdnotify import notify, watchdog_interval_s
@@ -253,5 +254,5 @@ def run(settings: GuardSettings) -> int:
 
 
 def main() -> int:
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname)s guard: %(message)s")
+    set_up("guard")
     return run(GuardSettings.from_json(sys.argv[1]))

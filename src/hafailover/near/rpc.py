@@ -109,6 +109,10 @@ class NeardRpc:
             raise RpcError("an answer to validators that makes no sense") from None
         return None
 
+    def get(self, path: str) -> Any:
+        """A GET route's JSON. :raises RpcError: no usable answer."""
+        return self._json("GET", path, None)
+
     def call(self, method: str, params: Any) -> Any:
         """One JSON-RPC call.
 

@@ -1,0 +1,5 @@
+"""``python -m hafailover``."""
+
+from hafailover.cli.main import main
+
+main()

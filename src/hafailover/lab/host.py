@@ -1,0 +1,159 @@
+"""A failover host on loopback: agent and guard as real processes, as systemd would run them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from hafailover.lab.consul_server import ConsulServer
+from hafailover.lab.errors import LabError
+from hafailover.lab.link import Link
+from hafailover.lab.ports import free_ports
+from hafailover.lab.process import ManagedProcess
+from hafailover.lab.procfs import ProcessId, children_of, freeze_tree, kill_tree, signal_all
+from hafailover.localnet.model import Localnet, LocalnetNode
+
+STOP_S = 10.0
+
+
+class FailoverHost:
+    """One host of the pool: its neard home, its Consul server, its agent and its guard.
+
+    :param folder: for configuration, sockets and logs; short, since a socket's path may be.
+    :param link: whether a relay stands between the agent and its Consul server, to be cut.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        localnet: Localnet,
+        node: LocalnetNode,
+        consul: ConsulServer,
+        *,
+        profile: str = "default",
+        priority: int = 0,
+        promotion: str = "hot",
+        link: bool = True,
+        extra_toml: str = "",
+    ) -> None:
+        self.name = node.name
+        self.node = node
+        self.consul = consul
+        self.folder = folder
+        self.link = Link(consul.http_port) if link else None
+        self.agent: ManagedProcess | None = None
+        self.guard: ManagedProcess | None = None
+        self.metrics_port = free_ports(1)[0]
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config = folder / "config.toml"
+        self.config.write_text(self._toml(localnet, profile, priority, promotion) + extra_toml)
+
+    @property
+    def consul_url(self) -> str:
+        port = self.link.port if self.link is not None else self.consul.http_port
+        return f"http://127.0.0.1:{port}"
+
+    @property
+    def agent_log(self) -> Path:
+        return self.folder / "agent.log"
+
+    @property
+    def guard_log(self) -> Path:
+        """The guard's log, and its neard's."""
+        return self.folder / "guard.log"
+
+    def start(self) -> None:
+        """Starts what is not running: Consul server, guard and agent."""
+        if not self.consul.is_alive():
+            self.consul.start()
+        self.start_guard()
+        self.start_agent()
+
+    def start_agent(self) -> None:
+        if self.agent is None or not self.agent.is_alive():
+            self.agent = self._start("run", self.agent_log)
+
+    def start_guard(self) -> None:
+        if self.guard is None or not self.guard.is_alive():
+            self.guard = self._start("guard", self.guard_log)
+
+    def stop(self) -> None:
+        """Ends agent and guard in order, so that neard gets its SIGTERM."""
+        for process in (self.agent, self.guard):
+            if process is not None:
+                process.terminate(STOP_S)
+        if self.link is not None:
+            self.link.close()
+
+    def neard(self) -> ProcessId:
+        """The neard that the guard runs.
+
+        :raises LabError: there is none.
+        """
+        children = children_of(self.running_guard().pid)
+        if not children:
+            raise LabError(f"{self.name}: the guard runs no neard")
+        return children[0]
+
+    def running_agent(self) -> ManagedProcess:
+        """:raises LabError: it does not run."""
+        return _running(self.agent, f"{self.name}: the agent")
+
+    def running_guard(self) -> ManagedProcess:
+        """:raises LabError: it does not run."""
+        return _running(self.guard, f"{self.name}: the guard")
+
+    def kill_host(self) -> None:
+        """Everything on the host is gone at once: agent, guard, neard and Consul server."""
+        assert self.guard is not None and self.agent is not None
+        processes = [self.guard.id, self.agent.id]
+        if self.consul.process is not None:
+            processes.append(self.consul.process.id)
+        frozen = [one for process in processes for one in freeze_tree(process)]
+        signal_all(frozen, 9)
+        for process in processes:
+            kill_tree(process)
+        self.guard.kill()
+        self.agent.kill()
+        self.consul.kill()
+
+    def _start(self, command: str, log: Path) -> ManagedProcess:
+        return ManagedProcess.start(
+            f"{self.name}-{command}",
+            [sys.executable, "-m", "hafailover", command, "--config", self.config],
+            log_path=log,
+        )
+
+    def _toml(self, localnet: Localnet, profile: str, priority: int, promotion: str) -> str:
+        def text(value: object) -> str:
+            # A JSON string is a TOML string.
+            return json.dumps(str(value))
+
+        return "\n".join(
+            [
+                f"account_id = {text(localnet.pool.account_id)}",
+                f"node_name = {text(self.name)}",
+                f"priority = {priority}",
+                f"promotion = {text(promotion)}",
+                f"validator_key_file = {text(localnet.pool.credential)}",
+                f"guard_socket = {text(self.folder / 'guard.sock')}",
+                f"state_dir = {text(self.folder)}",
+                f"listen = {text(f'127.0.0.1:{self.metrics_port}')}",
+                "[consul]",
+                f"address = {text(self.consul_url)}",
+                "[neard]",
+                f"home = {text(self.node.home)}",
+                f"binary = {text(localnet.neard)}",
+                "stop_s = 10.0",
+                "[timing]",
+                f"profile = {text(profile)}",
+                "",
+            ]
+        )
+
+
+def _running(process: ManagedProcess | None, what: str) -> ManagedProcess:
+    if process is None or not process.is_alive():
+        raise LabError(f"{what} does not run")
+    return process

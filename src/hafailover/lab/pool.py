@@ -1,0 +1,127 @@
+"""A whole pool on loopback: three Consul servers, a localnet, and failover hosts that share its last key."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from hafailover.lab.consul import ConsulCluster
+from hafailover.lab.errors import LabError
+from hafailover.lab.host import FailoverHost
+from hafailover.lab.waiting import wait_until
+from hafailover.localnet.create import init_localnet
+from hafailover.localnet.processes import LocalnetProcesses
+from hafailover.lock.client import Address
+from hafailover.lock.errors import CallError
+from hafailover.observe.look import Look
+from hafailover.observe.overview import Overview
+
+HOSTS = 3
+
+
+class LabPool:
+    """Starts and stops everything; what runs dies with this process.
+
+    :param folder: where all of it lives; its path must be short.
+    :param neard: a real neard, or ``None`` for the stand-in.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        consul_binary: Path,
+        *,
+        neard: str | None = None,
+        profile: str = "default",
+        block_time_s: float = 1.0,
+        links: bool = True,
+        promotion: str = "hot",
+    ) -> None:
+        self.folder = folder
+        self.localnet = init_localnet(
+            folder / "net", neard=neard, validators=4, hosts=HOSTS, block_time_s=block_time_s
+        )
+        names = [node.name for node in self.localnet.hosts]
+        self.consul = ConsulCluster(consul_binary, folder / "consul", servers=HOSTS, names=names)
+        self.validators = LocalnetProcesses(self.localnet)
+        self.hosts = [
+            FailoverHost(
+                folder / node.name,
+                self.localnet,
+                node,
+                server,
+                profile=profile,
+                promotion=promotion,
+                link=links,
+            )
+            for node, server in zip(self.localnet.hosts, self.consul.servers, strict=True)
+        ]
+
+    @property
+    def account_id(self) -> str:
+        return self.localnet.pool.account_id
+
+    def start_network(self, say: Callable[[str], None]) -> None:
+        """Starts Consul and the plain validators; the failover hosts come next.
+
+        :raises LabError: something does not come up in time.
+        """
+        say("starting three Consul servers")
+        self.consul.start()
+        say("starting three plain validators")
+        self.validators.start()
+
+    def stop(self) -> None:
+        """Stops everything, hosts first."""
+        with ThreadPoolExecutor(max_workers=HOSTS) as pool:
+            list(pool.map(lambda host: host.stop(), self.hosts))
+        self.validators.stop()
+        self.consul.stop()
+
+    def host(self, name: str) -> FailoverHost:
+        return next(host for host in self.hosts if host.name == name)
+
+    def look(self) -> Overview:
+        """The pool as ``hafailover status`` sees it, through any Consul server that answers.
+
+        :raises LabError: none does.
+        """
+        problem = "no Consul server runs"
+        for server in self.consul.servers:
+            if not server.is_responsive():
+                continue
+            try:
+                return Look(Address(port=server.http_port), self.account_id).take()
+            except CallError as error:
+                problem = str(error)
+        raise LabError(f"the pool cannot be seen: {problem}")
+
+    def try_look(self) -> Overview | None:
+        """The same, or ``None`` while it cannot be seen."""
+        try:
+            return self.look()
+        except LabError:
+            return None
+
+    def wait_settled(self, timeout_s: float = 60.0) -> str:
+        """Waits until one host is active and all others are ready; returns the active's name.
+
+        :raises LabTimeoutError: with the state as it is.
+        """
+        last: list[Overview] = []
+
+        def settled() -> bool:
+            view = self.try_look()
+            last[:] = [view] if view else []
+            return view is not None and view.ok and sum(host.ready for host in view.hosts) == len(self.hosts)
+
+        def described() -> str:
+            if not last:
+                return "one active and two ready standbys: the pool cannot be seen"
+            hosts = "; ".join(f"{host.node} {host.role}: {host.reason}" for host in last[0].hosts)
+            return f"one active and two ready standbys: {hosts}"
+
+        wait_until(settled, timeout_s=timeout_s, what=described, interval_s=0.2)
+        assert last[0].active is not None
+        return last[0].active
