@@ -57,11 +57,18 @@ class Chores:
         threading.Thread(target=self._run, name="chores", daemon=True).start()
 
     def use_session(self, session: str | None) -> None:
+        if session is not None and self._session is None:
+            self.once("preparing the pool's keys", self._roster.lay_out)
         self._session = session
 
     def touch(self) -> None:
         """This host's role has changed: publish it now, and look at the others."""
         self._published_at = self._members_at = -PUBLISH_EVERY_S - MEMBERS_EVERY_S
+        self._jobs.put(("", lambda: None, boottime()))
+
+    def look_at_members(self) -> None:
+        """Reads the others' records now."""
+        self._members_at = -MEMBERS_EVERY_S
         self._jobs.put(("", lambda: None, boottime()))
 
     def record_dropped(self, term: int) -> None:

@@ -84,7 +84,7 @@ class SessionKeeper:
 
     @property
     def _feed_every_s(self) -> float:
-        return min(self._profile.check_ttl_s / 4, 1.5)
+        return min(self._profile.check_ttl_s / 3, 1.5)
 
     @property
     def _renew_every_s(self) -> float:

@@ -182,6 +182,8 @@ class Agent:
                 self._hand.kill()
             case ef.WatchClosely(on):
                 self._neard.closely(on)
+            case ef.LookAtMembers():
+                self._chores.look_at_members()
             case ef.ExpectHandover():
                 self._eyes.expect_handover()
             case ef.RecordTerm():

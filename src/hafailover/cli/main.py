@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hafailover import __version__
-from hafailover.cli import daemons, demo, localnet, status, switchover
+from hafailover.cli import bench, daemons, demo, localnet, status, switchover
 
 app = typer.Typer(
     name="hafailover",
@@ -21,6 +21,7 @@ daemons.add_to(app)
 status.add_to(app)
 switchover.add_to(app)
 demo.add_to(app)
+bench.add_to(app)
 app.add_typer(localnet.app, name="localnet")
 
 

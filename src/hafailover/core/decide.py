@@ -65,9 +65,10 @@ def _absorb(state: State, event: ev.Event, now: float) -> tuple[State, list[Effe
         case ev.DroppedSeen(terms):
             return holder.dropped_seen(replace(state, dropped_terms=terms), now), []
         case ev.MembersSeen(members, key):
-            return replace(state, members=members, pool_public_key=key), []
+            return replace(state, members=members, members_at=now, pool_public_key=key), []
         case ev.RequestSeen(request):
-            return replace(state, request=request), []
+            same = request is not None and state.request is not None and request.id == state.request.id
+            return replace(state, request=request, request_at=state.request_at if same else now), []
         case ev.BeatAnswered():
             return holder.beat_answered(state, event, now)
         case ev.AcquireAnswered():

@@ -92,6 +92,11 @@ class WatchClosely:
 
 
 @dataclass(frozen=True, slots=True)
+class LookAtMembers:
+    """Read the other hosts' records now: a decision hangs on them."""
+
+
+@dataclass(frozen=True, slots=True)
 class ExpectHandover:
     """This host is the target: watch the lock with default consistency for a while, which is faster."""
 
@@ -129,6 +134,7 @@ Effect = (
     | RestartNeard
     | KillHand
     | WatchClosely
+    | LookAtMembers
     | ExpectHandover
     | RecordTerm
     | AnswerRequest

@@ -15,6 +15,7 @@ from hafailover.core.effects import (
     Effect,
     GrantGuard,
     KillHand,
+    LookAtMembers,
     RecordDropped,
     RecordTerm,
     Release,
@@ -268,6 +269,10 @@ def _answer_request(state: State, hold: Hold, now: float) -> Step | None:
     request = state.request
     if request is None or request.id == state.answered_request or request.term != hold.term:
         return None
+    if state.members_at < state.request_at:
+        if state.looked_for == request.id:
+            return None
+        return replace(state, looked_for=request.id), [LookAtMembers()]
     state = replace(state, answered_request=request.id)
     ready = gates.ready_standbys(state)
     target = next((m for m in ready if request.to in (None, m.node)), None)

@@ -31,7 +31,9 @@ def step(state: State, now: float) -> tuple[State, list[Effect]]:
         term = state.heartbeat.beat.term
         reason = f"it held the key once, and {state.heartbeat.beat.node} signs now"
         return replace(state, restarted_for=term), [RestartNeard(reason)]
-    if state.acquiring or state.session is None or state.lock is None or now < state.acquire_at:
+    if state.acquiring or state.session is None or state.lock is None:
+        return state, []
+    if now < state.acquire_at and not _is_named(state):
         return state, []
     if state.lock.session == state.session:
         return _take_up_again(state, now)
@@ -150,6 +152,15 @@ def _resume(
         gone_within_s=max(own.beat.gone_within_s, state.hold.gone_within_s),
     )
     return replace(state, hold=hold), effects
+
+
+def _is_named(state: State) -> bool:
+    """Whether the free lock was handed to this host by name: then no pause of its own holds it back."""
+    beat = state.heartbeat.beat if state.heartbeat else None
+    free = state.lock is not None and state.lock.session is None
+    return (
+        free and beat is not None and beat.phase is Phase.RELEASED and beat.handover_to == state.config.node
+    )
 
 
 def _head_start(state: State) -> float:

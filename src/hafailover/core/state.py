@@ -113,7 +113,12 @@ class State:
     dropped_terms: frozenset[int] = frozenset()
     members: tuple[Member, ...] = ()
     pool_public_key: str | None = None
+    members_at: float = -1e9
     request: Request | None = None
+    request_at: float = 0.0
+    """When it was first seen; it is decided by records that were read later."""
+    looked_for: str | None = None
+    """The request for which the others' records were asked for."""
     answered_request: str | None = None
 
     neard: NeardView | None = None

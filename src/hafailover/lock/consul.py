@@ -48,6 +48,8 @@ class ConsulLease:
             SERVICE_RULE,
             lambda: self._consul.agent.service.register(SERVICE, service_id=self._service_id, check=check),
         )
+        # A Consul agent that was restarted remembers the check as critical, whatever it is registered as.
+        self.feed()
         session = call(
             "creating the session",
             self._session_rule,

@@ -84,6 +84,11 @@ class Roster:
         entries = [(int(item["CreateIndex"]), _object(item.get("Value"))) for item in data or []]
         return [value for _, value in sorted(entries, key=lambda entry: entry[0]) if value]
 
+    def lay_out(self) -> None:
+        """Makes sure that what is watched exists: a watch on an absent key wakes at every write to Consul."""
+        for key in (self._keys.request, self._keys.dropped + ".keep"):
+            self._call("preparing the pool's keys", lambda key=key: self._consul.kv.put(key, "{}", cas=0))
+
     def ask(self, session: str, request: Request) -> bool:
         """Puts an operator's wish; ``False`` if another one is under way."""
         value = json.dumps({"id": request.id, "to": request.to, "term": request.term})
@@ -105,11 +110,11 @@ class Roster:
         return data.get("accepted") is True, str(data.get("reason", ""))
 
     def open_wish_session(self) -> str:
-        """A session whose end removes the wish: one that nobody waits for must not be acted on."""
+        """A session whose end voids the wish: one that nobody waits for must not be acted on."""
         session = self._call(
             "creating a session",
             lambda: self._consul.session.create(
-                name="hafailover/command", ttl=10, lock_delay=0, behavior="delete"
+                name="hafailover/command", ttl=10, lock_delay=0, behavior="release"
             ),
             rule='session "NODE" { policy = "write" }',
         )

@@ -153,6 +153,9 @@ class NeardRpc:
                 raw = _read(response, end)
             finally:
                 response.release_conn()
+        except urllib3.exceptions.NewConnectionError as error:
+            # Of the library's kinds of timeout, but none: nobody listens.
+            raise RpcError(_plain(error)) from None
         except urllib3.exceptions.TimeoutError:
             raise RpcError(f"no answer within {self._deadline_s:g} s") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:

@@ -1,0 +1,174 @@
+"""Measures each figure on a running pool."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections.abc import Callable
+
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from hafailover.bench.rows import Row
+from hafailover.bench.usage import cpu_seconds, resident_mib
+from hafailover.clock import boottime
+from hafailover.demo.observer import ChainObserver
+from hafailover.lab.errors import LabError
+from hafailover.lab.guardlog import gone_at, loaded_at
+from hafailover.lab.host import FailoverHost
+from hafailover.lab.pool import LabPool
+from hafailover.lock.client import Address
+from hafailover.lock.errors import CallError
+from hafailover.observe.handover import HandoverRefusedError, switch_over
+
+Say = Callable[[str], None]
+
+SETTLE_S = 90.0
+KEY_WITHIN_S = 30.0
+STAY_S = 12.0
+"""Longer than any lease lives without a beat, detection included."""
+AFTER_S = 6.0
+"""One round of all validators and more, so that a block missed shows."""
+IDLE_S = 60.0
+RESTART_AFTER_S = 0.5
+
+
+class Bench:
+    """One pool under measurement."""
+
+    def __init__(self, pool: LabPool, observer: ChainObserver, say: Say) -> None:
+        self.pool = pool
+        self.observer = observer
+        self.say = say
+
+    def switchovers(self, gap: Row, missed: Row, runs: int) -> None:
+        """Planned handovers: the gap from the guards' logs, the blocks from the chain."""
+        for run in range(runs):
+            active = self.pool.wait_settled(SETTLE_S)
+            target = self._other(active)
+            expected = self._production()
+            since = boottime()
+            try:
+                switch_over(self._address(target), self.pool.account_id, target, lambda _: None)
+            except (HandoverRefusedError, CallError) as error:
+                gap.problems.append(f"run {run + 1}: {error}")
+                continue
+            gone, loaded = self._gone(active, since), self._loaded(target, since)
+            if gone is None or loaded is None:
+                gap.problems.append(f"run {run + 1}: the guards' logs do not show the swap")
+                continue
+            gap.runs.append((loaded - gone) * 1000)
+            time.sleep(AFTER_S)
+            self._count_missed(missed, expected)
+            self.say(f"{gap.name} {run + 1}/{runs}: {gap.runs[-1]:.0f} ms")
+
+    def neard_killed(self, row: Row, runs: int) -> None:
+        for run in range(runs):
+            active = self.pool.wait_settled(SETTLE_S)
+            neard = self.pool.host(active).neard()
+            since = boottime()
+            neard.signal(signal.SIGKILL)
+            self._await_key(row, active, since, 1000.0, run, runs)
+
+    def agent_restarted(self, missed: Row, failovers: Row, runs: int) -> None:
+        for run in range(runs):
+            active = self.pool.wait_settled(SETTLE_S)
+            term = self.pool.look().term
+            expected = self._production()
+            host = self.pool.host(active)
+            host.running_agent().kill()
+            time.sleep(RESTART_AFTER_S)
+            host.start_agent()
+            time.sleep(STAY_S)
+            failovers.runs.append(float(self.pool.look().term != term))
+            self._count_missed(missed, expected)
+            self.say(f"{missed.name} {run + 1}/{runs}: {missed.runs[-1]:.0f} missed")
+
+    def host_gone(self, row: Row, runs: int, *, with_leader: bool) -> None:
+        """The active's host dies; Consul's leader with it, or elsewhere."""
+        for run in range(runs):
+            active = self._place(leader_on_active=with_leader)
+            since = boottime()
+            self.pool.host(active).kill_host()
+            self._await_key(row, active, since, 1.0, run, runs)
+            self.pool.host(active).start()
+
+    def leader_gone(self, failovers: Row, fences: Row, missed: Row, runs: int) -> None:
+        """Consul's leader's host dies, and the active is elsewhere: nothing may happen."""
+        for run in range(runs):
+            active = self._place(leader_on_active=False)
+            host = self.pool.host(active)
+            term, fenced, expected = self.pool.look().term, _fences(host), self._production()
+            leader = self.pool.consul.server(self.pool.consul.wait_leader()).name
+            self.pool.host(leader).kill_host()
+            time.sleep(STAY_S)
+            failovers.runs.append(float(self.pool.look().term != term))
+            fences.runs.append(_fences(host) - fenced)
+            self._count_missed(missed, expected)
+            self.pool.host(leader).start()
+            self.say(f"{failovers.name} {run + 1}/{runs}: {failovers.runs[-1]:.0f} failovers")
+
+    def idle_standby(self, cpu: Row, memory: Row, runs: int) -> None:
+        """Agent and guard of a standby, with nothing going on."""
+        active = self.pool.wait_settled(SETTLE_S)
+        host = self.pool.host(self._other(active))
+        pids = [host.running_agent().pid, host.running_guard().pid]
+        for run in range(runs):
+            used, since = sum(map(cpu_seconds, pids)), boottime()
+            time.sleep(IDLE_S / runs)
+            cpu.runs.append((sum(map(cpu_seconds, pids)) - used) / (boottime() - since) * 100)
+            memory.runs.append(sum(map(resident_mib, pids)))
+            self.say(f"{cpu.name} {run + 1}/{runs}: {cpu.runs[-1]:.2f} %, {memory.runs[-1]:.0f} MiB")
+
+    def _place(self, *, leader_on_active: bool) -> str:
+        """Moves the key until Consul's leader is where it is wanted; returns the active."""
+        active = self.pool.wait_settled(SETTLE_S)
+        leader = self.pool.consul.server(self.pool.consul.wait_leader()).name
+        if (leader == active) == leader_on_active:
+            return active
+        target = leader if leader_on_active else self._other(active)
+        switch_over(self._address(target), self.pool.account_id, target, lambda _: None)
+        return self.pool.wait_settled(SETTLE_S)
+
+    def _await_key(self, row: Row, active: str, since: float, scale: float, run: int, runs: int) -> None:
+        others = [host for host in self.pool.hosts if host.name != active]
+        while boottime() - since < KEY_WITHIN_S:
+            times = [at for host in others if (at := loaded_at(host.guard_log, since)) is not None]
+            if times:
+                row.runs.append((min(times) - since) * scale)
+                self.say(f"{row.name} {run + 1}/{runs}: {row.runs[-1]:.2f} {row.unit}")
+                return
+            time.sleep(0.05)
+        row.problems.append(f"run {run + 1}: no standby loaded the key within {KEY_WITHIN_S:g} s")
+
+    def _production(self) -> tuple[int, int]:
+        production = self.observer.production()
+        if production is None:
+            raise LabError("no plain validator tells what the pool produced")
+        return production.expected_blocks, production.produced_blocks
+
+    def _count_missed(self, row: Row, before: tuple[int, int]) -> None:
+        after = self._production()
+        row.runs.append(float(max(0, (after[0] - before[0]) - (after[1] - before[1]))))
+
+    def _other(self, active: str) -> str:
+        return next(host.name for host in self.pool.hosts if host.name != active)
+
+    def _address(self, name: str) -> Address:
+        return Address(port=self.pool.host(name).consul.http_port)
+
+    def _loaded(self, name: str, since: float) -> float | None:
+        return loaded_at(self.pool.host(name).guard_log, since)
+
+    def _gone(self, name: str, since: float) -> float | None:
+        return gone_at(self.pool.host(name).guard_log, since)
+
+
+def _fences(host: FailoverHost) -> float:
+    """How often the agent has fenced, from its metrics."""
+    answer = requests.get(f"http://127.0.0.1:{host.metrics_port}/metrics", timeout=5)
+    families = text_string_to_metric_families(answer.text)
+    samples = [s for f in families for s in f.samples if s.name == "hafailover_fences_total"]
+    if not samples:
+        raise LabError(f"{host.name}: the agent's metrics do not hold hafailover_fences_total")
+    return float(sum(sample.value for sample in samples))
