@@ -12,6 +12,7 @@ from hafailover.demo.scenarios import Expected, Scenario
 from hafailover.lab.errors import LabError
 from hafailover.lab.guardlog import loaded_at
 from hafailover.lab.pool import LabPool
+from hafailover.lab.signers import overlaps
 from hafailover.near.rpc import Production
 from hafailover.observe.overview import Overview
 
@@ -32,6 +33,8 @@ class Runner:
         self._observer = observer
         self._say = say
         self.report = Report()
+        self._known: list[str] = []
+        """Overlaps that an earlier scenario is to blame for."""
 
     def run(self, scenario: Scenario) -> Result:
         """One scenario, from a settled pool to a settled pool. What goes wrong is in the result."""
@@ -72,6 +75,11 @@ class Runner:
         missed = _missed(produced, observer.production())
         if (scenario.no_block_missed or scenario.expected is Expected.STAYS) and missed != 0:
             problems.append(f"{missed} blocks were missed" if missed else "missed blocks are unknown")
+        both = [
+            text for text in overlaps(pool.hosts, pool.localnet.pool.public_key) if text not in self._known
+        ]
+        self._known += both
+        problems += both
         twice = tuple(sorted(set(observer.signed_twice()) - twice_before))
         if twice:
             problems.append(f"signed twice: heights {', '.join(map(str, twice))}")

@@ -6,6 +6,7 @@ import json
 import sys
 from pathlib import Path
 
+from hafailover.clock import boottime
 from hafailover.lab.consul_server import ConsulServer
 from hafailover.lab.errors import LabError
 from hafailover.lab.link import Link
@@ -44,6 +45,8 @@ class FailoverHost:
         self.link = Link(consul.http_port) if link else None
         self.agent: ManagedProcess | None = None
         self.guard: ManagedProcess | None = None
+        self.killed_at: list[float] = []
+        """When :meth:`kill_host` had killed everything, in seconds on CLOCK_BOOTTIME."""
         self.metrics_port = free_ports(1)[0]
         folder.mkdir(parents=True, exist_ok=True)
         self.config = folder / "config.toml"
@@ -114,6 +117,7 @@ class FailoverHost:
         signal_all(frozen, 9)
         for process in processes:
             kill_tree(process)
+        self.killed_at.append(boottime())
         self.guard.kill()
         self.agent.kill()
         self.consul.kill()

@@ -1,0 +1,34 @@
+"""The documents say what the program does."""
+
+import re
+from pathlib import Path
+
+from hafailover.config.reference import reference
+from hafailover.observe.metrics import Metrics
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def test_the_configuration_reference_is_the_settings_own() -> None:
+    assert (ROOT / "docs" / "configuration.md").read_text() == reference(), "run: make docs"
+
+
+def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
+    text = (ROOT / "docs" / "operating.md").read_text()
+    documented = set(re.findall(r"`(hafailover_[a-z_]+?)(?:_total)?(?:\{[^`]*\})?`", text))
+    exported = {
+        family.name for family in Metrics("a.near", "n").registry.collect() if family.name != "hafailover"
+    }
+    assert documented == exported
+
+
+def test_the_two_commands_stand_at_the_top_of_the_readme() -> None:
+    top = (ROOT / "README.md").read_text()[:1500]
+    assert "make demo" in top
+    assert "make test" in top
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
+        for target in re.findall(r"\]\((?!http)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
