@@ -160,16 +160,19 @@ def _as_json(
 
 
 def _as_table(localnet: Localnet, pids: dict[str, int], views: dict[str, NodeView]) -> Table:
-    table = Table(title=f"localnet {localnet.chain_id}, pool {localnet.pool.account_id}")
-    for heading in ("node", "role", "pid", "RPC", "height", "syncing", "peers", "signs for the pool"):
-        table.add_column(heading)
+    table = Table(title=f"localnet {localnet.chain_id}, pool {localnet.pool.account_id}", box=None)
+    for heading in ("node", "role", "pid", "RPC", "height", "peers", "state"):
+        table.add_column(heading, no_wrap=True, justify="left")
     for node in localnet.nodes:
         view = views[node.name]
-        signs = view.validator_key == localnet.pool.public_key
-        cells = (pids.get(node.name), node.rpc_addr, view.height, view.syncing, view.peers, signs or None)
-        table.add_row(node.name, node.role, *("-" if cell is None else _word(cell) for cell in cells))
+        numbers = ("-" if one is None else str(one) for one in (view.height, view.peers))
+        pid = str(pids.get(node.name, "-"))
+        table.add_row(node.name, node.role, pid, node.rpc_addr, *numbers, _state(localnet, view))
     return table
 
 
-def _word(cell: str | int | bool) -> str:
-    return {True: "yes", False: "no"}[cell] if isinstance(cell, bool) else str(cell)
+def _state(localnet: Localnet, view: NodeView) -> str:
+    if not view.answers:
+        return "no answer"
+    state = "syncing" if view.syncing else "in sync"
+    return f"{state}, pool key" if view.validator_key == localnet.pool.public_key else state

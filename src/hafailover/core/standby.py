@@ -109,8 +109,8 @@ def _begin(
         next_beat_at=now,
         gone_within_s=max(wait.gone_within_s, state.config.profile.gone_within_s),
     )
-    effects: list[Effect] = [] if state.watching_closely else [WatchClosely(True)]
-    return replace(state, hold=hold, watching_closely=True), effects
+    # Said again even if it watches closely already: it makes for a look right now, which arming waits for.
+    return replace(state, hold=hold, watching_closely=True), [WatchClosely(True)]
 
 
 def _resume(

@@ -40,7 +40,7 @@ class PlainBoard:
         self._started = boottime()
 
     def say(self, line: str) -> None:
-        self._console.print(f"[{boottime() - self._started:6.1f} s] {line}", markup=False, highlight=False)
+        self._console.print(f"[{boottime() - self._started:6.1f} s] {line}", markup=False, highlight=False, soft_wrap=True)
 
     def result(self, result: Result) -> None:
         self.say(f"{result.name}: {one_line(result)}")
@@ -128,25 +128,27 @@ def one_line(result: Result) -> str:
 
 def summary(report: Report) -> RenderableType:
     """The table at the end."""
-    table = Table(title="What was done, and what came of it", title_justify="left", pad_edge=False)
+    table = Table(box=None, pad_edge=False, header_style="dim")
     for name, right in (
         ("scenario", False),
         ("", False),
-        ("what was done", False),
         ("active", False),
         ("key loaded", True),
         ("first block", True),
         ("missed", True),
         ("twice", True),
     ):
-        table.add_column(name, justify="right" if right else "left")
+        table.add_column(name, justify="right" if right else "left", no_wrap=True)
+    told = Text("What was done", style="bold")
     for result in report.results:
         name, good, active, first, missed = summary_row(result)
         key = f"{result.fault_to_key_s:.2f} s" if result.fault_to_key_s is not None else "-"
-        done = result.done if result.ok else "; ".join(result.problems)
-        table.add_row(name, good, done, active, key, first, missed, str(len(result.double_signed_heights)))
+        told.append(f"\n{name}: ", style="dim").append(result.done)
+        if result.problems:
+            told.append("\n  " + "\n  ".join(result.problems), style="red")
+        table.add_row(name, good, active, key, first, missed, str(len(result.double_signed_heights)))
     twice = report.double_signed_heights
     style = "bold green" if report.ok else "bold red"
     verdict = "every scenario as expected" if report.ok else "NOT as expected"
     signed = f"heights signed twice: {', '.join(map(str, twice)) if twice else 'none'}"
-    return Group(table, Text(f"{verdict}; {signed}", style=style))
+    return Group("", told, "", table, "", Text(f"{verdict}; {signed}", style=style))

@@ -18,7 +18,8 @@ from hafailover.observe.overview import Overview
 
 STAYS_FOR_S = 9.0
 """How long "nothing moves" is watched: longer than any lease lives without a beat."""
-FIRST_BLOCK_WITHIN_S = 20.0
+FIRST_BLOCK_WITHIN_S = 60.0
+"""The chain draws its producers by lot: a pool of a quarter of the stake may not be drawn for long."""
 SETTLE_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.1
 
