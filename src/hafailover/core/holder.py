@@ -23,7 +23,7 @@ from hafailover.core.effects import (
     WatchClosely,
 )
 from hafailover.core.state import Hold, Stage, State
-from hafailover.core.views import KeyState, NeardPhase
+from hafailover.core.views import KeyState, Member, NeardPhase
 from hafailover.timing import GUARD_SILENCE_S
 
 Step = tuple[State, list[Effect]]
@@ -266,33 +266,36 @@ def _give_way_if_unfit(state: State, hold: Hold, now: float) -> Step:
 
 
 def _answer_request(state: State, hold: Hold, now: float) -> Step | None:
+    """Hands over once the target has shown that it is there; its last record alone may be that of a dead host."""
     request = state.request
     if request is None or request.id == state.answered_request or request.term != hold.term:
         return None
-    if state.members_at < state.request_at:
-        if state.looked_for == request.id:
-            return None
-        return replace(state, looked_for=request.id), [LookAtMembers()]
-    state = replace(state, answered_request=request.id)
-    ready = gates.ready_standbys(state)
-    target = next((m for m in ready if request.to in (None, m.node)), None)
-    if target is None:
-        return state, [AnswerRequest(request.id, False, _refusal(state, request.to))]
-    state, effects = _give_way(state, hold, "switchover asked for", now, handover_to=target.node)
-    return state, [AnswerRequest(request.id, True, f"handing over to {target.node}"), *effects]
+    target = next((m for m in state.members if m.node == request.to), None)
+    fresh = state.members_at >= state.request_at
+    if fresh and target is not None and target.alive and target.ready and target.prepared_for == request.id:
+        state = replace(state, answered_request=request.id)
+        state, effects = _give_way(state, hold, "switchover asked for", now, handover_to=target.node)
+        return state, [AnswerRequest(request.id, True, f"handing over to {target.node}"), *effects]
+    refusal = _refusal(state, request.to, target) if fresh else ""
+    if not refusal and now - state.request_at > state.config.prepare_s:
+        refusal = f"{request.to} did not say within {state.config.prepare_s:g} s that it is prepared"
+    if refusal:
+        return replace(state, answered_request=request.id), [AnswerRequest(request.id, False, refusal)]
+    if now < state.look_at:
+        return None
+    return replace(state, look_at=now + state.config.profile.retry_s), [LookAtMembers()]
 
 
-def _refusal(state: State, to: str | None) -> str:
-    if to is None:
-        return "no standby is ready"
+def _refusal(state: State, to: str, target: Member | None) -> str:
     if to == state.config.node:
         return f"{to} is the active already"
-    member = next((m for m in state.members if m.node == to), None)
-    if member is None:
+    if target is None:
         return f"no host named {to} is known"
-    if not member.alive:
+    if not target.alive:
         return f"{to} has no live session with Consul"
-    return f"{to} is {member.role or 'unknown'}: {member.reason or 'not ready'}"
+    if not target.ready:
+        return f"{to} is {target.role or 'unknown'}: {target.reason or 'not ready'}"
+    return ""
 
 
 def _fenced(state: State, hold: Hold, now: float) -> Step:

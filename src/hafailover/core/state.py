@@ -44,6 +44,8 @@ class Config:
     restart_after_drop_s: float = 3.0
     """A neard that once held the key is restarted when another host has been active for so long."""
     restart_after_drop: bool = True
+    prepare_s: float = 3.0
+    """How long the target of a switchover has to say that it is there and ready."""
 
 
 class Stage(StrEnum):
@@ -117,8 +119,8 @@ class State:
     request: Request | None = None
     request_at: float = 0.0
     """When it was first seen; it is decided by records that were read later."""
-    looked_for: str | None = None
-    """The request for which the others' records were asked for."""
+    look_at: float = 0.0
+    """When the others' records are to be read again for the request's sake."""
     answered_request: str | None = None
 
     neard: NeardView | None = None

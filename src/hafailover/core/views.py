@@ -84,14 +84,16 @@ class Member:
     role: str = ""
     reason: str = ""
     neard_version: str = ""
+    prepared_for: str | None = None
+    """The wish that it has seen and is ready to be the target of."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An operator's wish to move the key; ``to`` is ``None`` for whichever standby is best."""
+    """An operator's wish to move the key to the host named ``to``."""
 
     id: str
-    to: str | None
+    to: str
     term: int
     """The term it was meant for: a wish that outlived its time moves nothing."""
 

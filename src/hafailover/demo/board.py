@@ -40,7 +40,9 @@ class PlainBoard:
         self._started = boottime()
 
     def say(self, line: str) -> None:
-        self._console.print(f"[{boottime() - self._started:6.1f} s] {line}", markup=False, highlight=False, soft_wrap=True)
+        self._console.print(
+            f"[{boottime() - self._started:6.1f} s] {line}", markup=False, highlight=False, soft_wrap=True
+        )
 
     def result(self, result: Result) -> None:
         self.say(f"{result.name}: {one_line(result)}")

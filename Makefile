@@ -1,0 +1,62 @@
+# What to run in a checkout. Every target prepares what it needs: nothing has to be installed beforehand but
+# Python 3.11 or later. ARGS= hands options to the command behind `demo`, `bench`, `unit` and `process`.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv demo test lint types unit process bench lock fmt clean
+
+VENV ?= $(CURDIR)/.venv
+ARGS ?=
+export VENV
+
+bin := $(VENV)/bin
+# Python sources without the suffix that the tools go by.
+scripts := scripts/apt-fetch
+
+# Before a command that needs Consul; the recipe ends where none can be had.
+with_consul = consul=$$(scripts/get-consul) && export HAFAILOVER_CONSUL_BINARY="$$consul" &&
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+
+venv: ## create or update the virtual environment
+	@scripts/venv
+
+demo: venv ## show failovers on a real Consul cluster and a localnet (ARGS=--help)
+	@$(with_consul) exec $(bin)/hafailover demo $(ARGS)
+
+test: lint types ## everything that must hold: lint, types, and all tests with a real Consul
+	@$(with_consul) exec $(bin)/python -m pytest $(ARGS)
+
+lint: venv ## check style and formatting
+	@$(bin)/ruff check . $(scripts)
+	@$(bin)/ruff format --check . $(scripts)
+
+types: venv ## check the types
+	@$(bin)/mypy
+	@$(bin)/mypy --scripts-are-modules $(scripts)
+
+unit: venv ## run the unit tests only
+	@$(bin)/python -m pytest tests/unit $(ARGS)
+
+process: venv ## run the tests with real processes and a real Consul only
+	@$(with_consul) exec $(bin)/python -m pytest tests/process $(ARGS)
+
+bench: venv ## measure the figures that the project promises (ARGS=--help)
+	@$(with_consul) exec $(bin)/hafailover bench $(ARGS)
+
+# uv writes one lock for every Python and platform the project supports; it is needed for this target alone.
+lock: ## renew both files of locked packages (needs uv)
+	@command -v uv >/dev/null || { echo "make lock needs uv: python3 -m pip install uv" >&2; exit 1; }
+	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
+	    pyproject.toml --extra localnet --output-file requirements.lock
+	uv pip compile --quiet --upgrade --universal --generate-hashes --no-header --no-annotate \
+	    pyproject.toml --extra localnet --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+fmt: venv ## format the sources and fix what can be fixed
+	@$(bin)/ruff check --fix-only --quiet . $(scripts)
+	@$(bin)/ruff format . $(scripts)
+
+clean: ## remove what was built or fetched into the checkout
+	rm -rf .venv .cache build dist src/*.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,297 @@
+"""The connections of a node: every known node is dialled, and a connection that falls silent is cut.
+
+No peer can hold up another: nothing waits for a write, silence for `DEAD_AFTER_S` ends a connection, and
+dialling has a deadline and a growing pause.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol
+
+from localneard.addresses import Address
+from localneard.clock import boottime
+from localneard.errors import NodeError
+from localneard.handshake import Identity, shake_hands
+from localneard.keys import is_public_key
+from localneard.peer import Peer
+from localneard.peerbook import Entry, PeerBook
+from localneard.tasks import spawn
+from localneard.wire import Message, WireError, pack, read
+
+CONNECT_TIMEOUT_S = 3.0
+MAX_HANDSHAKE_TIMEOUT_S = 5.0
+PING_INTERVAL_S = 2.0
+DEAD_AFTER_S = 6.0
+SILENT_S = 3.0
+_TICK_S = 1.0
+_DIAL_INTERVAL_S = 0.25
+_MAX_DIALING = 16
+_MAX_GREETING = 64
+_RATE_TICKS = 10
+
+log = logging.getLogger("network")
+
+
+class Handler(Protocol):
+    """What the network asks of the node, and tells it. A WireError from `on_message` ends the connection."""
+
+    def head_info(self) -> list[Any]:
+        """Return height, hash and age in seconds of the head."""
+
+    def own_account(self) -> str | None:
+        """Return the account whose key is held."""
+
+    def on_message(self, peer: Peer, message: Message) -> None:
+        """Handle a message that is not the network's own."""
+
+    def on_peers(self) -> None:
+        """Handle that a peer came, went, or told its head."""
+
+
+class Network:
+    """All connections of a node."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        book: PeerBook,
+        handler: Handler,
+        *,
+        max_peers: int,
+        handshake_timeout_s: float,
+    ) -> None:
+        """Prepare; nothing is opened yet."""
+        self.peers: dict[str, Peer] = {}
+        self.max_peers = max_peers
+        self._identity = identity
+        self._book = book
+        self._handler = handler
+        self._handshake_timeout_s = min(handshake_timeout_s, MAX_HANDSHAKE_TIMEOUT_S)
+        self._dialing: set[str] = set()
+        self._greeting = 0
+        self._server: asyncio.Server | None = None
+        self._tasks: list[asyncio.Task[Any]] = []
+        self._delayed: dict[asyncio.TimerHandle, Callable[[], None]] = {}
+        self._gone_sent = self._gone_received = 0
+        self._totals: deque[tuple[float, int, int]] = deque(maxlen=_RATE_TICKS + 1)
+
+    async def start(self, address: Address) -> None:
+        """Listen, and begin to dial. Raises NodeError if the port cannot be had."""
+        try:
+            self._server = await asyncio.start_server(self._greet, address.host, address.port)
+        except OSError as error:
+            raise NodeError(
+                f"network.addr {address}: cannot listen: {error.strerror}; is the port taken?"
+            ) from None
+        self._tasks = [spawn(self._dial_forever()), spawn(self._tick_forever())]
+
+    def stop(self) -> None:
+        """Close everything at once; what was signed and not yet sent goes out before."""
+        self.flush()
+        for task in self._tasks:
+            task.cancel()
+        if self._server is not None:
+            self._server.close()
+        for peer in list(self.peers.values()):
+            peer.finish()
+
+    # ---- sending ----
+
+    def send_all(self, message: Message, *, without: Iterable[Peer] = ()) -> None:
+        """Send to every peer but some."""
+        left_out = {peer.id for peer in without}
+        data = pack(message)
+        for peer in list(self.peers.values()):
+            if peer.id not in left_out:
+                peer.send_bytes(data)
+
+    def later(self, delay_s: float, action: Callable[[], None]) -> None:
+        """Do something after a delay, or at the next `flush`."""
+
+        def fire() -> None:
+            del self._delayed[handle]
+            action()
+
+        handle = asyncio.get_running_loop().call_later(delay_s, fire)
+        self._delayed[handle] = action
+
+    def flush(self) -> None:
+        """Do now what was to be done later."""
+        for handle, action in list(self._delayed.items()):
+            handle.cancel()
+            action()
+        self._delayed.clear()
+
+    def ping_all(self) -> None:
+        """Tell every peer the head and the account now."""
+        for peer in list(self.peers.values()):
+            self._ping(peer)
+
+    # ---- figures ----
+
+    def known_accounts(self) -> list[tuple[str, Peer]]:
+        """Return the accounts that peers say to hold a key for."""
+        return [(peer.account_id, peer) for peer in self.peers.values() if peer.account_id is not None]
+
+    def bytes_per_second(self) -> tuple[int, int]:
+        """Return bytes sent and received per second, over the last ten seconds."""
+        if len(self._totals) < 2:
+            return 0, 0
+        (start, sent, received), (end, sent_now, received_now) = self._totals[0], self._totals[-1]
+        span = max(end - start, 0.001)
+        return int((sent_now - sent) / span), int((received_now - received) / span)
+
+    # ---- connecting ----
+
+    async def _dial_forever(self) -> None:
+        while True:
+            for entry in self._book.due():
+                if len(self._dialing) >= _MAX_DIALING or len(self.peers) >= self.max_peers:
+                    break
+                if entry.peer_id not in self.peers and entry.peer_id not in self._dialing:
+                    self._dialing.add(entry.peer_id)
+                    spawn(self._dial(entry))
+            await asyncio.sleep(_DIAL_INTERVAL_S)
+
+    async def _dial(self, entry: Entry) -> None:
+        writer = None
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                reader, writer = await asyncio.open_connection(entry.address.host, entry.address.port)
+            peer = await self._handshake(reader, writer, expected=entry.peer_id)
+        except (OSError, asyncio.IncompleteReadError, WireError) as error:
+            level = logging.WARNING if isinstance(error, WireError) else logging.DEBUG
+            log.log(level, "cannot connect to %s@%s: %s", entry.peer_id, entry.address, error)
+            self._book.failed(entry.peer_id)
+            if writer is not None:
+                writer.transport.abort()
+            return
+        finally:
+            self._dialing.discard(entry.peer_id)
+        await self._serve(peer)
+
+    async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._greeting >= _MAX_GREETING or len(self.peers) >= self.max_peers:
+            writer.transport.abort()
+            return
+        self._greeting += 1
+        try:
+            peer = await self._handshake(reader, writer, expected=None)
+        except (OSError, asyncio.IncompleteReadError, WireError) as error:
+            log.log(logging.WARNING if isinstance(error, WireError) else logging.DEBUG, "refused: %s", error)
+            writer.transport.abort()
+            return
+        finally:
+            self._greeting -= 1
+        # A task of its own: one that the server started would take its faults with it.
+        spawn(self._serve(peer))
+
+    async def _handshake(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, expected: str | None
+    ) -> Peer:
+        async with asyncio.timeout(self._handshake_timeout_s):
+            hello = await shake_hands(
+                reader,
+                writer,
+                self._identity,
+                self._handler.head_info(),
+                dialing=expected is not None,
+                expected=expected,
+            )
+        return Peer(hello, reader, writer, dialed=expected is not None)
+
+    def _register(self, peer: Peer) -> bool:
+        """Take in a new connection; of two to one node, both sides keep the same one."""
+        old = self.peers.get(peer.id)
+        if old is not None:
+            stale = old.run_id != peer.run_id or boottime() - old.heard_at > SILENT_S
+            # The one that the node with the smaller key has dialled stays.
+            preferred = peer.dialed == (self._identity.key.public_key < peer.id)
+            if not stale and not preferred:
+                return False
+            self._forget(old)
+            old.close()
+        self.peers[peer.id] = peer
+        self._book.connected(peer.id, peer.listen)
+        return True
+
+    async def _serve(self, peer: Peer) -> None:
+        if not self._register(peer):
+            peer.close()
+            return
+        log.info("connected with %s@%s", peer.id, peer.remote)
+        known = [[peer_id, address.host, address.port] for peer_id, address in self._book.addresses()]
+        peer.send({"t": "peers", "list": known})
+        if peer.listen is not None:
+            news = [[peer.id, peer.listen.host, peer.listen.port]]
+            self.send_all({"t": "peers", "list": news}, without=[peer])
+        self._ping(peer)
+        self._handler.on_peers()
+        while True:
+            try:
+                message, size = await read(peer.reader)
+                peer.heard_at = boottime()
+                peer.received_bytes += size
+                self._dispatch(peer, message)
+            except (OSError, asyncio.IncompleteReadError) as error:
+                log.debug("lost %s: %s", peer.id, error)
+                break
+            except WireError as error:
+                log.warning("peer %s sent %s; closing the connection", peer.id, error)
+                break
+        peer.close()
+        if self.peers.get(peer.id) is peer:
+            self._forget(peer)
+            self._book.failed(peer.id)
+            log.info("disconnected from %s", peer.id)
+            self._handler.on_peers()
+
+    def _forget(self, peer: Peer) -> None:
+        del self.peers[peer.id]
+        self._gone_sent += peer.sent_bytes
+        self._gone_received += peer.received_bytes
+
+    def _dispatch(self, peer: Peer, message: Message) -> None:
+        if message["t"] == "ping":
+            peer.update_head(message.get("head"))
+            account = message.get("account")
+            peer.account_id = account if isinstance(account, str) and len(account) <= 64 else None
+            self._handler.on_peers()
+        elif message["t"] == "peers":
+            self._hear_of(message.get("list"))
+        else:
+            self._handler.on_message(peer, message)
+
+    def _hear_of(self, known: Any) -> None:
+        try:
+            found = [(str(peer_id), Address(str(host), int(port))) for peer_id, host, port in known]
+        except (TypeError, ValueError):
+            raise WireError("a list of peers that makes no sense") from None
+        for peer_id, address in found:
+            if is_public_key(peer_id) and 0 < address.port < 65536:
+                self._book.hear(peer_id, address)
+
+    # ---- keeping connections alive ----
+
+    def _ping(self, peer: Peer) -> None:
+        peer.pinged_at = boottime()
+        peer.send({"t": "ping", "head": self._handler.head_info(), "account": self._handler.own_account()})
+
+    async def _tick_forever(self) -> None:
+        last = boottime()
+        while True:
+            await asyncio.sleep(_TICK_S)
+            now = boottime()
+            # Frozen ourselves: what the peers have sent meanwhile is still to be read.
+            frozen, last = now - last > 2 * _TICK_S, now
+            for peer in list(self.peers.values()):
+                if now - peer.heard_at > DEAD_AFTER_S and not frozen:
+                    log.info("peer %s is silent; closing the connection", peer.id)
+                    peer.close()
+                elif now - peer.pinged_at >= PING_INTERVAL_S - 0.1:
+                    self._ping(peer)
+            sent = self._gone_sent + sum(peer.sent_bytes for peer in self.peers.values())
+            received = self._gone_received + sum(peer.received_bytes for peer in self.peers.values())
+            self._totals.append((now, sent, received))

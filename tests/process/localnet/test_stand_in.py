@@ -1,0 +1,53 @@
+"""A localnet of the stand-in: it makes blocks without the pool, and with it once a host holds the key."""
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hafailover.lab.waiting import wait_until
+from hafailover.localnet import Localnet, LocalnetProcesses, init_localnet, view_node
+from hafailover.localnet.chain import is_moving
+
+
+@pytest.fixture
+def localnet(tmp_path: Path) -> Iterator[Localnet]:
+    net = init_localnet(tmp_path / "net", hosts=2, block_time_s=0.5)
+    with LocalnetProcesses(net) as processes:
+        processes.start(60)
+        yield net
+
+
+@pytest.mark.slow
+def test_blocks_are_made_and_a_host_follows_with_and_without_the_key(localnet: Localnet) -> None:
+    assert is_moving(localnet)
+    views = [view_node(node) for node in localnet.validators]
+    assert all(view.peers == 2 and view.syncing is False for view in views)
+    assert len({view.validator_key for view in views}) == 3
+    assert localnet.pool.public_key not in {view.validator_key for view in views}
+
+    host = localnet.node("host1")
+    with LocalnetProcesses(localnet, names=["host1"]) as running:
+        running.start(60)
+
+        def in_sync() -> bool:
+            view, validator = view_node(host), view_node(localnet.node("node0"))
+            heads = view.height, validator.height
+            return None not in heads and view.syncing is False and abs((heads[0] or 0) - (heads[1] or 0)) <= 1
+
+        wait_until(in_sync, timeout_s=30, what="the host in sync")
+        assert view_node(host).validator_key is None
+
+        key = host.home / "validator_key.json"
+        key.symlink_to(localnet.pool.credential)
+        running.process("host1").signal(signal.SIGHUP)
+        wait_until(
+            lambda: view_node(host).validator_key == localnet.pool.public_key,
+            timeout_s=10,
+            what="the pool's key in force",
+        )
+        key.unlink()
+        running.process("host1").signal(signal.SIGHUP)
+        wait_until(lambda: view_node(host).validator_key is None, timeout_s=10, what="the key dropped")
+        running.wait_blocks(2, timeout_s=20)
