@@ -186,6 +186,7 @@ class Agent:
                 self._chores.look_at_members()
             case ef.ExpectHandover():
                 self._eyes.expect_handover()
+                self._chores.touch()
             case ef.RecordTerm():
                 self._chores.record_term(self._term_record(effect))
             case ef.AnswerRequest(request_id, accepted, reason):
@@ -234,6 +235,7 @@ class Agent:
             public_key=state.guard.public_key if state.guard else "",
             term=hold.term if hold else 0,
             lease_left_s=round(left, 2) if left is not None else None,
+            prepared_for=state.expected_request,
         )
 
     def refresh(self) -> None:

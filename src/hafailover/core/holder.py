@@ -266,7 +266,7 @@ def _give_way_if_unfit(state: State, hold: Hold, now: float) -> Step:
 
 
 def _answer_request(state: State, hold: Hold, now: float) -> Step | None:
-    """Hands over once the target has shown that it is there; its last record alone may be that of a dead host."""
+    """Hands over once the target has shown that it is there: its record may be that of a dead host."""
     request = state.request
     if request is None or request.id == state.answered_request or request.term != hold.term:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from pathlib import Path
 
 from hafailover.clock import boottime
@@ -16,6 +17,7 @@ from hafailover.lab.procfs import ProcessId, children_of, freeze_tree, kill_tree
 from hafailover.localnet.model import Localnet, LocalnetNode
 
 STOP_S = 10.0
+GUARD_LIVES_AT_MOST_S = 86400.0
 
 
 class FailoverHost:
@@ -46,7 +48,7 @@ class FailoverHost:
         self.agent: ManagedProcess | None = None
         self.guard: ManagedProcess | None = None
         self.killed_at: list[float] = []
-        """When :meth:`kill_host` had killed everything, in seconds on CLOCK_BOOTTIME."""
+        """When guards had ended, and their neards with them, in seconds on CLOCK_BOOTTIME."""
         self.metrics_port = free_ports(1)[0]
         folder.mkdir(parents=True, exist_ok=True)
         self.config = folder / "config.toml"
@@ -80,6 +82,8 @@ class FailoverHost:
     def start_guard(self) -> None:
         if self.guard is None or not self.guard.is_alive():
             self.guard = self._start("guard", self.guard_log)
+            # A guard that is killed cannot log that its neard went with it.
+            threading.Thread(target=self._note_end, args=(self.guard,), daemon=True).start()
 
     def stop(self) -> None:
         """Ends agent and guard in order, so that neard gets its SIGTERM."""
@@ -117,10 +121,13 @@ class FailoverHost:
         signal_all(frozen, 9)
         for process in processes:
             kill_tree(process)
-        self.killed_at.append(boottime())
         self.guard.kill()
         self.agent.kill()
         self.consul.kill()
+
+    def _note_end(self, guard: ManagedProcess) -> None:
+        guard.wait(GUARD_LIVES_AT_MOST_S)
+        self.killed_at.append(boottime())
 
     def _start(self, command: str, log: Path) -> ManagedProcess:
         return ManagedProcess.start(

@@ -169,11 +169,7 @@ def _request(value: dict[str, Any] | None) -> Request | None:
     if value is None:
         return None
     request_id, to, term = value.get("id"), value.get("to"), value.get("term")
-    if (
-        not isinstance(request_id, str)
-        or not isinstance(term, int)
-        or not (to is None or isinstance(to, str))
-    ):
+    if not isinstance(request_id, str) or not isinstance(to, str) or not isinstance(term, int):
         return None
     return Request(request_id, to, term)
 

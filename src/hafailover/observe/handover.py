@@ -15,6 +15,7 @@ from hafailover.lock.consul import ConsulWatch
 from hafailover.lock.errors import CallError
 from hafailover.lock.roster import Roster
 from hafailover.observe.look import Look
+from hafailover.observe.overview import Overview
 
 ANSWER_WITHIN_S = 10.0
 DONE_WITHIN_S = 30.0
@@ -51,10 +52,8 @@ def switch_over(address: Address, account_id: str, to: str | None, say: Callable
     view = Look(address, account_id).take()
     if view.active is None or view.term is None:
         raise HandoverRefusedError(f"there is no active to hand over: {view.verdict}")
-    if to is not None:
-        _check_target(
-            to, view.active, {host.node: (host.ready, host.role, host.reason) for host in view.hosts}
-        )
+    to = to or _best(view)
+    _check_target(to, view.active, {host.node: (host.ready, host.role, host.reason) for host in view.hosts})
     roster = Roster(address, account_id, DEADLINE_S)
     request = Request(uuid.uuid4().hex, to, view.term)
     started = boottime()
@@ -70,6 +69,14 @@ def switch_over(address: Address, account_id: str, to: str | None, say: Callable
             roster.close_session(session)
         except CallError as error:
             say(f"the wish could not be taken back, and lapses by itself within 20 s: {error}")
+
+
+def _best(view: Overview) -> str:
+    ready = [host for host in view.hosts if host.ready and host.node != view.active]
+    if not ready:
+        reasons = "; ".join(f"{host.node}: {host.reason}" for host in view.hosts if host.node != view.active)
+        raise HandoverRefusedError(f"no standby is ready: {reasons or 'there is none'}")
+    return min(ready, key=lambda host: (-host.priority, host.lag, host.node)).node
 
 
 def _check_target(to: str, active: str, hosts: dict[str, tuple[bool, str, str]]) -> None:

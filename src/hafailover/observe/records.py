@@ -34,7 +34,8 @@ class NodeRecord(BaseModel):
     term: int = 0
     lease_left_s: float | None = None
     """Seconds until the active fences itself unless another beat succeeds."""
-    neard_restarts: int = 0
+    prepared_for: str | None = None
+    """The switchover that this host has seen and is ready to be the target of."""
 
 
 class TermRecord(BaseModel):
@@ -76,6 +77,7 @@ def member_of(entry: Entry) -> Member:
         role=record.role,
         reason=record.reason,
         neard_version=record.neard_version,
+        prepared_for=record.prepared_for,
     )
 
 
