@@ -55,7 +55,7 @@ def bench(
         for profile in ("default", "fast"):
             measured, signed = _on_pool(profile, runs, only, neard, console)
             rows += measured
-            twice.runs.append(float(signed))
+            twice.runs += [float(signed)] if measured else []
     except (LabError, LocalnetError, CallError, HandoverRefusedError) as error:
         fail(f"bench: {error}", NOT_GOOD)
     rows.append(twice)

@@ -13,9 +13,11 @@ import resource
 import signal
 import sys
 from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
 
 from hafailover.clock import boottime
+from hafailover.core.views import NeardPhase
 from hafailover.guard import model as m
 from hafailover.guard import protocol
 from hafailover.guard.decide import decide, next_wake
@@ -44,23 +46,23 @@ class GuardError(Exception):
 class GuardLoop:
     """Feeds events to the decision and carries its effects out, in one thread."""
 
-    def __init__(
-        self, settings: GuardSettings, home: NeardHome, link: KeyLink, config: m.GuardConfig
-    ) -> None:
+    def __init__(self, settings: GuardSettings, prepared: Prepared) -> None:
         run_folder = Path(settings.socket).parent
-        self._home = home
-        self._link = link
+        self._home = prepared.home
+        self._link = prepared.link
+        self._node_keys = prepared.node_keys
         self._neard = NeardProcess(
             [settings.neard_binary, "--home", settings.home, "run", *settings.neard_args],
             run_folder / "neard.pid",
         )
-        self._guard = m.Guard(config)
+        self._guard = m.Guard(prepared.config)
         self._socket = AgentSocket(Path(settings.socket), self._on_command)
         self._queue: deque[m.GuardEvent] = deque()
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
         self._probe: asyncio.Task[None] | None = None
         self._done = asyncio.Event()
+        self._said = ""
 
     async def run(self) -> None:
         """Guards until it is told to stop and neard has ended."""
@@ -166,18 +168,37 @@ class GuardLoop:
 
     async def _ask_neard(self, number: int) -> None:
         try:
-            status = await probe_status(self._home.rpc_host, self._home.rpc_port, PROBE_DEADLINE_S)
+            status = await probe_status(
+                self._home.rpc_host, self._home.rpc_port, PROBE_DEADLINE_S, self._node_keys
+            )
         except ProbeError as error:
+            self._complain(str(error))
             self.feed(m.ProbeFailed(number, str(error)))
         else:
             self.feed(m.Probed(number, status.public_key, status.height))
+
+    def _complain(self, problem: str) -> None:
+        """One line for each new trouble with the RPC of a neard that should answer."""
+        if self._guard.phase is not NeardPhase.BOOTING and problem != self._said:
+            log.warning("neard's RPC: %s", problem)
+        self._said = problem
 
     def _pat_watchdog(self, interval: float) -> None:
         notify("WATCHDOG=1")
         asyncio.get_running_loop().call_later(interval, self._pat_watchdog, interval)
 
 
-def prepare(settings: GuardSettings) -> tuple[NeardHome, KeyLink, m.GuardConfig]:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What a guard works with, checked."""
+
+    home: NeardHome
+    link: KeyLink
+    config: m.GuardConfig
+    node_keys: frozenset[str]
+
+
+def prepare(settings: GuardSettings) -> Prepared:
     """Checks everything that arming will rely on.
 
     :raises GuardError: with one message that names the setting or file and the fix.
@@ -186,13 +207,12 @@ def prepare(settings: GuardSettings) -> tuple[NeardHome, KeyLink, m.GuardConfig]
         home = load_home(settings.home_path)
         identity = read_key(Path(settings.validator_key_file), settings.account_id)
         node = Path(settings.validator_node_key_file) if settings.validator_node_key_file else None
-        if node is not None:
-            read_key(node)
+        node_keys = {read_key(node).public_key} if node is not None else set()
         link = KeyLink(
             home, Path(settings.validator_key_file), settings.account_id, identity.public_key, node
         )
         link.prepare()
-        read_key(home.node_key)
+        node_keys.add(read_key(home.node_key).public_key)
         end_leftover(Path(settings.socket).parent / "neard.pid", log.info)
     except (HomeError, KeyFileError, LinkError, SpawnError) as error:
         raise GuardError(str(error)) from None
@@ -203,7 +223,7 @@ def prepare(settings: GuardSettings) -> tuple[NeardHome, KeyLink, m.GuardConfig]
         drop_budget_s=settings.drop_budget_s,
         stop_s=settings.stop_s,
     )
-    return home, link, config
+    return Prepared(home, link, config, frozenset(node_keys))
 
 
 def lock_home(home: Path) -> int:
@@ -234,14 +254,14 @@ def run(settings: GuardSettings) -> int:
     """The guard from start to end; the process's exit code."""
     try:
         lock_home(settings.home_path)
-        home, link, config = prepare(settings)
+        prepared = prepare(settings)
     except GuardError as error:
         log.error("%s", error)
         return EXIT_CONFIG
     raise_file_limit()
 
     async def go() -> None:
-        await GuardLoop(settings, home, link, config).run()
+        await GuardLoop(settings, prepared).run()
 
     try:
         asyncio.run(go())

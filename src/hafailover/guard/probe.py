@@ -21,10 +21,12 @@ class Status:
     height: int
 
 
-async def probe_status(host: str, port: int, deadline_s: float) -> Status:
+async def probe_status(host: str, port: int, deadline_s: float, node_keys: frozenset[str]) -> Status:
     """Asks ``GET /status``. HTTP/1.0, so that the end of the connection is the end of the answer.
 
-    :raises ProbeError: no connection, no answer within ``deadline_s`` seconds, or not neard's status.
+    :param node_keys: the node keys that this host's neard may have. Another neard that got hold of the port
+        says nothing about ours, and its "no key" is no proof of anything.
+    :raises ProbeError: no connection, no answer within ``deadline_s`` seconds, or not this neard's status.
     """
     try:
         async with asyncio.timeout(deadline_s):
@@ -33,7 +35,7 @@ async def probe_status(host: str, port: int, deadline_s: float) -> Status:
         raise ProbeError(f"no answer within {deadline_s:g} s") from None
     except OSError as error:
         raise ProbeError(error.strerror or type(error).__name__) from None
-    return _parse(raw)
+    return _parse(raw, node_keys)
 
 
 async def _get(host: str, port: int) -> bytes:
@@ -52,7 +54,7 @@ async def _get(host: str, port: int) -> bytes:
         writer.close()
 
 
-def _parse(raw: bytes) -> Status:
+def _parse(raw: bytes, node_keys: frozenset[str]) -> Status:
     head, _, body = raw.partition(b"\r\n\r\n")
     line = head.split(b"\r\n", 1)[0].split()
     if len(line) < 2 or not line[0].startswith(b"HTTP/"):
@@ -64,8 +66,11 @@ def _parse(raw: bytes) -> Status:
         height = data["sync_info"]["latest_block_height"]
         # The key itself must be there, as null where none is loaded: its absence proves nothing.
         public_key = data["validator_public_key"]
+        node_key = data["node_public_key"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ProbeError("an answer that is not neard's status") from None
     if not isinstance(height, int) or not (public_key is None or isinstance(public_key, str)):
         raise ProbeError("an answer that is not neard's status")
+    if node_key not in node_keys:
+        raise ProbeError("another neard answers on this address; see rpc.addr in config.json")
     return Status(public_key, height)
