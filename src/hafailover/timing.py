@@ -66,6 +66,9 @@ PROFILES: dict[str, Profile] = {
 LONGEST_GONE_WITHIN_S = max(profile.gone_within_s for profile in PROFILES.values())
 """What a successor assumes of a predecessor it knows nothing about. No host may exceed it."""
 
+MIN_GRANT_S = 1.0
+"""A grant that would run out sooner is not worth loading a key for."""
+
 MIN_MARGIN_S = 0.5
 MIN_MARGIN_RATE = 0.01
 MIN_DROP_BUDGET_S = 0.5
@@ -96,11 +99,12 @@ def violations(profile: Profile) -> list[str]:
     p = profile
     for name in ("beat_s", "call_deadline_s", "retry_s"):
         rule(getattr(p, name) > 0, f"timing.{name} is {getattr(p, name):g} and must be above 0")
-    attempts = p.beat_s + 2 * (p.call_deadline_s + p.retry_s)
+    attempts = p.beat_s + 2 * (p.call_deadline_s + p.retry_s) + MIN_GRANT_S
     rule(
         p.fence_after_s >= attempts,
-        f"timing.fence_after_s is {p.fence_after_s:g}, less than one beat and two failed tries "
-        f"({p.beat_s:g} + 2 x ({p.call_deadline_s:g} + {p.retry_s:g})): raise it to {attempts:g} or more",
+        f"timing.fence_after_s is {p.fence_after_s:g}, less than one beat, two failed tries and the shortest "
+        f"grant ({p.beat_s:g} + 2 x ({p.call_deadline_s:g} + {p.retry_s:g}) + {MIN_GRANT_S:g}): "
+        f"raise it to {attempts:g} or more",
     )
     rule(
         p.drop_budget_s >= MIN_DROP_BUDGET_S,

@@ -170,11 +170,8 @@ class SessionKeeper:
                 self._complaints.trouble(str(error))
 
     def _destroy(self, session: str) -> None:
-        try:
-            self._store.destroy(session)
-        except CallError as error:
-            # It ends by itself when nobody feeds its check.
-            log.warning("%s", error)
+        """Ends a session for certain: until Consul has confirmed it, its lock keeps everybody waiting."""
+        persist(lambda: self._store.destroy(session), self._stop, self._complaints)
         self._abandoned = None
         self._state.forget()
         if session == self._session:

@@ -83,11 +83,13 @@ def _absorb(state: State, event: ev.Event, now: float) -> tuple[State, list[Effe
             if guard.neard is not NeardPhase.UP:
                 # What the RPC of an earlier process said is no news of this one.
                 state = replace(state, neard=None, neard_at=None)
-            return replace(state, guard=guard, guard_at=now, hand_gone=False), []
+            reports = state.guard_reports + 1
+            return replace(state, guard=guard, guard_at=now, guard_reports=reports, hand_gone=False), []
         case ev.GuardLost():
             return replace(state, guard=None, guard_at=now, neard=None, neard_at=None), []
         case ev.HandGone():
-            return replace(state, hand_gone=True), []
+            # News of a death that comes after the next guard has: it may have been told to arm already.
+            return replace(state, hand_gone=state.guard is None), []
         case ev.OwnBlockSeen():
             hold = state.hold
             if hold is not None and hold.stage is Stage.WAITING:

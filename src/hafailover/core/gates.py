@@ -7,7 +7,7 @@ import re
 from hafailover.core.beat import Phase
 from hafailover.core.state import Config, State
 from hafailover.core.views import KeyState, Member, NeardPhase
-from hafailover.timing import GUARD_SILENCE_S
+from hafailover.timing import GUARD_SILENCE_S, LONGEST_GONE_WITHIN_S
 
 VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
@@ -81,12 +81,26 @@ def standby_problems(state: State, now: float) -> list[str]:
     return problems
 
 
+def promise_s(state: State) -> float:
+    """What a beat of this host may promise as ``gone_within``, in seconds.
+
+    The guard goes by the drop budget that it was started with, perhaps by other settings than the agent's.
+    """
+    profile, guard = state.config.profile, state.guard
+    return profile.fence_after_s + max(profile.drop_budget_s, guard.drop_budget_s if guard else 0.0)
+
+
 def key_problems(state: State) -> list[str]:
     """What is wrong with the credential that the guard would load."""
     guard = state.guard
     if guard is None:
         return []
     problems = [guard.problem] if guard.problem else []
+    if promise_s(state) > LONGEST_GONE_WITHIN_S:
+        problems.append(
+            f"the guard was started with a drop budget of {guard.drop_budget_s:g} s; "
+            "restart it with the present settings"
+        )
     if guard.account_id and guard.account_id != state.config.account_id:
         problems.append(f"the guard's key is of account {guard.account_id}, not {state.config.account_id}")
     if state.pool_public_key and guard.public_key and guard.public_key != state.pool_public_key:
@@ -127,9 +141,8 @@ def arming_problems(state: State, now: float) -> list[str]:
             problems.append(
                 f"head {state.neard.height} is below {predecessor.height}, which the predecessor had"
             )
-        settled = hold.acquired_at + state.config.settle_s
-        if predecessor.phase is Phase.RELEASED and predecessor.handover_to is None and now < settled:
-            problems.append("the predecessor's last block may still be under way")
+    if hold.wait.unplanned and now < hold.wait.not_before + state.config.settle_s:
+        problems.append("the predecessor's last block may still be under way")
     # The chain as a witness: the predecessor's key was gone by then, so a new block means another signer.
     if hold.witnessed_at is not None and hold.witnessed_at > hold.wait.suspicious_after:
         problems.append("the chain shows a new block of the pool: somebody else still signs")

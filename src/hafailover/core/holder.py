@@ -9,6 +9,7 @@ from hafailover.core import events as ev
 from hafailover.core import gates
 from hafailover.core.beat import Beat, Phase
 from hafailover.core.effects import (
+    AbandonSession,
     AnswerRequest,
     ArmGuard,
     DropGuard,
@@ -22,26 +23,23 @@ from hafailover.core.effects import (
     SendBeat,
     WatchClosely,
 )
+from hafailover.core.sightings import dropped_reason, ended_at_once
 from hafailover.core.state import Hold, Stage, State
 from hafailover.core.views import KeyState, Member, NeardPhase
-from hafailover.timing import GUARD_SILENCE_S
+from hafailover.timing import GUARD_SILENCE_S, MIN_GRANT_S
 
 Step = tuple[State, list[Effect]]
-
-MIN_GRANT_S = 1.0
-"""A grant that would run out sooner is not worth loading a key for."""
 
 AWAKE_GRACE_S = 0.5
 
 BEATING = (Stage.WAITING, Stage.ARMING, Stage.ARMED, Stage.FENCED, Stage.DROPPING)
-KEY_MAY_BE_LOADED = (Stage.ARMING, Stage.ARMED, Stage.DROPPING, Stage.LOST)
 
 
 def step(state: State, now: float) -> Step:
     """The next thing a holder does; empty effects when there is nothing to do now."""
     hold = state.hold
     assert hold is not None
-    for act in (_kill_hand, _beat, _STAGES[hold.stage]):
+    for act in (_abandon, _kill_hand, _beat, _STAGES[hold.stage]):
         state, effects = act(state, hold, now)
         if effects or state.hold is not hold:
             return state, effects
@@ -86,7 +84,8 @@ def lose(state: State, why: str, now: float) -> Step:
     assert hold is not None
     if hold.stage is Stage.LOST:
         return state, []
-    hold = replace(hold, stage=Stage.LOST, stage_since=now, cause=f"lock lost: {why}")
+    cause = f"lock lost: {why}"
+    hold = replace(hold, stage=Stage.LOST, stage_since=now, cause=cause, drop_told=state.guard_reports)
     return replace(state, hold=hold), [DropGuard(hold.term, urgent=True, reason=hold.cause)]
 
 
@@ -100,14 +99,8 @@ def dropped_seen(state: State, now: float) -> State:
         beat = beat.inherits
     if beat.term not in state.dropped_terms or beat.phase is Phase.PASSED or now >= hold.wait.not_before:
         return state
-    reason = f"{beat.node} confirmed that its key of term {beat.term} is gone"
-    suspicious = now + state.config.profile.margin_s
-    return replace(
-        state,
-        hold=replace(
-            hold, wait=replace(hold.wait, not_before=now, reason=reason, suspicious_after=suspicious)
-        ),
-    )
+    wait = ended_at_once(now, state.config.profile, dropped_reason(beat), unplanned=True)
+    return replace(state, hold=replace(hold, wait=wait))
 
 
 def key_is_gone(state: State, hold: Hold) -> bool:
@@ -125,14 +118,14 @@ def _beat(state: State, hold: Hold, now: float) -> Step:
         # No hand to command: a lease that nobody can use must run out.
         return state, []
     sequence = hold.sequence + 1
-    waiting = hold.stage in (Stage.WAITING, Stage.ARMING)
+    waiting = not hold.ever_armed or hold.stage is Stage.ARMING
     predecessor = _inheritance(hold) if waiting else None
     beat = Beat(
         term=hold.term,
         sequence=sequence,
         node=state.config.node,
         phase=Phase.WAITING if waiting else Phase.ACTIVE,
-        gone_within_s=hold.gone_within_s if waiting else state.config.profile.gone_within_s,
+        gone_within_s=max(hold.gone_within_s, gates.promise_s(state)),
         height=_height(state),
         inherits=predecessor,
     )
@@ -142,9 +135,30 @@ def _beat(state: State, hold: Hold, now: float) -> Step:
     return replace(state, hold=hold), [SendBeat(hold.session, beat)]
 
 
+def _abandon(state: State, hold: Hold, now: float) -> Step:
+    """Gives up a lease that has not been proved for long, together with its session.
+
+    The session lives on beside the beats, fed and renewed, so nothing else would free a lock whose beats fail
+    for a reason of their own. The key is gone by now: its grant ran out long ago.
+    """
+    since = hold.proven_at if hold.proven_at is not None else hold.acquired_at
+    if now - since <= state.config.abandon_s:
+        return state, []
+    cause = f"the lease could not be proved for {state.config.abandon_s:g} s"
+    after, effects = _end(state, replace(hold, cause=cause), now)
+    session = after.session if after.session != hold.session else None
+    backoff = now + state.config.backoff_s
+    after = replace(after, session=session, lock=None, free_since=None, acquire_at=backoff)
+    return after, [
+        DropGuard(hold.term, urgent=True, reason=cause),
+        AbandonSession(hold.session, cause),
+        *effects,
+    ]
+
+
 def _kill_hand(state: State, hold: Hold, now: float) -> Step:
     """The agent is the guard's own dead man's switch, as the guard is the agent's."""
-    if hold.killed_hand or hold.stage not in KEY_MAY_BE_LOADED or key_is_gone(state, hold):
+    if hold.killed_hand or not hold.ever_armed or hold.stage is Stage.FENCED or key_is_gone(state, hold):
         return state, []
     if now - state.awake_at < AWAKE_GRACE_S:
         # Just thawed: what the guard did on its own meanwhile is still unread in the socket.
@@ -186,21 +200,15 @@ def _lose_patience(state: State, hold: Hold, problems: list[str], now: float) ->
     since = state.unfit_since if state.unfit_since is not None else now
     if now - since < state.config.patience_s:
         return replace(state, unfit_since=since), []
-    hold = replace(
-        hold,
-        stage=Stage.RELEASING,
-        stage_since=now,
-        next_beat_at=now,
-        final=Phase.PASSED,
-        cause="given up before arming: " + "; ".join(problems),
-    )
-    return replace(state, hold=hold, unfit_since=None, acquire_at=now + state.config.backoff_s), []
+    return _give_way(state, hold, "given up before arming: " + "; ".join(problems), now, final=Phase.PASSED)
 
 
 def _arming(state: State, hold: Hold, now: float) -> Step:
     guard = state.guard
     if guard is not None and guard.term == hold.term and guard.key is KeyState.LOADED:
-        hold = replace(hold, stage=Stage.ARMED, stage_since=now, next_beat_at=now)
+        # Whoever came before is gone; from here on only this host's own promise counts.
+        own = gates.promise_s(state)
+        hold = replace(hold, stage=Stage.ARMED, stage_since=now, next_beat_at=now, gone_within_s=own)
         record = RecordTerm(
             hold.term,
             began=True,
@@ -318,15 +326,26 @@ def _fenced(state: State, hold: Hold, now: float) -> Step:
     return replace(state, hold=hold, unfit_since=None), [ArmGuard(hold.term, deadline)]
 
 
-def _give_way(state: State, hold: Hold, cause: str, now: float, handover_to: str | None = None) -> Step:
-    """Begins a release in good order: first the key, then the lock."""
+def _give_way(
+    state: State,
+    hold: Hold,
+    cause: str,
+    now: float,
+    handover_to: str | None = None,
+    final: Phase = Phase.RELEASED,
+) -> Step:
+    """Begins a release in good order: first the key, then the lock.
+
+    A term that was never armed goes the same way: once the guard has retired it, it stays unarmed.
+    """
     hold = replace(
         hold,
         stage=Stage.DROPPING,
         stage_since=now,
         cause=cause,
         handover_to=handover_to,
-        final=Phase.RELEASED,
+        final=final,
+        drop_told=state.guard_reports,
     )
     backoff = now + state.config.backoff_s
     return (
@@ -336,18 +355,21 @@ def _give_way(state: State, hold: Hold, cause: str, now: float, handover_to: str
 
 
 def _dropping(state: State, hold: Hold, now: float) -> Step:
-    if not key_is_gone(state, hold):
+    never = not hold.ever_armed and state.guard is None
+    if not never and not key_is_gone(state, hold):
         return _drop_again(state, hold)
     hold = replace(hold, stage=Stage.RELEASING, stage_since=now, next_beat_at=now)
     return replace(state, hold=hold), []
 
 
 def _drop_again(state: State, hold: Hold) -> Step:
-    """A guard that has just come back does not know yet that the term is over."""
+    """Tells a guard once more that knows nothing of it: one that has just come back, for instance."""
     guard = state.guard
-    if guard is not None and guard.retired < hold.term and state.guard_at == state.last_now:
-        return state, [DropGuard(hold.term, urgent=hold.stage is Stage.LOST, reason=hold.cause)]
-    return state, []
+    if guard is None or guard.retired >= hold.term or state.guard_reports <= hold.drop_told:
+        return state, []
+    hold = replace(hold, drop_told=state.guard_reports)
+    urgent = hold.stage is Stage.LOST
+    return replace(state, hold=hold), [DropGuard(hold.term, urgent=urgent, reason=hold.cause)]
 
 
 def _releasing(state: State, hold: Hold, now: float) -> Step:

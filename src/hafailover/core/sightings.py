@@ -78,6 +78,10 @@ class Wait:
     reason: str
     suspicious_after: float = 0.0
     """A block of the pool that first appears later than this was signed by somebody who should not."""
+    known: bool = True
+    """Whether it rests on a predecessor's beat; if not, there is nothing to pass on."""
+    unplanned: bool = False
+    """The predecessor's end came as a surprise: its last block may still be under way."""
 
 
 def successor_wait(
@@ -107,7 +111,7 @@ def successor_wait(
 
 
 def _unknown(now: float, profile: Profile, reason: str) -> Wait:
-    return _timed(now, LONGEST_GONE_WITHIN_S, profile, reason)
+    return replace(_timed(now, LONGEST_GONE_WITHIN_S, profile, reason), known=False)
 
 
 def _timed(since: float, gone_within_s: float, profile: Profile, reason: str) -> Wait:
@@ -117,8 +121,9 @@ def _timed(since: float, gone_within_s: float, profile: Profile, reason: str) ->
     return Wait(not_before, max(gone_within_s, profile.gone_within_s), reason, suspicious)
 
 
-def _at_once(now: float, profile: Profile, reason: str) -> Wait:
-    return Wait(now, profile.gone_within_s, reason, now + profile.margin_s)
+def ended_at_once(now: float, profile: Profile, reason: str, unplanned: bool) -> Wait:
+    """No wait: the predecessor's key is confirmed gone."""
+    return Wait(now, profile.gone_within_s, reason, now + profile.margin_s, unplanned=unplanned)
 
 
 def _wait_for(
@@ -130,12 +135,17 @@ def _wait_for(
     profile: Profile,
 ) -> Wait:
     if beat.phase is Phase.RELEASED:
-        return _at_once(now, profile, f"term {beat.term} was released by {beat.node}")
+        unplanned = beat.handover_to is None
+        return ended_at_once(now, profile, f"term {beat.term} was released by {beat.node}", unplanned)
     if beat.term in dropped_terms:
-        return _at_once(now, profile, f"{beat.node} confirmed that its key of term {beat.term} is gone")
+        return ended_at_once(now, profile, dropped_reason(beat), unplanned=True)
     if beat.phase is Phase.PASSED:
         return _unknown(now, profile, f"{beat.node} passed on an unknown wait")
     seen = first_seen(sightings, beat.term, beat.sequence, index)
     since = now if seen is None else min(seen, now)
     reason = f"the key of {beat.node} (term {beat.term}) is gone {beat.gone_within_s:g} s after its last beat"
     return _timed(since, beat.gone_within_s, profile, reason)
+
+
+def dropped_reason(beat: Beat) -> str:
+    return f"{beat.node} confirmed that its key of term {beat.term} is gone"

@@ -13,17 +13,22 @@ from hafailover.core.effects import (
     DropGuard,
     Effect,
     ExpectHandover,
+    KillHand,
     RestartNeard,
     WatchClosely,
 )
 from hafailover.core.sightings import Wait, note, successor_wait
 from hafailover.core.state import Hold, Stage, State
 from hafailover.core.views import KeyState
+from hafailover.timing import GUARD_SILENCE_S
+
+SEQUENCE_LEAP = 1000
+"""Far more beats than one agent can have sent since the last one that Consul shows."""
 
 
 def step(state: State, now: float) -> tuple[State, list[Effect]]:
-    for act in (_expect_handover, _drop_stray_key):
-        state, effects = act(state)
+    for act in (_kill_hand, _expect_handover, _drop_stray_key):
+        state, effects = act(state, now)
         if effects:
             return state, effects
     if _should_restart_neard(state, now):
@@ -31,13 +36,13 @@ def step(state: State, now: float) -> tuple[State, list[Effect]]:
         term = state.heartbeat.beat.term
         reason = f"it held the key once, and {state.heartbeat.beat.node} signs now"
         return replace(state, restarted_for=term), [RestartNeard(reason)]
-    if state.acquiring or state.session is None or state.lock is None:
-        return state, []
-    if now < state.acquire_at and not _is_named(state):
+    if state.acquiring or state.session is None or state.lock is None or now < state.retry_at:
         return state, []
     if state.lock.session == state.session:
         return _take_up_again(state, now)
     if state.lock.session is not None or state.free_since is None:
+        return state, []
+    if now < state.acquire_at and not _is_named(state):
         return state, []
     if gates.standby_problems(state, now):
         return state, []
@@ -56,7 +61,7 @@ def acquire_answered(state: State, event: ev.AcquireAnswered, now: float) -> tup
         effects: list[Effect] = []
         if state.watching_closely:
             state, effects = replace(state, watching_closely=False), [WatchClosely(False)]
-        return replace(state, acquire_at=now + state.config.profile.retry_s), effects
+        return replace(state, retry_at=now + state.config.profile.retry_s), effects
     if event.term <= state.ended_term:
         return _abandon(state, f"term {event.term} is over and must not be taken up again", now)
     state = replace(state, dropped_terms=event.dropped_terms)
@@ -66,7 +71,7 @@ def acquire_answered(state: State, event: ev.AcquireAnswered, now: float) -> tup
     wait = successor_wait(state.sightings, previous, event.dropped_terms, now, state.config.profile)
     if previous is not None:
         state = replace(state, sightings=note(state.sightings, previous, now))
-    return _begin(state, event, wait, previous, now)
+    return _begin(state, event, wait, previous if wait.known else None, now)
 
 
 def _take_up_again(state: State, now: float) -> tuple[State, list[Effect]]:
@@ -107,7 +112,7 @@ def _begin(
         wait=wait,
         predecessor=predecessor,
         next_beat_at=now,
-        gone_within_s=max(wait.gone_within_s, state.config.profile.gone_within_s),
+        gone_within_s=max(wait.gone_within_s, gates.promise_s(state)),
     )
     # Said again even if it watches closely already: it makes for a look right now, which arming waits for.
     return replace(state, hold=hold, watching_closely=True), [WatchClosely(True)]
@@ -116,40 +121,26 @@ def _begin(
 def _resume(
     state: State, event: ev.AcquireAnswered, own: StoredBeat, now: float
 ) -> tuple[State, list[Effect]]:
-    """This agent has restarted in a term of its own: go on with it where the guard still holds the key."""
-    assert state.guard is not None
-    profile = state.config.profile
-    in_term = state.guard.term == event.term
-    if in_term and state.guard.key is KeyState.LOADED:
-        wait = Wait(now, own.beat.gone_within_s, "this host was active in this term already")
-        state, effects = _begin(state, event, wait, own, now)
-        assert state.hold is not None
-        hold = replace(
-            state.hold,
-            stage=Stage.ARMED,
-            sequence=own.beat.sequence,
-            # No beat of this agent's own has succeeded yet, so the guard keeps the deadline that it has.
-            gone_within_s=max(own.beat.gone_within_s, profile.gone_within_s),
-            ever_armed=True,
-        )
-        return replace(state, hold=hold), effects
-    inherits = own.beat.inherits
-    if own.beat.phase is Phase.ACTIVE:
-        # Only this host's guard can have armed in this term, and it says that the key is not loaded.
-        wait = Wait(now, profile.gone_within_s, "only this host signed in this term", now + profile.margin_s)
-        inherits = replace(own.beat, inherits=None)
-    else:
-        stored = StoredBeat(inherits, own.index) if inherits is not None else None
-        wait = successor_wait(
-            replace(state.sightings, highest_term=0), stored, event.dropped_terms, now, profile
-        )
-    predecessor = StoredBeat(inherits, own.index) if inherits is not None else None
-    state, effects = _begin(state, event, wait, predecessor, now)
+    """This agent has restarted in a term of its own: go on with it if the guard still holds the key.
+
+    If not, the term is not armed again: what the agent before wrote last, a release perhaps, may still be on
+    its way to Consul, and only the end of the session makes sure that it changes nothing.
+    """
+    guard = state.guard
+    if guard is None or guard.term != event.term or guard.key is not KeyState.LOADED:
+        return _abandon(state, f"term {event.term} is from before a restart, and its key is not loaded", now)
+    wait = Wait(now, own.beat.gone_within_s, "this host was active in this term already")
+    state, effects = _begin(state, event, wait, own, now)
     assert state.hold is not None
     hold = replace(
         state.hold,
-        sequence=own.beat.sequence,
-        gone_within_s=max(own.beat.gone_within_s, state.hold.gone_within_s),
+        stage=Stage.ARMED,
+        # Beats of the agent before may still be on their way: none of them may be taken for one of ours.
+        sequence=own.beat.sequence + SEQUENCE_LEAP,
+        # No beat of this agent's own has succeeded yet, so the guard keeps the deadline that it has: that of
+        # the agent before, which the promise must cover.
+        gone_within_s=max(own.beat.gone_within_s, gates.promise_s(state)),
+        ever_armed=True,
     )
     return replace(state, hold=hold), effects
 
@@ -172,14 +163,25 @@ def _head_start(state: State) -> float:
     return config.profile.retry_s if gates.better_standby(state) else 0.0
 
 
-def _expect_handover(state: State) -> tuple[State, list[Effect]]:
+def _kill_hand(state: State, now: float) -> tuple[State, list[Effect]]:
+    """A guard that has the key and says nothing may be frozen, with nobody else to watch it."""
+    guard = state.guard
+    if guard is None or guard.key is KeyState.ABSENT or state.killed_after == state.guard_reports:
+        return state, []
+    if not gates.guard_is_silent(state, now):
+        return state, []
+    killed = replace(state, killed_after=state.guard_reports)
+    return killed, [KillHand(f"the guard has been silent for {GUARD_SILENCE_S:g} s")]
+
+
+def _expect_handover(state: State, _: float) -> tuple[State, list[Effect]]:
     request = state.request
     if request is None or request.to != state.config.node or request.id == state.expected_request:
         return state, []
     return replace(state, expected_request=request.id), [ExpectHandover()]
 
 
-def _drop_stray_key(state: State) -> tuple[State, list[Effect]]:
+def _drop_stray_key(state: State, _: float) -> tuple[State, list[Effect]]:
     """A key that is loaded although this host holds no lock, and no term of its own is left to take up."""
     guard, lock = state.guard, state.lock
     if guard is None or guard.key not in (KeyState.LOADED, KeyState.LOADING) or state.acquiring:

@@ -44,6 +44,8 @@ class Config:
     restart_after_drop_s: float = 3.0
     """A neard that once held the key is restarted when another host has been active for so long."""
     restart_after_drop: bool = True
+    abandon_s: float = 45.0
+    """A lease that could not be proved for so long is given up together with its session."""
     prepare_s: float = 3.0
     """How long the target of a switchover has to say that it is there and ready."""
 
@@ -86,6 +88,8 @@ class Hold:
     handover_to: str | None = None
     final: Phase = Phase.PASSED
     """The phase of the beat that goes with the release."""
+    drop_told: int = 0
+    """Of the guard's reports, the last one before it was told to drop."""
     killed_hand: bool = False
     witnessed_at: float | None = None
     """When a block of the pool's account was last seen to appear, before this host armed."""
@@ -132,11 +136,18 @@ class State:
 
     guard: GuardView | None = None
     guard_at: float = 0.0
+    guard_reports: int = 0
+    """How many reports of guards have come."""
     hand_gone: bool = False
+    killed_after: int = -1
+    """After which of its reports a silent guard was killed, without a lock being held."""
 
     hold: Hold | None = None
     acquiring: bool = False
     acquire_at: float = 0.0
+    """Until then a free lock is left to others."""
+    retry_at: float = 0.0
+    """Until then no further attempt on the lock is made."""
     ended_term: int = 0
     """The highest term of ours that is over: never taken up again."""
     watching_closely: bool = False

@@ -44,6 +44,8 @@ class GuardView:
     """Why it cannot arm, in words; empty if it can."""
     refused_term: int = 0
     """The last term whose arming it refused or failed."""
+    drop_budget_s: float = 0.0
+    """From its decision to drop to the key's absence, as it was started with."""
     retired: int = 0
     """The highest term that it will never arm again. With the key absent, this is the proof of a drop."""
 

@@ -87,6 +87,7 @@ def describe(guard: m.Guard, event: str, guard_pid: int) -> dict[str, Any]:
         "retired": guard.retired,
         "refused_term": guard.refused_term,
         "tainted": guard.tainted,
+        "drop_budget_s": guard.config.drop_budget_s,
         "height": guard.height,
         "problem": guard.problem,
         "public_key": guard.config.public_key,
@@ -113,6 +114,7 @@ def parse_report(data: dict[str, Any]) -> GuardReport:
             problem=_text(data, "problem"),
             refused_term=_whole(data, "refused_term"),
             retired=_whole(data, "retired"),
+            drop_budget_s=_seconds(data.get("drop_budget_s")) or 0.0,
         )
     except ValueError as error:
         raise ProtocolError(str(error)) from None

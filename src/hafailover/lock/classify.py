@@ -14,6 +14,10 @@ from hafailover.lock.errors import CallError, Kind
 
 T = TypeVar("T")
 
+LOCK_OPERATIONS = (0, 1)
+"""The first operations of our transactions take the lock, or check its session and index: nothing else can
+make them fail, and the reads that follow an acquisition never do."""
+
 # Everything that python-consul2, requests and the parsing of their answers can raise.
 RAISED = (
     base.ConsulException,
@@ -81,8 +85,7 @@ def _conflict(what: str, rule: str, text: str) -> CallError:
         return denied(what, rule)
     if any("nvalid session" in reason for reason in reasons):
         return CallError(Kind.SESSION_GONE, f"{what}: Consul does not know the session")
-    if errors and errors[0].get("OpIndex") == 0:
-        # The first operation of our transactions locks, or checks the lock: nothing else makes it fail.
+    if errors and errors[0].get("OpIndex") in LOCK_OPERATIONS:
         return CallError(Kind.REFUSED, f"{what}: the lock is not held by this session")
     return CallError(Kind.SERVER, f"{what}: Consul answered {_short('; '.join(reasons))}")
 

@@ -101,7 +101,7 @@ class ConsulLease:
     def beat(self, session: str, beat: Beat) -> None:
         results = self._transact(
             "the beat",
-            {"Verb": "check-session", "Key": self._keys.lock, "Session": session},
+            *self._still_ours(session, beat.term),
             {"Verb": "set", "Key": self._keys.heartbeat, "Value": _b64(beat.to_json())},
         )
         self._confirm("the beat", results, session)
@@ -110,7 +110,7 @@ class ConsulLease:
         value = json.dumps({"node": self._node})
         results = self._transact(
             "releasing the lock",
-            {"Verb": "check-session", "Key": self._keys.lock, "Session": session},
+            *self._still_ours(session, beat.term),
             {"Verb": "set", "Key": self._keys.heartbeat, "Value": _b64(beat.to_json())},
             {"Verb": "unlock", "Key": self._keys.lock, "Value": _b64(value), "Session": session},
         )
@@ -128,12 +128,23 @@ class ConsulLease:
 
         call("removing old records", self._keys.rule, forget)
 
+    def _still_ours(self, session: str, term: int) -> list[dict[str, Any]]:
+        """The lock is the session's, and in this very term.
+
+        The session alone would not do: a call that was thought lost can arrive late, when the same session
+        has taken the lock anew, and a late release would free it under an armed host.
+        """
+        return [
+            {"Verb": "check-session", "Key": self._keys.lock, "Session": session},
+            {"Verb": "check-index", "Key": self._keys.lock, "Index": term},
+        ]
+
     def _put(self, what: str, key: str, value: str) -> None:
         done = call(what, self._keys.rule, lambda: self._consul.kv.put(key, value))
         if done is not True:
             raise CallError(Kind.GARBAGE, f"{what}: Consul did not confirm it")
 
-    def _transact(self, what: str, *operations: dict[str, str]) -> list[dict[str, Any]]:
+    def _transact(self, what: str, *operations: dict[str, Any]) -> list[dict[str, Any]]:
         """One Raft entry: it succeeds as a whole, in one order with everybody's."""
         payload = [{"KV": operation} for operation in operations]
 
