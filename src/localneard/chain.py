@@ -270,7 +270,8 @@ class Chain:
         kicked: dict[str, Any] = kickouts(
             seats,
             counts,
-            percent=self.genesis.block_kickout_percent,
+            block_percent=self.genesis.block_kickout_percent,
+            chunk_percent=self.genesis.chunk_kickout_percent,
             max_stake_percent=self.genesis.max_kickout_stake_percent,
         )
         number = self.need_epoch(last.epoch_id).number + 2

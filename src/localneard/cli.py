@@ -27,8 +27,7 @@ _IGNORED = "taken for neard's sake, without effect"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    given = build_parser().parse_args(argv)
-    logs.set_up()
+    given = parse(sys.argv[1:] if argv is None else argv)
     try:
         command: Callable[[argparse.Namespace, Path], int] = given.command
         return command(given, given.home or default_home())
@@ -38,6 +37,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"Error: {error.filename or 'localneard'}: {error.strerror or error}", file=sys.stderr)
         return 1
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Parse a command line; ends the process with code 2 if it is no good."""
+    # Takes its value after an equals sign only: with a blank between, "--verbose run" would lose its command.
+    return build_parser().parse_args(["--verbose" if one.startswith("--verbose=") else one for one in argv])
 
 
 def default_home() -> Path:
@@ -65,7 +70,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=version_text())
     parser.add_argument("--home", type=Path, help="folder of the node (default: $NEAR_HOME, else ~/.near)")
-    parser.add_argument("--verbose", nargs="?", const="", action="append", metavar="TARGET", help=_IGNORED)
+    parser.add_argument("--verbose", action="store_true", help=f"with or without =TARGET: {_IGNORED}")
     parser.add_argument("--unsafe-fast-startup", action="store_true", help=_IGNORED)
     parser.add_argument("--opentelemetry", help=_IGNORED)
     parser.add_argument("--color", choices=("auto", "always", "never"), help=_IGNORED)
@@ -172,6 +177,7 @@ def _localnet(given: argparse.Namespace, home: Path) -> int:
 
 
 def _run(given: argparse.Namespace, home: Path) -> int:
+    logs.set_up()
     return run_node(
         home,
         Overrides(
@@ -187,6 +193,7 @@ def _run(given: argparse.Namespace, home: Path) -> int:
 
 
 def _validate(_: argparse.Namespace, home: Path) -> int:
+    logs.set_up()
     read_files(home, Overrides())
     LiveSettings(home)
     print(f"{home}: all files are good", file=sys.stderr)

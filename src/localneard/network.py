@@ -7,7 +7,7 @@ dialling has a deadline and a growing pause.
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Protocol
 
 from localneard.addresses import Address
@@ -73,7 +73,6 @@ class Network:
         self._greeting = 0
         self._server: asyncio.Server | None = None
         self._tasks: list[asyncio.Task[Any]] = []
-        self._delayed: dict[asyncio.TimerHandle, Callable[[], None]] = {}
         self._gone_sent = self._gone_received = 0
         self._totals: deque[tuple[float, int, int]] = deque(maxlen=_RATE_TICKS + 1)
 
@@ -88,8 +87,7 @@ class Network:
         self._tasks = [spawn(self._dial_forever()), spawn(self._tick_forever())]
 
     def stop(self) -> None:
-        """Close everything at once; what was signed and not yet sent goes out before."""
-        self.flush()
+        """Close everything; what was still to be sent goes out before."""
         for task in self._tasks:
             task.cancel()
         if self._server is not None:
@@ -106,23 +104,6 @@ class Network:
         for peer in list(self.peers.values()):
             if peer.id not in left_out:
                 peer.send_bytes(data)
-
-    def later(self, delay_s: float, action: Callable[[], None]) -> None:
-        """Do something after a delay, or at the next `flush`."""
-
-        def fire() -> None:
-            del self._delayed[handle]
-            action()
-
-        handle = asyncio.get_running_loop().call_later(delay_s, fire)
-        self._delayed[handle] = action
-
-    def flush(self) -> None:
-        """Do now what was to be done later."""
-        for handle, action in list(self._delayed.items()):
-            handle.cancel()
-            action()
-        self._delayed.clear()
 
     def ping_all(self) -> None:
         """Tell every peer the head and the account now."""
@@ -269,9 +250,11 @@ class Network:
             found = [(str(peer_id), Address(str(host), int(port))) for peer_id, host, port in known]
         except (TypeError, ValueError):
             raise WireError("a list of peers that makes no sense") from None
-        for peer_id, address in found:
-            if is_public_key(peer_id) and 0 < address.port < 65536:
-                self._book.hear(peer_id, address)
+        self._book.hear(
+            (peer_id, address)
+            for peer_id, address in found
+            if is_public_key(peer_id) and 0 < address.port < 65536 and len(address.host) <= 255
+        )
 
     # ---- keeping connections alive ----
 

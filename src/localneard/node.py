@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from localneard.block import Block
-from localneard.chain import Chain, Verdict
+from localneard.chain import Accepted, Chain, Verdict
 from localneard.clock import boottime
 from localneard.config import Config
 from localneard.evidence import DoubleSigns, KeyEvents
@@ -27,7 +27,7 @@ from localneard.store import Store
 from localneard.summary import Summary
 from localneard.sync import Sync, answer_sync
 from localneard.tasks import panic, spawn
-from localneard.wire import Message, WireError
+from localneard.wire import Message, WireError, age
 
 # A block that was told of may come by itself from elsewhere; after this it is asked for.
 ASK_AFTER_S = 0.05
@@ -63,8 +63,10 @@ class Node:
         self.reloader = Reloader(files.home, files.updatable, self._apply)
         self.stop_reason: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         network = files.config.network
+        public = [one.address for one in network.public_addrs if one.peer_id == files.node_key.public_key]
+        listen = public[0] if public else network.addr
         identity = Identity(
-            files.node_key, files.genesis.chain_id, files.genesis.hash, network.addr, os.urandom(16).hex()
+            files.node_key, files.genesis.chain_id, files.genesis.hash, listen, os.urandom(16).hex()
         )
         self.network = Network(
             identity,
@@ -86,7 +88,8 @@ class Node:
 
     async def start(self) -> None:
         """Take the key, open the network and begin. Raises NodeError."""
-        self.signer.on_change = self._on_change
+        self.signer.on_change = self._on_key
+        self.settings.on_change = self.producer.reschedule
         self._check_tracked_shards(self.files.updatable.key)
         self.signer.set(self.files.updatable.key, "start")
         await self.network.start(self.config.network.addr)
@@ -99,7 +102,7 @@ class Node:
         self.producer.stop()
         if self._pending_drop is not None:
             self._pending_drop.cancel()
-        self.signer.on_change = lambda: None
+        self.signer.on_change = self.settings.on_change = lambda: None
         self.signer.set(None, "exit")
         self.network.stop()
         for task in self._tasks:
@@ -149,22 +152,25 @@ class Node:
             self.sync.answered(peer, message)
 
     def _on_block(self, peer: Peer, message: Message) -> None:
-        age = message.get("age")
-        if not isinstance(age, int | float) or age < 0:
-            raise WireError("a block without its age")
+        produced_at = boottime() - age(message.get("age"))
         try:
             block = Block.from_wire(message.get("block"))
         except ValueError as error:
             raise WireError(str(error)) from None
-        peer.raise_head(block.height, block.hash, float(age))
-        self._receive(block, float(age), peer)
+        # The rest of its way: nothing of it is known here until it has come.
+        latency = self.settings.now.link_latency_s
+        asyncio.get_running_loop().call_later(latency, self._arrive, peer, block, produced_at)
+
+    def _arrive(self, peer: Peer, block: Block, produced_at: float) -> None:
+        peer.raise_head(block.height, block.hash)
+        self._receive(block, boottime() - produced_at, peer)
         self.on_peers()
 
     def _on_have(self, peer: Peer, message: Message) -> None:
         height, block_hash = message.get("height"), message.get("hash")
         if not isinstance(height, int) or not isinstance(block_hash, str) or len(block_hash) > 64:
             raise WireError("a have without height and hash")
-        peer.raise_head(height, block_hash, 0.0)
+        peer.raise_head(height, block_hash)
         if self.chain.block(block_hash) is None and abs(height - self.chain.head.height) <= _NEAR_HEAD_BLOCKS:
             asyncio.get_running_loop().call_later(ASK_AFTER_S, self._ask_for, peer, block_hash)
         self.on_peers()
@@ -181,8 +187,7 @@ class Node:
     def _receive(self, block: Block, age_s: float, peer: Peer, *, relay: bool = True) -> Verdict:
         accepted = self.chain.accept(block, age_s)
         if accepted.conflicts:
-            hashes = [*accepted.conflicts, block.hash]
-            self.double_signs.record(block.height, block.author, block.public_key, hashes)
+            self._note_conflicts(block, accepted)
             # Nobody takes a second block for the chain, so it would not spread as the first does.
             self.network.send_all(self._block_message(block), without=[peer])
         elif accepted.verdict in (Verdict.HEAD, Verdict.SIDE) and relay:
@@ -196,13 +201,16 @@ class Node:
             self._on_head()
         return accepted.verdict
 
-    def _publish(self, block: Block) -> None:
-        def send() -> None:
-            for peer in self.network.peers.values():
-                peer.note_known(block.hash)
-            self.network.send_all(self._block_message(block))
+    def _note_conflicts(self, block: Block, accepted: Accepted) -> None:
+        hashes = [*accepted.conflicts, block.hash]
+        self.double_signs.record(block.height, block.author, block.public_key, hashes)
 
-        self.network.later(self.settings.now.link_latency_s, send)
+    def _publish(self, block: Block, accepted: Accepted) -> None:
+        if accepted.conflicts:
+            self._note_conflicts(block, accepted)
+        for peer in self.network.peers.values():
+            peer.note_known(block.hash)
+        self.network.send_all(self._block_message(block))
         self._on_head()
 
     def _on_head(self) -> None:
@@ -250,15 +258,16 @@ class Node:
             )
         log.warning("tracked_shards_config is AllShards, which a validator of this network must not have")
 
+    def _on_key(self) -> None:
+        # What the key's last holder signed before it gave the key up is still on its way.
+        self.producer.wait(2 * self.settings.now.link_latency_s)
+        self._on_change()
+
     def _on_change(self) -> None:
-        # A block that was signed before a drop is on its way before the drop can be seen.
-        if self.signer.key is None:
-            self.network.flush()
         self.producer.reschedule()
         self.network.ping_all()
 
     async def _poll_settings(self) -> None:
         while True:
             await asyncio.sleep(POLL_INTERVAL_S)
-            if self.settings.refresh():
-                self.producer.reschedule()
+            self.settings.refresh()

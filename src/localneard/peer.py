@@ -3,12 +3,12 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from typing import Any, NamedTuple
+from typing import Any
 
 from localneard.addresses import Address
 from localneard.clock import boottime
 from localneard.handshake import PeerHello
-from localneard.wire import Message, WireError, pack
+from localneard.wire import Message, WireError, age, pack
 
 # More than this waiting to be sent means that the peer no longer reads.
 MAX_UNSENT_BYTES = 8 << 20
@@ -16,14 +16,6 @@ _HASHES_KNOWN = 64
 _TEXT_LIMIT = 128
 
 log = logging.getLogger("network")
-
-
-class Head(NamedTuple):
-    """A peer's head; `since` is when it was produced, in seconds since boot here."""
-
-    height: int
-    hash: str
-    since: float
 
 
 class Peer:
@@ -39,7 +31,8 @@ class Peer:
         self.dialed = dialed
         self.reader = reader
         self.account_id: str | None = None
-        self.head: Head | None = None
+        self.height = 0
+        """Of the highest block that the peer has told of."""
         self.heard_at = boottime()
         self.pinged_at = 0.0
         self.sent_bytes = 0
@@ -97,14 +90,12 @@ class Peer:
             and 0 <= value[0] < 1 << 63
             and isinstance(value[1], str)
             and len(value[1]) <= _TEXT_LIMIT
-            and isinstance(value[2], int | float)
-            and value[2] >= 0
         ):
             raise WireError("a head that makes no sense")
-        self.raise_head(value[0], value[1], float(value[2]))
+        age(value[2])
+        self.raise_head(value[0], value[1])
 
-    def raise_head(self, height: int, block_hash: str, age_s: float) -> None:
+    def raise_head(self, height: int, block_hash: str) -> None:
         """Take in a block that the peer has; its head never goes back."""
         self.note_known(block_hash)
-        if self.head is None or height >= self.head.height:
-            self.head = Head(height, block_hash, boottime() - age_s)
+        self.height = max(self.height, height)

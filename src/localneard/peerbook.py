@@ -44,21 +44,21 @@ class PeerBook:
             if node.peer_id != own_id:
                 self._entries[node.peer_id] = Entry(node.peer_id, node.address, boot=True)
         for peer_id, address in self._load():
-            self.hear(peer_id, address)
+            self._add(peer_id, address)
 
-    def hear(self, peer_id: str, address: Address) -> None:
-        """Take in a node that another one told of; what is known already stays."""
-        if peer_id != self._own_id and peer_id not in self._entries and len(self._entries) < MAX_PEERS:
-            self._entries[peer_id] = Entry(peer_id, address, boot=False, last_good=boottime())
+    def hear(self, nodes: Iterable[tuple[str, Address]]) -> None:
+        """Take in nodes that another one told of; what is known already stays."""
+        added = sum(self._add(peer_id, address) for peer_id, address in nodes)
+        if added:
+            self._save()
 
     def connected(self, peer_id: str, address: Address | None) -> None:
         """Take in that a connection stands, with the address that the node itself gave."""
-        known = self._entries.get(peer_id)
-        if address is not None and (known is None or known.address != address):
-            if known is None:
-                self.hear(peer_id, address)
-            else:
-                known.address = address
+        entry = self._entries.get(peer_id)
+        if address is not None and entry is None:
+            self.hear([(peer_id, address)])
+        elif address is not None and entry is not None and not entry.boot and entry.address != address:
+            entry.address = address
             self._save()
         if (entry := self._entries.get(peer_id)) is not None:
             entry.backoff = FIRST_BACKOFF_S
@@ -84,6 +84,12 @@ class PeerBook:
     def addresses(self) -> list[tuple[str, Address]]:
         """Return all known nodes."""
         return [(entry.peer_id, entry.address) for entry in self._entries.values()]
+
+    def _add(self, peer_id: str, address: Address) -> bool:
+        if peer_id == self._own_id or peer_id in self._entries or len(self._entries) >= MAX_PEERS:
+            return False
+        self._entries[peer_id] = Entry(peer_id, address, boot=False, last_good=boottime())
+        return True
 
     def _load(self) -> list[tuple[str, Address]]:
         try:

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 
 from localneard.block import Block
-from localneard.chain import Chain, Verdict
+from localneard.chain import Accepted, Chain, Verdict
 from localneard.clock import boottime
 from localneard.config import ConsensusConfig
 from localneard.log import fields
@@ -36,7 +36,7 @@ class Producer:
         sync: Sync,
         settings: LiveSettings,
         consensus: ConsensusConfig,
-        publish: Callable[[Block], None],
+        publish: Callable[[Block, Accepted], None],
     ) -> None:
         """Prepare; `publish` is given each block that was produced and is the new head."""
         self._chain = chain
@@ -50,7 +50,12 @@ class Producer:
             0.05, consensus.max_block_production_delay_s - consensus.min_block_production_delay_s
         )
         self._timer: asyncio.TimerHandle | None = None
+        self._not_before = 0.0
         self.produced = 0
+
+    def wait(self, seconds: float) -> None:
+        """Produce nothing for a while; takes effect with the next `reschedule`."""
+        self._not_before = boottime() + seconds
 
     def reschedule(self) -> None:
         """Set the timer anew, after a change of head, key, sync status or settings."""
@@ -81,7 +86,8 @@ class Producer:
         for height in range(first, first + TURNS_AHEAD):
             if epoch.producer(height).account_id == key.account_id:
                 late = height - chain.head.height - 1
-                return height, chain.head_since + self._first_s + late * self._step_s
+                due = chain.head_since + self._first_s + late * self._step_s
+                return height, max(due, self._not_before)
         return None
 
     def _fire(self, height: int, at: float) -> None:
@@ -108,4 +114,4 @@ class Producer:
             return
         self.produced += 1
         log.info("produced block %s", fields(height=height, block_hash=block.hash))
-        self._publish(block)
+        self._publish(block, accepted)

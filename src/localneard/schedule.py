@@ -112,13 +112,18 @@ def count_block(counts: Counts, epoch: Epoch, previous: int, height: int) -> dic
 
 
 def kickouts(
-    validators: Iterable[Validator], counts: Counts, *, percent: int, max_stake_percent: int
+    validators: Iterable[Validator],
+    counts: Counts,
+    *,
+    block_percent: int,
+    chunk_percent: int,
+    max_stake_percent: int,
 ) -> dict[str, Any]:
-    """Return who loses the seat for too few blocks, with neard's reason.
+    """Return who loses the seat for too few blocks or chunks, with neard's reason.
 
-    Kicked out is who has `produced * 100 < percent * expected` (core/primitives/src/types.rs). Those with the
-    highest share keep the seat as long as otherwise more than `max_stake_percent` of the stake would go, and
-    never do all lose it.
+    Kicked out is who has `produced * 100 < percent * expected` (core/primitives/src/types.rs); each block
+    brings one chunk, so the counts are the same for both. Those with the highest share keep the seat as long
+    as otherwise more than `max_stake_percent` of the stake would go, and never do all lose it.
     """
     seats = list(validators)
     total = sum(one.stake for one in seats)
@@ -133,10 +138,10 @@ def kickouts(
     kicked = {}
     for one in seats:
         count = counts.get(one.account_id, Count())
-        if one.account_id not in exempt and count.produced * 100 < percent * count.expected:
-            kicked[one.account_id] = {
-                "NotEnoughBlocks": {"produced": count.produced, "expected": count.expected}
-            }
+        for reason, percent in (("NotEnoughBlocks", block_percent), ("NotEnoughChunks", chunk_percent)):
+            if one.account_id not in exempt and count.produced * 100 < percent * count.expected:
+                kicked[one.account_id] = {reason: {"produced": count.produced, "expected": count.expected}}
+                break
     if len(kicked) == len(seats):
         del kicked[best_first[0].account_id]
     return kicked

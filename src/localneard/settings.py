@@ -24,6 +24,7 @@ stay.
 
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,21 +94,22 @@ class LiveSettings:
         self._path = home / FILE_NAME
         self._seen = self._stamp()
         self.now = read_settings(self._path)
+        self.on_change: Callable[[], None] = lambda: None
         self._sighups_to_lose = self.now.lose_sighup
 
-    def refresh(self) -> bool:
-        """Read the file again if it has changed; returns whether new values were taken."""
+    def refresh(self) -> None:
+        """Read the file again if it has changed."""
         stamp = self._stamp()
         if stamp == self._seen:
-            return False
+            return
         self._seen = stamp
         try:
             self.now = read_settings(self._path)
         except BadFileError as error:
             log.warning("%s; the settings stay as they were", error)
-            return False
+            return
         self._sighups_to_lose = self.now.lose_sighup
-        return True
+        self.on_change()
 
     def lose_sighup(self) -> bool:
         """Say whether the reload that is due is to be lost, and count it."""

@@ -19,7 +19,7 @@ from localneard.config import Config
 from localneard.network import Network
 from localneard.peer import Peer
 from localneard.settings import LiveSettings
-from localneard.wire import Message, WireError
+from localneard.wire import Message, WireError, age
 
 BATCH_BLOCKS = 100
 ANSWER_TIMEOUT_S = 3.0
@@ -87,8 +87,7 @@ class Sync:
     @property
     def highest_known(self) -> int:
         """The highest height that a peer has told of, or one's own."""
-        heights = [peer.head.height for peer in self._network.peers.values() if peer.head is not None]
-        return max([self._chain.head.height, *heights])
+        return max([self._chain.head.height, *(peer.height for peer in self._network.peers.values())])
 
     def wake(self) -> None:
         """Look at the peers' heads now."""
@@ -107,8 +106,8 @@ class Sync:
 
     def answered(self, peer: Peer, message: Message) -> None:
         """Take in a peer's answer to `sync`. Raises WireError if it makes no sense."""
-        blocks, age = message.get("blocks"), message.get("age")
-        if not isinstance(blocks, list) or not isinstance(age, int | float) or age < 0:
+        blocks, head_age = message.get("blocks"), age(message.get("age"))
+        if not isinstance(blocks, list):
             raise WireError("an answer to sync that makes no sense")
         try:
             parsed = [Block.from_wire(values) for values in blocks]
@@ -117,11 +116,11 @@ class Sync:
         number = message.get("n")
         pending = self._pending.get((peer.id, number)) if isinstance(number, int) else None
         if pending is not None and not pending.done():
-            pending.set_result((parsed, float(age)))
+            pending.set_result((parsed, head_age))
 
     async def _look(self) -> None:
         peer = self._best_peer()
-        lag = 0 if peer is None or peer.head is None else peer.head.height - self._chain.head.height
+        lag = 0 if peer is None else peer.height - self._chain.head.height
         if peer is None or lag <= 0:
             self._behind_since = None
             self._set(Status.NO_SYNC)
@@ -144,17 +143,13 @@ class Sync:
     def _best_peer(self) -> Peer | None:
         now = boottime()
         self._avoided = {peer_id: until for peer_id, until in self._avoided.items() if until > now}
-        fit = [
-            (peer.head.height, peer)
-            for peer in self._network.peers.values()
-            if peer.head is not None and peer.id not in self._avoided
-        ]
-        return max(fit, key=lambda one: one[0])[1] if fit else None
+        fit = [peer for peer in self._network.peers.values() if peer.id not in self._avoided]
+        return max(fit, key=lambda peer: peer.height, default=None)
 
     async def _fetch(self, peer: Peer) -> None:
         """Fetch from one peer until one's head is as high as the peer's."""
         cursor: list[str] = []
-        while peer.head is not None and self._chain.head.height < peer.head.height:
+        while self._chain.head.height < peer.height:
             answer = await self._ask(peer, [*cursor, *self._chain.locator()])
             if not answer or not answer[0] or not await self._take(peer, *answer):
                 log.info("peer %s does not have what it told of", peer.id)
@@ -163,10 +158,10 @@ class Sync:
             # On a fork the head stays until the fork is the higher one: go on from where the answer ended.
             cursor = [answer[0][-1].hash]
 
-    async def _take(self, peer: Peer, blocks: list[Block], age: float) -> bool:
+    async def _take(self, peer: Peer, blocks: list[Block], head_age: float) -> bool:
         due = boottime()
         for number, block in enumerate(blocks):
-            if self._receive(block, age, peer) in (Verdict.INVALID, Verdict.ORPHAN):
+            if self._receive(block, head_age, peer) in (Verdict.INVALID, Verdict.ORPHAN):
                 return False
             if speed := self._settings.now.sync_blocks_per_s:
                 due += 1 / speed

@@ -22,12 +22,20 @@ from typing import Any
 
 MAX_MESSAGE_BYTES = 4 << 20
 _LENGTH_BYTES = 4
+_MAX_AGE_S = 1e9
 
 Message = dict[str, Any]
 
 
 class WireError(Exception):
     """The other side does not keep to the protocol; the text says how."""
+
+
+def age(value: Any) -> float:
+    """Return an age in seconds. Raises WireError if it is none."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < _MAX_AGE_S:
+        raise WireError("an age that makes no sense")
+    return float(value)
 
 
 def pack(message: Message) -> bytes:
