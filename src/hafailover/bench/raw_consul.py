@@ -31,17 +31,17 @@ def raw_handover_ms(pool: LabPool, runs: int) -> list[float]:
             term = one.acquire(session_one).term
             index, _ = watch.lock(None, 0.0, fast=True)
             taken = threading.Event()
-            got_at: list[float] = []
+            got: list[tuple[float, int]] = []
 
             def take(
-                index: int = index, taken: threading.Event = taken, got_at: list[float] = got_at
+                index: int = index, taken: threading.Event = taken, got: list[tuple[float, int]] = got
             ) -> None:
                 at: int | None = index
                 for _ in range(10):
                     at, view = watch.lock(at, WAIT_S, fast=True)
                     if view.session is None:
-                        two.acquire(session_two)
-                        got_at.append(boottime())
+                        term = two.acquire(session_two).term
+                        got.append((boottime(), term))
                         taken.set()
                         return
 
@@ -52,8 +52,9 @@ def raw_handover_ms(pool: LabPool, runs: int) -> list[float]:
             released = boottime()
             one.release(session_one, Beat(term, sequence + 1, "raw1", Phase.RELEASED, profile.gone_within_s))
             if taken.wait(WAIT_S):
-                results.append((got_at[0] - released) * 1000)
-                beat = Beat(term + 1, 1, "raw2", Phase.RELEASED, profile.gone_within_s)
+                at, next_term = got[0]
+                results.append((at - released) * 1000)
+                beat = Beat(next_term, 1, "raw2", Phase.RELEASED, profile.gone_within_s)
                 two.release(session_two, beat)
             thread.join(WAIT_S)
     finally:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 import requests
+import urllib3
 from consul import base
 
 from hafailover.lock.errors import CallError, Kind
@@ -28,6 +29,8 @@ RAISED = (
     TypeError,
     IndexError,
     AttributeError,
+    RecursionError,
+    urllib3.exceptions.HTTPError,
 )
 
 
@@ -62,9 +65,9 @@ def _classified(what: str, rule: str, error: BaseException) -> CallError:
         return CallError(
             Kind.UNREACHABLE, f"{what}: TLS with Consul failed; check consul.ca_file and consul.cert_file"
         )
-    if isinstance(error, requests.exceptions.Timeout):
+    if isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
         return CallError(Kind.UNREACHABLE, f"{what}: no answer from Consul in time")
-    if isinstance(error, requests.exceptions.ConnectionError | ConnectionError):
+    if isinstance(error, requests.exceptions.ConnectionError | urllib3.exceptions.HTTPError | OSError):
         return CallError(Kind.UNREACHABLE, f"{what}: no connection to Consul")
     return CallError(
         Kind.GARBAGE, f"{what}: Consul gave an answer that makes no sense ({type(error).__name__})"

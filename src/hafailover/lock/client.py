@@ -7,7 +7,6 @@ This gives it a client that bounds connection, answer and body together, and cle
 from __future__ import annotations
 
 import os
-import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +14,8 @@ from typing import Any
 
 import requests
 from consul import base
+
+from hafailover.lock.deadline import DeadlineAdapter, deadline
 
 MAX_BODY_BYTES = 8 << 20
 OVERRIDING = (
@@ -50,6 +51,9 @@ class DeadlineClient(base.HTTPClient):  # type: ignore[misc]
         self._session = requests.Session()
         # Proxies, .netrc and CA bundles of the environment are not meant for this.
         self._session.trust_env = False
+        adapter = DeadlineAdapter(pool_maxsize=1)
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
         # Compressing a few hundred bytes costs more than sending them.
         self._session.headers["Accept-Encoding"] = "identity"
 
@@ -89,22 +93,23 @@ class DeadlineClient(base.HTTPClient):  # type: ignore[misc]
     def _call(
         self, method: str, callback: Callable[[Any], Any], path: str, params: Any, headers: Any, data: Any
     ) -> Any:
-        end = time.monotonic() + self.timeout
-        with self._session.request(
-            method,
-            self.uri(path, params),
-            headers=headers,
-            data=data,
-            verify=self.verify,
-            cert=self.cert,
-            timeout=self.timeout,
-            stream=True,
-            allow_redirects=False,
-        ) as response:
-            body = _read(response, end)
-            return callback(
-                base.Response(response.status_code, response.headers, body.decode("utf-8", "replace"), body)
-            )
+        with (
+            deadline(self.timeout),
+            self._session.request(
+                method,
+                self.uri(path, params),
+                headers=headers,
+                data=data,
+                verify=self.verify,
+                cert=self.cert,
+                timeout=self.timeout,
+                stream=True,
+                allow_redirects=False,
+            ) as response,
+        ):
+            body = _read(response)
+            text = body.decode("utf-8", "replace")
+            return callback(base.Response(response.status_code, response.headers, text, body))
 
 
 def connect(address: Address, deadline_s: float) -> base.Consul:
@@ -137,15 +142,12 @@ class _Consul(base.Consul):  # type: ignore[misc]
         return DeadlineClient(host, port, scheme, verify, cert, timeout)
 
 
-def _read(response: requests.Response, end: float) -> bytes:
+def _read(response: requests.Response) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    # read1 returns what one look at the socket gives, so that the deadline is seen between drops.
     while chunk := response.raw.read1(65536):
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_BODY_BYTES:
             raise requests.exceptions.ContentDecodingError("an answer of more than 8 MiB")
-        if time.monotonic() > end:
-            raise requests.exceptions.ReadTimeout("the answer did not end in time")
     return b"".join(chunks)

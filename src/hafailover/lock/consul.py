@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from consul import base as consul_base
 
@@ -16,6 +17,8 @@ from hafailover.lock.client import Address, connect
 from hafailover.lock.errors import CallError, Kind
 from hafailover.lock.keys import SERVICE, PoolKeys
 from hafailover.timing import Profile
+
+T = TypeVar("T")
 
 WATCH_SLACK_S = 2.0
 """A blocking query may take a sixteenth longer than asked, plus the way there and back."""
@@ -85,36 +88,40 @@ class ConsulLease:
 
     def acquire(self, session: str) -> Acquisition:
         value = json.dumps({"node": self._node})
-        results = self._transact(
+
+        def read(results: list[dict[str, Any]]) -> Acquisition:
+            lock = _entry(results, self._keys.lock)
+            if lock is None or lock.get("Session") != session:
+                raise CallError(Kind.GARBAGE, "acquiring the lock: Consul did not confirm the holder")
+            beat = _entry(results, self._keys.heartbeat)
+            predecessor = stored_beat(_value(beat), int(beat["ModifyIndex"])) if beat is not None else None
+            return Acquisition(int(lock["ModifyIndex"]), predecessor, self._terms(results))
+
+        return self._transact(
             "acquiring the lock",
+            read,
             {"Verb": "lock", "Key": self._keys.lock, "Value": _b64(value), "Session": session},
             {"Verb": "get-tree", "Key": self._keys.heartbeat},
             {"Verb": "get-tree", "Key": self._keys.dropped},
         )
-        lock = _entry(results, self._keys.lock)
-        if lock is None or lock.get("Session") != session:
-            raise CallError(Kind.GARBAGE, "acquiring the lock: Consul did not confirm the holder")
-        beat = _entry(results, self._keys.heartbeat)
-        predecessor = stored_beat(_value(beat), int(beat["ModifyIndex"])) if beat is not None else None
-        return Acquisition(int(lock["ModifyIndex"]), predecessor, self._terms(results))
 
     def beat(self, session: str, beat: Beat) -> None:
-        results = self._transact(
+        self._transact(
             "the beat",
+            lambda results: self._confirm("the beat", results, session),
             *self._still_ours(session, beat.term),
             {"Verb": "set", "Key": self._keys.heartbeat, "Value": _b64(beat.to_json())},
         )
-        self._confirm("the beat", results, session)
 
     def release(self, session: str, beat: Beat) -> None:
         value = json.dumps({"node": self._node})
-        results = self._transact(
+        self._transact(
             "releasing the lock",
+            lambda results: self._confirm("releasing the lock", results, session),
             *self._still_ours(session, beat.term),
             {"Verb": "set", "Key": self._keys.heartbeat, "Value": _b64(beat.to_json())},
             {"Verb": "unlock", "Key": self._keys.lock, "Value": _b64(value), "Session": session},
         )
-        self._confirm("releasing the lock", results, session)
 
     def record_dropped(self, term: int, node: str) -> None:
         self._put("recording the drop", f"{self._keys.dropped}{term}", json.dumps({"node": node}))
@@ -144,13 +151,15 @@ class ConsulLease:
         if done is not True:
             raise CallError(Kind.GARBAGE, f"{what}: Consul did not confirm it")
 
-    def _transact(self, what: str, *operations: dict[str, Any]) -> list[dict[str, Any]]:
-        """One Raft entry: it succeeds as a whole, in one order with everybody's."""
+    def _transact(
+        self, what: str, read: Callable[[list[dict[str, Any]]], T], *operations: dict[str, Any]
+    ) -> T:
+        """One Raft entry: it succeeds as a whole, in one order with everybody's. ``read`` takes its results."""
         payload = [{"KV": operation} for operation in operations]
 
-        def transact() -> list[dict[str, Any]]:
+        def transact() -> T:
             answer = self._consul.txn.put(payload)
-            return [entry["KV"] for entry in answer["Results"]]
+            return read([entry["KV"] for entry in answer["Results"]])
 
         return call(what, self._keys.rule, transact)
 
@@ -173,28 +182,41 @@ class ConsulWatch:
         self._keys = PoolKeys(account_id)
 
     def lock(self, index: int | None, wait_s: float, fast: bool = False) -> tuple[int, LockView]:
-        at, entry = self._get(self._keys.lock, index, wait_s, "default" if fast else "stale")
-        if entry is None:
-            return at, LockView(None, None, 0)
-        return at, LockView(entry.get("Session"), _node_of(entry), int(entry["ModifyIndex"]))
+        def read(entry: Any) -> LockView:
+            if entry is None:
+                return LockView(None, None, 0)
+            return LockView(entry.get("Session"), _node_of(entry), int(entry["ModifyIndex"]))
+
+        return self._get(self._keys.lock, index, wait_s, read, consistency="default" if fast else "stale")
 
     def heartbeat(self, index: int | None, wait_s: float) -> tuple[int, StoredBeat | None]:
-        at, entry = self._get(self._keys.heartbeat, index, wait_s, "stale")
-        return at, stored_beat(entry["Value"], int(entry["ModifyIndex"])) if entry is not None else None
+        def read(entry: Any) -> StoredBeat | None:
+            return stored_beat(entry["Value"], int(entry["ModifyIndex"])) if entry is not None else None
+
+        return self._get(self._keys.heartbeat, index, wait_s, read)
 
     def dropped(self, index: int | None, wait_s: float) -> tuple[int, frozenset[int]]:
-        at, entries = self._get(self._keys.dropped, index, wait_s, "stale", recurse=True)
-        names = (str(entry["Key"]).removeprefix(self._keys.dropped) for entry in entries or [])
-        return at, frozenset(int(name) for name in names if name.isdigit())
+        def read(entries: Any) -> frozenset[int]:
+            names = (str(entry["Key"]).removeprefix(self._keys.dropped) for entry in entries or [])
+            return frozenset(int(name) for name in names if name.isdigit())
+
+        return self._get(self._keys.dropped, index, wait_s, read, recurse=True)
 
     def _get(
-        self, key: str, index: int | None, wait_s: float, consistency: str, recurse: bool = False
-    ) -> tuple[int, Any]:
-        def get() -> tuple[int, Any]:
+        self,
+        key: str,
+        index: int | None,
+        wait_s: float,
+        read: Callable[[Any], T],
+        *,
+        consistency: str = "stale",
+        recurse: bool = False,
+    ) -> tuple[int, T]:
+        def get() -> tuple[int, T]:
             at, data = self._consul.kv.get(
                 key, index=index, wait=f"{wait_s:g}s", consistency=consistency, recurse=recurse
             )
-            return int(at), data
+            return int(at), read(data)
 
         return call(f"watching {key}", self._keys.rule, get)
 

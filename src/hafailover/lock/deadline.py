@@ -1,0 +1,83 @@
+"""One deadline for a whole HTTP exchange: connecting, the head, and a body that comes drop by drop.
+
+A socket's timeout bounds one operation; a server that sends a byte now and then can make a call as long as it
+likes. The sockets here look at the deadline of the call before every read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import requests.adapters
+import urllib3
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.util.ssl_ import create_urllib3_context
+
+_call = threading.local()
+
+
+@contextlib.contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """Within it, every read of this thread's connections ends ``seconds`` from now at the latest."""
+    _call.end = time.monotonic() + seconds
+    try:
+        yield
+    finally:
+        _call.end = None
+
+
+def _left() -> float | None:
+    end = getattr(_call, "end", None)
+    if end is None:
+        return None
+    left = float(end - time.monotonic())
+    if left <= 0:
+        raise TimeoutError("the answer did not end in time")
+    return left
+
+
+class _Socket(socket.socket):
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        if (left := _left()) is not None:
+            self.settimeout(left)
+        return super().recv_into(*args, **kwargs)
+
+
+class _TlsSocket(ssl.SSLSocket):
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        if (left := _left()) is not None:
+            self.settimeout(left)
+        return super().recv_into(*args, **kwargs)
+
+
+class _Connection(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        plain = super()._new_conn()
+        timeout = plain.gettimeout()
+        bounded = _Socket(fileno=plain.detach())
+        bounded.settimeout(timeout)
+        return bounded
+
+
+class _Pool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Connection
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = HTTPSConnection
+
+
+class DeadlineAdapter(requests.adapters.HTTPAdapter):
+    """For a requests session whose calls are made within :func:`deadline`."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        context = create_urllib3_context()
+        context.sslsocket_class = _TlsSocket
+        super().init_poolmanager(*args, **kwargs, ssl_context=context)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
