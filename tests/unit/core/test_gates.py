@@ -1,0 +1,155 @@
+"""Each gate is a sentence when it is shut, and nothing when it is open."""
+
+import pytest
+
+from hafailover.core import events as ev
+from hafailover.core import gates
+from hafailover.core.beat import Phase
+from hafailover.core.views import Member, NeardPhase
+
+from .bench import KEY, Core, beat, guard, member, neard, stored
+
+
+def problems(*news: ev.Event, after: float = 0.0, **config: object) -> list[str]:
+    core = Core(**config).stand_by()
+    core.feeds(*news)
+    return gates.standby_problems(core.state, core.now + after)
+
+
+def test_a_host_that_is_fit_has_none() -> None:
+    assert problems() == []
+
+
+@pytest.mark.parametrize(
+    ("news", "said"),
+    [
+        (ev.SessionGone("session-a"), "no session with Consul"),
+        (ev.GuardLost(), "the guard is not connected"),
+        (ev.GuardSeen(guard(neard=NeardPhase.DOWN)), "neard is down"),
+        (ev.GuardSeen(guard(neard=NeardPhase.BOOTING)), "neard is booting"),
+        (ev.NeardSeen(neard(syncing=True)), "neard is syncing"),
+        (ev.NeardSeen(neard(peers=0)), "neard has 0 peers, fewer than 1"),
+        (ev.MembersSeen((member("b", height=106),), KEY), "neard is 6 blocks behind, more than 5"),
+        (ev.BeatSeen(stored(beat(height=106))), "neard is 6 blocks behind, more than 5"),
+        (ev.GuardSeen(guard(problem="the credential is gone")), "the credential is gone"),
+        (
+            ev.MembersSeen((), "ed25519:other"),
+            "the credential's public key is not the one on record for the pool",
+        ),
+        (
+            ev.NeardSeen(neard(shadow=False)),
+            "neard does not track the pool's shards: set tracked_shards_config to "
+            '{"ShadowValidator": "pool.near"} in config.json',
+        ),
+    ],
+)
+def test_each_has_its_sentence(news: ev.Event, said: str) -> None:
+    assert problems(news) == [said]
+
+
+def test_the_key_of_another_account() -> None:
+    other = guard().__class__(NeardPhase.UP, guard().key, public_key=KEY, account_id="other.near")
+    assert problems(ev.GuardSeen(other)) == ["the guard's key is of account other.near, not pool.near"]
+
+
+def test_a_guard_that_says_nothing() -> None:
+    assert problems(after=3.0) == []
+    assert problems(after=3.1) == ["the guard has been silent for 3 s"]
+
+
+def test_an_rpc_that_never_answered_and_why() -> None:
+    core = Core()
+    core.feeds(ev.GuardSeen(guard()), ev.NeardFailed("connection refused"))
+    assert gates.neard_problems(core.state, core.now) == ["neard's RPC does not answer (connection refused)"]
+
+
+def test_an_rpc_that_no_longer_answers() -> None:
+    core = Core().stand_by()
+    core.feed(ev.NeardFailed("no answer"))
+    for _ in range(6):
+        core.feed(ev.GuardSeen(guard()), after=0.9)
+    assert gates.neard_problems(core.state, core.now) == ["neard's RPC has not answered for 5 s (no answer)"]
+
+
+class TestHead:
+    """A head that stands still counts only where others have moved on."""
+
+    def still(self, *others: Member) -> list[str]:
+        core = Core().stand_by()
+        for _ in range(32):
+            core.feeds(ev.GuardSeen(guard()), ev.NeardSeen(neard(100)))
+            core.tick(1.0)
+        core.feed(ev.MembersSeen(others, KEY))
+        return gates.neard_problems(core.state, core.now)
+
+    def test_for_everybody_is_no_fault_of_this_host(self) -> None:
+        assert self.still(member("b", height=100)) == []
+
+    def test_behind_the_others_is(self) -> None:
+        assert self.still(member("b", height=101)) == ["neard's head has not moved for 32 s"]
+
+    def test_the_dead_say_nothing_of_the_chain(self) -> None:
+        assert self.still(member("b", height=999, alive=False)) == []
+
+
+class TestVersions:
+    """A neard older than the active's may be kicked out for its protocol version."""
+
+    def with_active(
+        self, mine: str, theirs: str, alive: bool = True, phase: Phase = Phase.ACTIVE
+    ) -> list[str]:
+        return problems(
+            ev.NeardSeen(neard(version=mine)),
+            ev.BeatSeen(stored(beat(phase=phase))),
+            ev.MembersSeen((member("b", neard_version=theirs, alive=alive),), KEY),
+        )
+
+    def test_older(self) -> None:
+        assert self.with_active("2.9.1", "2.10.0") == ["neard 2.9.1 is older than the active's 2.10.0"]
+
+    @pytest.mark.parametrize(
+        ("mine", "theirs"), [("2.10.0", "2.9.1"), ("2.10.0", "2.10.0"), ("trunk", "2.10.0"), ("2.9", "")]
+    )
+    def test_newer_equal_or_unknown(self, mine: str, theirs: str) -> None:
+        assert self.with_active(mine, theirs) == []
+
+    def test_the_version_of_one_that_is_gone_or_does_not_sign_is_no_measure(self) -> None:
+        assert self.with_active("2.9.1", "2.10.0", alive=False) == []
+        assert self.with_active("2.9.1", "2.10.0", phase=Phase.RELEASED) == []
+
+
+class TestRank:
+    def better(self, *others: Member, **config: object) -> bool:
+        core = Core(**config).stand_by()
+        core.feed(ev.MembersSeen(others, KEY))
+        return gates.better_standby(core.state)
+
+    def test_priority_counts_first(self) -> None:
+        assert self.better(member("b", priority=1, lag=3))
+        assert not self.better(member("b", priority=1), priority=1)
+        assert not self.better(member("b", priority=1), priority=2)
+
+    def test_a_block_or_two_of_lag_is_no_difference(self) -> None:
+        assert not self.better(member("b", height=102))
+
+    def test_more_is(self) -> None:
+        assert self.better(member("b", height=104))
+
+    def test_of_the_ready_ones_the_best_comes_first(self) -> None:
+        core = Core().stand_by()
+        others = (
+            member("e", lag=1),
+            member("d"),
+            member("c", priority=2),
+            member("b", ready=False),
+            member("f", alive=False),
+            member("a", priority=9),
+        )
+        core.feed(ev.MembersSeen(others, KEY))
+        assert [m.node for m in gates.ready_standbys(core.state)] == ["c", "d", "e"]
+
+
+def test_where_promotion_restarts_neard_it_need_not_track_the_pools_shards() -> None:
+    assert problems(ev.NeardSeen(neard(shadow=False)), hot_swap=False) == []
+    assert problems(ev.NeardSeen(neard(shadow=False)), require_shadow=False) == []
+    assert problems(ev.NeardSeen(neard(shadow=None))) == []

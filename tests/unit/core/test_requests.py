@@ -1,0 +1,118 @@
+"""Switchover: a wish is answered once, with a reason, and moves the key only to who can take it."""
+
+import pytest
+
+from hafailover.core import effects as ef
+from hafailover.core import events as ev
+from hafailover.core.beat import Phase
+from hafailover.core.views import KeyState, Member, Request, Role
+
+from .bench import KEY, Core, beat, drops, member, of, stored
+
+WISH = Request("r1", "b", 20)
+
+
+def asked(core: Core, wish: Request = WISH, after: float = 0.01) -> list[ef.Effect]:
+    return core.feed(ev.RequestSeen(wish), after)
+
+
+def told(core: Core, *members: Member) -> list[ef.Effect]:
+    return core.feed(ev.MembersSeen(members, KEY), after=0.05)
+
+
+def test_the_others_records_are_read_anew_before_anything_is_decided() -> None:
+    core = Core().arm()
+    told(core, member("b", prepared_for="r1"))
+    effects = asked(core)
+    assert of(ef.LookAtMembers, effects)
+    assert of(ef.AnswerRequest, effects) == drops(effects) == []
+
+
+def test_a_target_that_is_prepared_gets_the_key() -> None:
+    core = Core().arm()
+    asked(core)
+    effects = told(core, member("b", prepared_for="r1"), member("c", priority=9, prepared_for="r1"))
+    assert of(ef.AnswerRequest, effects) == [ef.AnswerRequest("r1", True, "handing over to b")]
+    assert drops(effects) == [ef.DropGuard(20, False, "switchover asked for")]
+    assert (core.role, core.reason) == (Role.DEMOTING, "term 20: switchover asked for")
+    effects = core.wait(0.2) + core.say_guard(key=KeyState.ABSENT, retired=20)
+    released = of(ef.Release, effects)[0].beat
+    assert (released.phase, released.handover_to) == (Phase.RELEASED, "b")
+
+
+def test_records_of_before_the_wish_decide_nothing() -> None:
+    core = Core().arm()
+    told(core, member("b", ready=False, reason="neard is syncing"))
+    assert of(ef.AnswerRequest, asked(core)) == []
+
+
+def test_one_that_is_not_prepared_yet_is_looked_at_again() -> None:
+    core = Core().arm()
+    asked(core)
+    effects = told(core, member("b")) + core.wait(1.0)
+    assert of(ef.AnswerRequest, effects) == []
+    assert 3 <= len(of(ef.LookAtMembers, effects)) <= 6
+
+
+def test_one_that_never_says_so_is_refused() -> None:
+    core = Core().arm()
+    asked(core)
+    effects = told(core, member("b", prepared_for="r0")) + core.wait(3.2)
+    assert of(ef.AnswerRequest, effects) == [
+        ef.AnswerRequest("r1", False, "b did not say within 3 s that it is prepared")
+    ]
+    assert core.role is Role.ACTIVE
+
+
+@pytest.mark.parametrize(
+    ("wish", "members", "reason"),
+    [
+        (Request("r1", "a", 20), [], "a is the active already"),
+        (WISH, [], "no host named b is known"),
+        (WISH, [member("b", alive=False)], "b has no live session with Consul"),
+        (
+            WISH,
+            [member("b", ready=False, role="syncing", reason="neard is syncing")],
+            "b is syncing: neard is syncing",
+        ),
+        (WISH, [member("b", ready=False, role="")], "b is unknown: not ready"),
+    ],
+)
+def test_refusals_say_why(wish: Request, members: list[Member], reason: str) -> None:
+    core = Core().arm()
+    asked(core, wish)
+    effects = told(core, *members)
+    assert of(ef.AnswerRequest, effects) == [ef.AnswerRequest("r1", False, reason)]
+    assert drops(effects) == []
+    assert core.role is Role.ACTIVE
+
+
+def test_each_wish_is_answered_once() -> None:
+    core = Core().arm()
+    asked(core)
+    assert of(ef.AnswerRequest, told(core))
+    assert of(ef.AnswerRequest, told(core, member("b", prepared_for="r1")) + asked(core)) == []
+
+
+def test_a_wish_for_another_term_has_outlived_its_time() -> None:
+    core = Core().arm()
+    asked(core, Request("r1", "b", 19))
+    assert of(ef.AnswerRequest, told(core, member("b", prepared_for="r1")) + core.wait(4.0)) == []
+    assert core.role is Role.ACTIVE
+
+
+def test_a_wish_that_is_withdrawn_moves_nothing() -> None:
+    core = Core().arm()
+    asked(core)
+    core.feed(ev.RequestSeen(None))
+    assert of(ef.AnswerRequest, told(core, member("b", prepared_for="r1"))) == []
+
+
+@pytest.mark.parametrize("holding", [False, True])
+def test_only_the_active_answers(holding: bool) -> None:
+    core = Core().stand_by()
+    if holding:
+        core.wait_on(stored(beat(10, 5)))
+    asked(core)
+    effects = told(core, member("b", prepared_for="r1")) + core.wait(4.0)
+    assert of(ef.AnswerRequest, effects) == drops(effects) == []
