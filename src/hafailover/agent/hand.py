@@ -144,6 +144,7 @@ class _Watched:
         self._name = name
         self._pid: int | None = None
         self._pidfd: int | None = None
+        self._gone = True
         self._lock = threading.Lock()
 
     def watch(self, pid: int | None) -> None:
@@ -152,10 +153,15 @@ class _Watched:
                 return
             if self._pidfd is not None:
                 os.close(self._pidfd)
-            self._pid, self._pidfd = pid, None
+            self._pid, self._pidfd, self._gone = pid, None, pid is None
             if pid is not None:
-                with contextlib.suppress(OSError):
+                try:
                     self._pidfd = os.pidfd_open(pid)
+                except ProcessLookupError:
+                    # A pid of 0 is a process of another pid namespace, which this one cannot see.
+                    self._gone = pid > 0
+                except (OSError, ValueError) as error:
+                    log.warning("%s: its end cannot be watched: %s", self._name, error)
 
     def kill(self) -> None:
         with self._lock:
@@ -169,10 +175,10 @@ class _Watched:
                 log.error("%s: not allowed to kill it; its watchdog has to", self._name)
 
     def ended(self, wait_s: float) -> bool:
-        """Whether the process has ended, or does within ``wait_s`` seconds. One never seen has not run."""
+        """Whether the process has certainly ended, or does within ``wait_s`` seconds. None at all has."""
         with self._lock:
-            if self._pid is None or self._pidfd is None:
-                return True
+            if self._pidfd is None:
+                return self._gone
             descriptor = os.dup(self._pidfd)
         try:
             return bool(select.select([descriptor], [], [], wait_s)[0])

@@ -98,9 +98,13 @@ def _on_pool(
             rows += part(measure, runs)
         signed = len(observer.signed_twice())
         observer.stop()
+    except BaseException:
+        console.print(f"the logs are in {folder}", markup=False)
+        raise
+    else:
+        shutil.rmtree(folder, ignore_errors=True)
     finally:
         pool.stop()
-        shutil.rmtree(folder, ignore_errors=True)
     return rows, signed
 
 

@@ -39,7 +39,7 @@ def host_name() -> str:
 
 def _endpoint(value: str, example: str) -> str:
     host, _, port = value.rpartition(":")
-    if not host or not port.isdigit() or not 0 < int(port) < 65536:
+    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
         raise ValueError(f"must be an address and a port, such as {example}")
     return value
 

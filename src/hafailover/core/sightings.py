@@ -141,6 +141,9 @@ def _wait_for(
         return ended_at_once(now, profile, dropped_reason(beat), unplanned=True)
     if beat.phase is Phase.PASSED:
         return _unknown(now, profile, f"{beat.node} passed on an unknown wait")
+    if beat.sequence < sightings.tops.get(beat.term, 0):
+        # A later beat was seen, perhaps with a longer promise: this one was written late, or again.
+        return _unknown(now, profile, f"the heartbeat of {beat.node} (term {beat.term}) went backwards")
     seen = first_seen(sightings, beat.term, beat.sequence, index)
     since = now if seen is None else min(seen, now)
     reason = f"the key of {beat.node} (term {beat.term}) is gone {beat.gone_within_s:g} s after its last beat"

@@ -7,7 +7,7 @@ from dataclasses import replace
 from hafailover.core.views import KeyState, NeardPhase
 from hafailover.guard import key, process
 from hafailover.guard import model as m
-from hafailover.guard.process import KILL_AGAIN_S, PROBE_AGAIN_S, PROBE_BOOT_S, Step
+from hafailover.guard.process import KILL_AGAIN_S, PROBE_AGAIN_S, PROBE_BOOT_S, TERMINATE_AGAIN_S, Step
 from hafailover.timing import GRANT_TICK_S
 
 IDLE_S = 1.0
@@ -52,9 +52,13 @@ def decide(guard: m.Guard, event: m.GuardEvent, now: float) -> Step:
 def next_wake(guard: m.Guard, now: float) -> float:
     """When :func:`decide` wants to be called again at the latest, on CLOCK_BOOTTIME."""
     wakes = [now + IDLE_S]
-    if guard.key in (KeyState.LOADING, KeyState.LOADED, KeyState.DROPPING):
+    if guard.key is not KeyState.ABSENT:
         # Short steps: timers of the event loop stand still during suspend, CLOCK_BOOTTIME does not.
-        wakes.append(min(now + GRANT_TICK_S, max(now, guard.deadline)))
+        wakes.append(now + GRANT_TICK_S)
+    if guard.key in (KeyState.LOADING, KeyState.LOADED):
+        wakes.append(guard.deadline)
+    if guard.terminate_at is not None:
+        wakes.append(guard.terminate_at)
     if guard.kill_at is not None:
         wakes.append(guard.kill_at)
     if guard.phase is NeardPhase.DOWN and guard.next_start_at is not None:
@@ -86,7 +90,10 @@ def _timers(guard: m.Guard, now: float) -> Step:
         )
         return guard, effects + more
     if _kill_due(guard, now):
-        return replace(guard, kill_at=now + KILL_AGAIN_S), [*effects, m.KillNeard()]
+        return replace(guard, kill_at=now + KILL_AGAIN_S, killed=True), [*effects, m.KillNeard()]
+    if guard.terminate_at is not None and now >= guard.terminate_at and not guard.killed:
+        guard = replace(guard, terminate_at=now + TERMINATE_AGAIN_S)
+        effects.append(m.TerminateNeard())
     if _signals(guard) and now >= guard.signal_at:
         guard = replace(guard, signal_at=now + _resend_s(guard))
         effects.append(m.SignalReload())
@@ -101,7 +108,7 @@ def _kill_due(guard: m.Guard, now: float) -> bool:
         return False
     # Whatever time a drop was given: when the lease ends, so does neard.
     late = guard.deadline + guard.config.drop_budget_s / 2
-    overdue = guard.key is KeyState.DROPPING and now >= late and guard.kill_at - now > KILL_AGAIN_S
+    overdue = guard.key is KeyState.DROPPING and now >= late and not guard.killed
     return overdue or now >= guard.kill_at
 
 
@@ -110,6 +117,7 @@ def _signals(guard: m.Guard) -> bool:
         guard.config.hot_swap
         and guard.key in (KeyState.LOADING, KeyState.DROPPING)
         and guard.phase is NeardPhase.UP
+        and not guard.killed
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from hafailover.core.views import KeyState, NeardPhase
 from hafailover.guard import model as m
-from hafailover.guard.process import PROBE_AGAIN_S, Step, kill_now, terminate
+from hafailover.guard.process import PROBE_AGAIN_S, Step, kill_now, refused, terminate
 from hafailover.timing import LONGEST_GONE_WITHIN_S
 
 PROBLEM_KEPT_S = 30.0
@@ -18,6 +18,8 @@ def probed(guard: m.Guard, event: m.Probed, now: float) -> Step:
         return guard, []
     guard = replace(guard, probing=False, probe_at=now + PROBE_AGAIN_S)
     pool = guard.config.public_key
+    if guard.killed:
+        return guard, []
     if guard.phase is NeardPhase.BOOTING:
         return _up(guard, event, now)
     if guard.key is KeyState.LOADING and guard.config.hot_swap:
@@ -104,6 +106,8 @@ def _why_not(guard: m.Guard, term: int, deadline: float, now: float) -> str:
         return f"the deadline is {deadline - now:.1f} s from now"
     if guard.key is not KeyState.ABSENT:
         return f"the key is {guard.key} for term {guard.term}"
+    if guard.killed:
+        return "neard is being killed"
     if guard.phase is not NeardPhase.UP:
         return f"neard is {guard.phase}"
     return ""
@@ -123,21 +127,20 @@ def link_failed(guard: m.Guard, problem: str, now: float) -> Step:
         return guard, []
     guard = replace(
         guard,
+        refused_term=refused(guard),
         key=KeyState.ABSENT,
         start_with_key=False,
-        refused_term=max(guard.refused_term, guard.term),
         problem=problem,
         problem_until=now + PROBLEM_KEPT_S,
     )
     if guard.phase is NeardPhase.DOWN and guard.next_start_at is None:
         guard = replace(guard, next_start_at=now)
-    return guard, [m.UnlinkKey(), m.Report(problem)]
+    return guard, [m.UnlinkKey(loaded=False), m.Report(problem)]
 
 
 def refuse_load(guard: m.Guard, problem: str, now: float) -> Step:
     guard = replace(
         guard,
-        refused_term=max(guard.refused_term, guard.term),
         problem=problem,
         problem_until=now + PROBLEM_KEPT_S,
     )
@@ -161,6 +164,7 @@ def _kill_time(guard: m.Guard, now: float) -> float:
 
 def begin_drop(guard: m.Guard, now: float, urgent: bool, reason: str) -> Step:
     confirmed = guard.key is KeyState.LOADED
+    guard = replace(guard, refused_term=refused(guard))
     guard = replace(
         guard,
         key=KeyState.DROPPING,

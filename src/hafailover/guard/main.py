@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import hashlib
 import logging
 import os
 import resource
@@ -24,7 +25,7 @@ from hafailover.guard.decide import decide, next_wake
 from hafailover.guard.keylink import KeyLink, LinkError
 from hafailover.guard.neardproc import NeardProcess, SpawnError, end_leftover
 from hafailover.guard.probe import ProbeError, probe_status
-from hafailover.guard.server import AgentSocket
+from hafailover.guard.server import AgentSocket, SocketTakenError
 from hafailover.guard.settings import GuardSettings
 from hafailover.log import set_up
 from hafailover.near.home import HomeError, NeardHome, load_home
@@ -37,6 +38,9 @@ PROBE_DEADLINE_S = 0.5
 NEARD_OPEN_FILES = 65535
 """neard raises its own limit to this and ends if it cannot."""
 EXIT_CONFIG = 2
+EXIT_DEFECT = 70
+NODE_KEY = "node_key_file in config.json"
+NODE_CREDENTIAL = "validator_node_key_file"
 
 
 class GuardError(Exception):
@@ -47,13 +51,12 @@ class GuardLoop:
     """Feeds events to the decision and carries its effects out, in one thread."""
 
     def __init__(self, settings: GuardSettings, prepared: Prepared) -> None:
-        run_folder = Path(settings.socket).parent
         self._home = prepared.home
         self._link = prepared.link
         self._node_keys = prepared.node_keys
         self._neard = NeardProcess(
             [settings.neard_binary, "--home", settings.home, "run", *settings.neard_args],
-            run_folder / "neard.pid",
+            pid_file(settings),
         )
         self._guard = m.Guard(prepared.config)
         self._socket = AgentSocket(Path(settings.socket), self._on_command)
@@ -81,16 +84,29 @@ class GuardLoop:
         self._socket.close()
 
     def feed(self, event: m.GuardEvent) -> None:
-        """Takes an event; effects that fail at once come back as events and are handled in order."""
+        """Takes an event; effects that fail at once come back as events and are handled in order.
+
+        A defect ends the guard on the spot, and neard with it: a guard whose clock has stopped must not live.
+        """
         self._queue.append(event)
         if self._busy:
             return
+        try:
+            self._work_off()
+        except BaseException:
+            log.exception("a defect in the guard; it ends, and neard with it")
+            logging.shutdown()
+            os._exit(EXIT_DEFECT)
+
+    def _work_off(self) -> None:
         self._busy = True
         try:
             while self._queue:
                 self._guard, effects = decide(self._guard, self._queue.popleft(), boottime())
                 for effect in effects:
-                    self._perform(effect)
+                    if not self._perform(effect):
+                        # What comes after a link that could not be placed relies on it.
+                        break
         finally:
             self._busy = False
         self._set_timer()
@@ -110,7 +126,8 @@ class GuardLoop:
         delay = max(0.0, next_wake(self._guard, now) - now)
         self._timer = asyncio.get_running_loop().call_later(delay, self.feed, m.Tick())
 
-    def _perform(self, effect: m.GuardEffect) -> None:
+    def _perform(self, effect: m.GuardEffect) -> bool:
+        """Carries an effect out; ``False`` if the ones after it must not be."""
         match effect:
             case m.StartNeard():
                 self._start()
@@ -119,8 +136,9 @@ class GuardLoop:
                     self._link.place()
                 except LinkError as error:
                     self._queue.append(m.LinkFailed(str(error)))
-            case m.UnlinkKey():
-                self._unlink()
+                    return False
+            case m.UnlinkKey(loaded):
+                self._unlink(loaded)
             case m.SignalReload():
                 self._neard.signal(signal.SIGHUP)
             case m.TerminateNeard():
@@ -137,14 +155,17 @@ class GuardLoop:
                 self._send(reason)
             case m.Quit():
                 self._done.set()
+        return True
 
     def _start(self) -> None:
         try:
-            if self._guard.start_with_key is False:
-                # Never with the key: whatever has come into the home since is found here.
+            if not self._guard.start_with_key:
+                # Never with the key: what has come into the home or its config.json since is found here.
+                self._home = load_home(self._home.path)
+                self._link.use_home(self._home)
                 self._link.prepare()
             pid = self._neard.start()
-        except (LinkError, SpawnError) as error:
+        except (HomeError, LinkError, SpawnError) as error:
             self._queue.append(m.StartFailed(str(error)))
             return
         assert self._neard.pidfd is not None
@@ -155,13 +176,13 @@ class GuardLoop:
         asyncio.get_running_loop().remove_reader(pidfd)
         self.feed(m.Exited(pid, self._neard.reap()))
 
-    def _unlink(self) -> None:
+    def _unlink(self, loaded: bool) -> None:
         try:
             self._link.remove()
         except LinkError as error:
             self._queue.append(m.UnlinkFailed(str(error)))
             return
-        if self._neard.pidfd is not None and self._guard.config.hot_swap:
+        if loaded and self._neard.pidfd is not None and self._guard.config.hot_swap:
             obstacles = self._link.reload_obstacles()
             if obstacles:
                 self._queue.append(m.UnlinkFailed("neard would keep the key: " + "; ".join(obstacles)))
@@ -207,13 +228,13 @@ def prepare(settings: GuardSettings) -> Prepared:
         home = load_home(settings.home_path)
         identity = read_key(Path(settings.validator_key_file), settings.account_id)
         node = Path(settings.validator_node_key_file) if settings.validator_node_key_file else None
-        node_keys = {read_key(node).public_key} if node is not None else set()
+        node_keys = {read_key(node, name=NODE_CREDENTIAL).public_key} if node is not None else set()
         link = KeyLink(
             home, Path(settings.validator_key_file), settings.account_id, identity.public_key, node
         )
         link.prepare()
-        node_keys.add(read_key(home.node_key).public_key)
-        end_leftover(Path(settings.socket).parent / "neard.pid", log.info)
+        node_keys.add(read_key(home.node_key, name=NODE_KEY).public_key)
+        end_leftover(pid_file(settings), log.info)
     except (HomeError, KeyFileError, LinkError, SpawnError) as error:
         raise GuardError(str(error)) from None
     config = m.GuardConfig(
@@ -224,6 +245,12 @@ def prepare(settings: GuardSettings) -> Prepared:
         stop_s=settings.stop_s,
     )
     return Prepared(home, link, config, frozenset(node_keys))
+
+
+def pid_file(settings: GuardSettings) -> Path:
+    """Where this home's neard is noted; guards of other homes may share the folder."""
+    name = hashlib.sha256(settings.home.encode()).hexdigest()[:16]
+    return Path(settings.socket).parent / f"neard-{name}.pid"
 
 
 def lock_home(home: Path) -> int:
@@ -269,6 +296,9 @@ def run(settings: GuardSettings) -> int:
         log.error(
             "%s: the guard's socket cannot be made: %s; set guard_socket", settings.socket, error.strerror
         )
+        return EXIT_CONFIG
+    except SocketTakenError as error:
+        log.error("%s", error)
         return EXIT_CONFIG
     return 0
 

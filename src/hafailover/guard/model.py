@@ -56,6 +56,10 @@ class Guard:
     """When SIGHUP is to be sent again."""
     kill_at: float | None = None
     """When neard gets SIGKILL unless what is awaited has happened."""
+    killed: bool = False
+    """This process got SIGKILL: from then on only its end is proof of anything."""
+    terminate_at: float | None = None
+    """When SIGTERM is to be sent again."""
     start_with_key: bool = False
     """Promotion by restart is under way: neard stops, and starts again with the key."""
     restart_now: bool = False
@@ -187,7 +191,9 @@ class LinkKey:
 
 @dataclass(frozen=True, slots=True)
 class UnlinkKey:
-    """Remove the link, and check that neard would take the reload."""
+    """Remove the link, and if neard may hold the key, check that it would take the reload."""
+
+    loaded: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,8 +53,14 @@ class NeardProcess:
             raise SpawnError(
                 f"{self._command[0]}: cannot be started: {detail}; set neard.binary to neard's path"
             ) from None
+        try:
+            self.pidfd = os.pidfd_open(process.pid)
+        except OSError as error:
+            # One that cannot be watched must not run.
+            process.kill()
+            process.wait()
+            raise SpawnError(f"{self._command[0]}: cannot be watched: {error.strerror}") from None
         self._process = process
-        self.pidfd = os.pidfd_open(process.pid)
         self._note(process.pid)
         return process.pid
 
@@ -64,7 +70,8 @@ class NeardProcess:
         code = self._process.wait(timeout=5)
         os.close(self.pidfd)
         self._process, self.pidfd = None, None
-        self._pid_file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._pid_file.unlink(missing_ok=True)
         return code
 
     def signal(self, number: signal.Signals) -> None:
@@ -77,6 +84,9 @@ class NeardProcess:
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
+            # Were it to leave its group, it would still be ours to end.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
 
     def _note(self, pid: int) -> None:
         # Without the note the guard still works; PR_SET_PDEATHSIG is what binds neard to it.
@@ -92,11 +102,8 @@ def end_leftover(pid_file: Path, log: Callable[[str], None]) -> None:
     try:
         noted = json.loads(pid_file.read_text())
         pid, start = int(noted["pid"]), int(noted["start"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return
-    try:
         descriptor = os.pidfd_open(pid)
-    except OSError:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return
     try:
         if _start_time(pid) != start:

@@ -35,6 +35,8 @@ async def probe_status(host: str, port: int, deadline_s: float, node_keys: froze
         raise ProbeError(f"no answer within {deadline_s:g} s") from None
     except OSError as error:
         raise ProbeError(error.strerror or type(error).__name__) from None
+    except UnicodeError:
+        raise ProbeError("rpc.addr in config.json names no address") from None
     return _parse(raw, node_keys)
 
 
@@ -69,8 +71,9 @@ def _parse(raw: bytes, node_keys: frozenset[str]) -> Status:
         node_key = data["node_public_key"]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ProbeError("an answer that is not neard's status") from None
-    if not isinstance(height, int) or not (public_key is None or isinstance(public_key, str)):
+    whole = isinstance(height, int) and not isinstance(height, bool) and 0 <= height < 1 << 63
+    if not whole or not (public_key is None or isinstance(public_key, str)):
         raise ProbeError("an answer that is not neard's status")
-    if node_key not in node_keys:
+    if not isinstance(node_key, str) or node_key not in node_keys:
         raise ProbeError("another neard answers on this address; see rpc.addr in config.json")
     return Status(public_key, height)

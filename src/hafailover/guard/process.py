@@ -10,6 +10,8 @@ from hafailover.guard import model as m
 Step = tuple[m.Guard, list[m.GuardEffect]]
 
 KILL_AGAIN_S = 0.5
+TERMINATE_AGAIN_S = 5.0
+"""neard can lose a signal that comes while it reads its files."""
 PROBE_BOOT_S = 0.2
 PROBE_AGAIN_S = 0.01
 """While a load or a drop is awaited; neard answers /status from memory."""
@@ -24,6 +26,8 @@ def started(guard: m.Guard, pid: int, now: float) -> Step:
         restarts=guard.restarts + 1,
         restart_now=False,
         kill_at=None,
+        killed=False,
+        terminate_at=None,
         tainted=guard.start_with_key,
         start_with_key=False,
         probe=guard.probe + 1,
@@ -46,7 +50,7 @@ def start_failed(guard: m.Guard, problem: str, now: float) -> Step:
         start_with_key=False,
         problem=problem,
         problem_until=None,
-        refused_term=guard.term if had_key else guard.refused_term,
+        refused_term=refused(guard),
     )
     return guard, [*([m.UnlinkKey()] if had_key else []), m.Report(problem)]
 
@@ -58,16 +62,16 @@ def exited(guard: m.Guard, pid: int, code: int, now: float) -> Step:
     ran_s = now - guard.started_at
     had_key = guard.key is not KeyState.ABSENT
     arming = guard.start_with_key and guard.key is KeyState.LOADING and now < guard.deadline
-    height = guard.height
     guard = replace(
         guard,
         phase=NeardPhase.DOWN,
         pid=None,
         kill_at=None,
+        killed=False,
+        terminate_at=None,
         tainted=False,
         probing=False,
         probe=guard.probe + 1,
-        height=height,
     )
     if guard.stopping:
         gone = replace(guard, key=KeyState.ABSENT, next_start_at=None)
@@ -76,10 +80,17 @@ def exited(guard: m.Guard, pid: int, code: int, now: float) -> Step:
         return replace(guard, next_start_at=None), [m.LinkKey(), m.StartNeard()]
     drop_s = now - guard.key_since if guard.key is KeyState.DROPPING else guard.drop_s
     soon = guard.restart_now or guard.key is KeyState.DROPPING
-    guard = replace(guard, key=KeyState.ABSENT, start_with_key=False, drop_s=drop_s)
+    guard = replace(
+        guard, key=KeyState.ABSENT, start_with_key=False, drop_s=drop_s, refused_term=refused(guard)
+    )
     guard = replace(guard, next_start_at=now, restart_now=False) if soon else _back_off(guard, now, ran_s)
     effects: list[m.GuardEffect] = [m.UnlinkKey()] if had_key else []
     return guard, [*effects, m.Report(f"neard {how}")]
+
+
+def refused(guard: m.Guard) -> int:
+    """The highest term whose load has failed, if the one under way fails now."""
+    return max(guard.refused_term, guard.term) if guard.key is KeyState.LOADING else guard.refused_term
 
 
 def _back_off(guard: m.Guard, now: float, ran_s: float) -> m.Guard:
@@ -94,11 +105,17 @@ def _back_off(guard: m.Guard, now: float, ran_s: float) -> m.Guard:
 def kill_now(guard: m.Guard, now: float, reason: str) -> Step:
     if guard.pid is None:
         return guard, [m.Report(reason)]
-    return replace(guard, kill_at=now + KILL_AGAIN_S), [m.KillNeard(), m.Report(reason)]
+    return replace(guard, kill_at=now + KILL_AGAIN_S, killed=True), [m.KillNeard(), m.Report(reason)]
 
 
 def terminate(guard: m.Guard, now: float) -> Step:
-    guard = replace(guard, phase=NeardPhase.STOPPING, kill_at=now + guard.config.stop_s, restart_now=True)
+    guard = replace(
+        guard,
+        phase=NeardPhase.STOPPING,
+        kill_at=now + guard.config.stop_s,
+        terminate_at=now + TERMINATE_AGAIN_S,
+        restart_now=True,
+    )
     return guard, [m.TerminateNeard()]
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,11 @@ from hafailover.guard import protocol
 log = logging.getLogger(__name__)
 
 MAX_UNSENT_BYTES = 1 << 20
+CONNECT_DEADLINE_S = 1.0
+
+
+class SocketTakenError(Exception):
+    """The socket's place is not free; the text names the setting."""
 
 
 class AgentSocket:
@@ -32,12 +39,33 @@ class AgentSocket:
     async def open(self) -> None:
         """:raises OSError: the socket cannot be made."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._path.unlink(missing_ok=True)
+        self._clear_place()
         self._server = await asyncio.start_unix_server(
             self._serve, path=self._path, limit=protocol.MAX_LINE_BYTES
         )
         # The agent runs as a user of its own, in the same group.
         os.chmod(self._path, 0o660)  # noqa: PTH101
+
+    def _clear_place(self) -> None:
+        """Removes a socket that a dead guard has left; anything else stays where it is."""
+        try:
+            mode = self._path.lstat().st_mode
+        except FileNotFoundError:
+            return
+        if not stat.S_ISSOCK(mode):
+            raise SocketTakenError(
+                f"guard_socket: {self._path} is there and is no socket; choose another path"
+            )
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(CONNECT_DEADLINE_S)
+            try:
+                probe.connect(str(self._path))
+            except ConnectionRefusedError:
+                self._path.unlink()
+                return
+            except OSError:
+                pass
+        raise SocketTakenError(f"guard_socket: another guard listens on {self._path}; give each its own path")
 
     def send(self, message: dict[str, Any]) -> None:
         """Sends a report if an agent is there. One that does not read is disconnected, never waited for."""
@@ -74,6 +102,9 @@ class AgentSocket:
             log.warning("the agent sent %s; disconnecting it", error)
         except OSError as error:
             log.info("the agent's connection broke: %s", error.strerror)
+        except asyncio.CancelledError:
+            # The guard ends; there is nothing to tell anybody.
+            return
         finally:
             if self._agent is writer:
                 self._agent = None

@@ -154,7 +154,7 @@ class ConsulLease:
     def _transact(
         self, what: str, read: Callable[[list[dict[str, Any]]], T], *operations: dict[str, Any]
     ) -> T:
-        """One Raft entry: it succeeds as a whole, in one order with everybody's. ``read`` takes its results."""
+        """One Raft entry: it succeeds as a whole, in one order with everybody's; `read` gets its results."""
         payload = [{"KV": operation} for operation in operations]
 
         def transact() -> T:
@@ -171,7 +171,7 @@ class ConsulLease:
 
     def _terms(self, entries: list[dict[str, Any]]) -> frozenset[int]:
         names = (str(entry.get("Key", "")).removeprefix(self._keys.dropped) for entry in entries)
-        return frozenset(int(name) for name in names if name.isdigit())
+        return frozenset(int(name) for name in names if name.isascii() and name.isdigit())
 
 
 class ConsulWatch:
@@ -189,16 +189,20 @@ class ConsulWatch:
 
         return self._get(self._keys.lock, index, wait_s, read, consistency="default" if fast else "stale")
 
-    def heartbeat(self, index: int | None, wait_s: float) -> tuple[int, StoredBeat | None]:
+    def heartbeat(
+        self, index: int | None, wait_s: float, fast: bool = False
+    ) -> tuple[int, StoredBeat | None]:
         def read(entry: Any) -> StoredBeat | None:
             return stored_beat(entry["Value"], int(entry["ModifyIndex"])) if entry is not None else None
 
-        return self._get(self._keys.heartbeat, index, wait_s, read)
+        return self._get(
+            self._keys.heartbeat, index, wait_s, read, consistency="default" if fast else "stale"
+        )
 
     def dropped(self, index: int | None, wait_s: float) -> tuple[int, frozenset[int]]:
         def read(entries: Any) -> frozenset[int]:
             names = (str(entry["Key"]).removeprefix(self._keys.dropped) for entry in entries or [])
-            return frozenset(int(name) for name in names if name.isdigit())
+            return frozenset(int(name) for name in names if name.isascii() and name.isdigit())
 
         return self._get(self._keys.dropped, index, wait_s, read, recurse=True)
 

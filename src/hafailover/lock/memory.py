@@ -212,7 +212,9 @@ class MemoryWatch:
             view = self._consul.lock or LockView(None, None, 0)
         return at, view
 
-    def heartbeat(self, index: int | None, wait_s: float) -> tuple[int, StoredBeat | None]:
+    def heartbeat(
+        self, index: int | None, wait_s: float, fast: bool = False
+    ) -> tuple[int, StoredBeat | None]:
         at = self._await(HEARTBEAT, index, wait_s)
         with self._consul.call(self._node):
             stored = _stored(self._consul)

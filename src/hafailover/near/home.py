@@ -87,18 +87,19 @@ def reload_obstacles(home: NeardHome) -> list[str]:
     obstacles = []
     for name, needed in (("config.json", True), ("log_config.json", False)):
         path = home.path / name
-        if not needed and not path.exists():
-            continue
         try:
-            read_config(path)
+            if needed or path.exists():
+                read_config(path)
         except HomeError as error:
             obstacles.append(str(error))
+        except OSError as error:
+            obstacles.append(f"{path}: {error.strerror}")
     return obstacles
 
 
 def _name(home: Path, data: dict[str, Any], key: str, default: str) -> str:
     value = data.get(key, default)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or "\0" in value:
         raise HomeError(f"{home / 'config.json'}: {key} is not a file name")
     return value
 
@@ -110,7 +111,7 @@ def _rpc_address(path: Path, data: dict[str, Any]) -> tuple[str, int]:
         raise HomeError(f"{path}: rpc is switched off, but a failover cannot do without it; set rpc.addr")
     host, _, port = address.rpartition(":")
     host = host.strip("[]")
-    if not port.isdigit() or not 0 < int(port) < 65536 or not host:
+    if not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536 or not host:
         raise HomeError(f"{path}: rpc.addr is {address!r}, not an address and a port such as 127.0.0.1:3030")
     # A listener on all addresses is reached on loopback.
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(port)  # noqa: S104

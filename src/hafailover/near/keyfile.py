@@ -43,13 +43,14 @@ def is_account_id(text: str) -> bool:
     return ACCOUNT_ID.fullmatch(text) is not None
 
 
-def read_key(path: Path, account_id: str | None = None) -> KeyIdentity:
+def read_key(path: Path, account_id: str | None = None, name: str = "validator_key_file") -> KeyIdentity:
     """Reads and checks a validator or node key.
 
     :param account_id: the account it must be of; ``None`` for a node key, whose account is free text.
+    :param name: the setting that names the file, for messages.
     :raises KeyFileError: missing, readable by others, malformed, inconsistent, or of another account.
     """
-    text = _read_private(path)
+    text = _read_private(path, name)
     try:
         data = jsonc.loads(text)
     except ValueError as error:
@@ -58,6 +59,11 @@ def read_key(path: Path, account_id: str | None = None) -> KeyIdentity:
         raise KeyFileError(f"{path}: a key file is a JSON object with account_id, public_key and secret_key")
     identity = KeyIdentity(_text(path, data, "account_id"), _public_key(path, data))
     _check_pair(path, data, identity.public_key)
+    if account_id is not None and not is_account_id(identity.account_id):
+        # Whatever stands there instead, perhaps the key itself by mistake, is not repeated.
+        raise KeyFileError(
+            f"{path}: account_id is not a NEAR account id; restore the key file from your backup"
+        )
     if account_id is not None and identity.account_id != account_id:
         raise KeyFileError(
             f"{path}: the key is of account {identity.account_id}, but account_id is set to {account_id}; "
@@ -66,7 +72,7 @@ def read_key(path: Path, account_id: str | None = None) -> KeyIdentity:
     return identity
 
 
-def check_modes(path: Path) -> None:
+def check_modes(path: Path, name: str = "validator_key_file") -> None:
     """Refuses a key that others than its owner can read.
 
     :raises KeyFileError: with the command that mends it.
@@ -74,9 +80,9 @@ def check_modes(path: Path) -> None:
     try:
         mode = path.stat().st_mode
     except OSError as error:
-        raise KeyFileError(f"{path}: {_plain(error)}; check validator_key_file") from None
+        raise KeyFileError(f"{path}: {_plain(error)}; check {name}") from None
     if not stat.S_ISREG(mode):
-        raise KeyFileError(f"{path}: not a regular file; check validator_key_file")
+        raise KeyFileError(f"{path}: not a regular file; check {name}")
     loose = mode & 0o077
     if _is_credential(path):
         # systemd gives a service access by an ACL, which shows as the group's bits; the folder is private.
@@ -88,8 +94,8 @@ def check_modes(path: Path) -> None:
         )
 
 
-def _read_private(path: Path) -> str:
-    check_modes(path)
+def _read_private(path: Path, name: str) -> str:
+    check_modes(path, name)
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_KEY_FILE_BYTES + 1)

@@ -107,7 +107,7 @@ def _await_active(address: Address, account_id: str, before: str, term: int, sta
     index: int | None = None
     released_at: float | None = None
     while boottime() - started < DONE_WITHIN_S:
-        index, stored = watch.heartbeat(index, WATCH_S)
+        index, stored = watch.heartbeat(index, WATCH_S, fast=True)
         now = boottime()
         if stored is None:
             continue

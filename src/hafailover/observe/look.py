@@ -22,7 +22,7 @@ class Look:
     def take(self) -> Overview:
         """:raises CallError: Consul could not be asked."""
         _, lock = self._watch.lock(None, 0.0, fast=True)
-        _, heartbeat = self._watch.heartbeat(None, 0.0)
+        _, heartbeat = self._watch.heartbeat(None, 0.0, fast=True)
         entries = self._roster.entries(stale=False)
         history = parse_history(self._roster.history())
         return overview(self._account_id, lock, heartbeat, entries, history)
