@@ -1,0 +1,13 @@
+"""No setting of the machine's own reaches these tests."""
+
+import os
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.startswith("HAFAILOVER_") or name == "CREDENTIALS_DIRECTORY":
+            monkeypatch.delenv(name)
+    monkeypatch.setattr("hafailover.config.load.DEFAULT_CONFIG", os.devnull + "/none")

@@ -1,0 +1,240 @@
+"""Any story of commands and faults, against a modelled neard; and proof that the model would notice.
+
+``HAFAILOVER_MODEL_STORIES`` sets how many stories each mode is put through (150 unless given).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from hafailover.core.views import KeyState
+from hafailover.guard import decide as decide_module
+from hafailover.guard import key, process
+from hafailover.guard import model as m
+
+from .world import Delays, UnsafeError, World
+
+STORIES = int(os.environ.get("HAFAILOVER_MODEL_STORIES", "150"))
+SETTINGS = settings(
+    max_examples=STORIES,
+    stateful_step_count=40,
+    deadline=None,
+    derandomize=STORIES == 150,
+    suppress_health_check=list(HealthCheck),
+    # A story is shrunk only where one is looked for by hand: it takes longer than a test may.
+    phases=[Phase.generate] if STORIES == 150 else [Phase.generate, Phase.shrink],
+)
+
+
+GRANTS = st.sampled_from([-1.0, 0.05, 0.5, 2.0, 7.0, 15.0, 16.0, 1e6])
+MOMENTS = st.sampled_from([0.001, 0.01, 0.03, 0.1, 0.3])
+
+
+class GuardMachine(RuleBasedStateMachine):
+    """The rules that both modes share. Terms only grow, as Consul's do; commands may be wrong in all else."""
+
+    hot = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world: World
+        self.term = 1
+
+    @initialize(budget=st.sampled_from([0.5, 1.0, 2.0]), stop_s=st.sampled_from([0.5, 2.0, 4.0, 60.0]))
+    def begin(self, budget: float, stop_s: float) -> None:
+        self.world = World(self.hot, budget, stop_s)
+
+    @rule(new=st.booleans(), grant_s=GRANTS)
+    def arm(self, new: bool, grant_s: float) -> None:
+        self.term += new
+        self.world.feed(m.ArmAsked(self.term, self.world.now + grant_s))
+
+    @rule(grant_s=st.sampled_from([0.3, 2.0, 7.0]), wait_s=MOMENTS, then=st.sampled_from(["", "drop", "crash"]))
+    def try_to_load(self, grant_s: float, wait_s: float, then: str) -> None:
+        """The commands of an agent in its right mind."""
+        self.world.run(1.0)
+        self.term += 1
+        self.world.feed(m.ArmAsked(self.term, self.world.now + grant_s))
+        self.world.run(wait_s)
+        if then == "drop":
+            self.world.feed(m.DropAsked(self.term, False, "asked"))
+        elif then == "crash":
+            self.world.crash()
+        self.world.run(0.3)
+
+    @rule(off=st.sampled_from([0, 0, 0, -1, 1]), grant_s=GRANTS)
+    def grant(self, off: int, grant_s: float) -> None:
+        self.world.feed(m.GrantGiven(self.term + off, self.world.now + grant_s))
+
+    @rule(off=st.sampled_from([0, 0, -1]), urgent=st.booleans())
+    def drop(self, off: int, urgent: bool) -> None:
+        if self.term + off > 0:
+            self.world.feed(m.DropAsked(self.term + off, urgent, "asked"))
+
+    @rule()
+    def restart(self) -> None:
+        self.world.feed(m.RestartAsked("asked"))
+
+    @precondition(lambda self: self.term > 4)
+    @rule()
+    def stop(self) -> None:
+        self.world.feed(m.StopAsked())
+
+    @rule(seconds=MOMENTS)
+    def wait_a_moment(self, seconds: float) -> None:
+        self.world.run(seconds)
+
+    @rule(seconds=st.sampled_from([1.0, 3.0, 10.0]))
+    def wait(self, seconds: float) -> None:
+        self.world.run(seconds)
+
+    @rule(seconds=st.sampled_from([0.02, 0.5, 3.0, 30.0]), first=st.sampled_from(["tick", "arm", "grant"]))
+    def freeze(self, seconds: float, first: str) -> None:
+        """The guard stands still; what it sees first afterwards is a timer or what has been sent meanwhile."""
+        self.world.freeze(seconds)
+        if first == "arm":
+            self.world.feed(m.ArmAsked(self.term, self.world.now + 7.0))
+        elif first == "grant":
+            self.world.feed(m.GrantGiven(self.term, self.world.now + 7.0))
+        self.world.feed(m.Tick())
+        self.world.run(0.001)
+
+    @rule()
+    def crash(self) -> None:
+        self.world.crash()
+
+    @rule(what=st.sampled_from(["link_fails", "unlink_fails", "refuses", "hangs", "loses"]))
+    def fault(self, what: str) -> None:
+        setattr(self.world, what, True)
+
+    @rule(
+        read=st.sampled_from([0.0, 0.02, 0.2, 1.0]),
+        apply=st.sampled_from([0.0, 0.02, 1.0]),
+        answer=st.sampled_from([0.001, 0.05, 0.4]),
+        stop=st.sampled_from([0.01, 1.0, 1000.0]),
+        boot=st.sampled_from([0.1, 2.0]),
+        news=st.sampled_from([0.001, 0.05]),
+    )
+    def pace(self, **delays: float) -> None:
+        self.world.delays = Delays(**delays)
+
+    @rule()
+    def heal(self) -> None:
+        self.world.heal()
+
+    def teardown(self) -> None:
+        if hasattr(self, "world"):
+            self.world.settle()
+
+
+class HotMachine(GuardMachine):
+    hot = True
+
+
+class RestartMachine(GuardMachine):
+    hot = False
+
+
+@pytest.mark.parametrize("machine", [HotMachine, RestartMachine])
+def test_no_story_leaves_the_key_where_it_must_not_be(machine: type[GuardMachine]) -> None:
+    run_state_machine_as_test(machine, settings=SETTINGS)
+
+
+@pytest.mark.parametrize("hot", [True, False])
+def test_the_model_loads_and_drops_at_all(hot: bool) -> None:
+    """Else nothing above would mean anything."""
+    world = World(hot)
+    world.run(1.0)
+    for term in (1, 2, 3):
+        world.feed(m.ArmAsked(term, world.now + 7.0))
+        world.run(2.0)
+        assert world.neard is not None
+        assert world.neard.key
+        assert world.guard.key is KeyState.LOADED
+        world.feed(m.DropAsked(term, False, "asked"))
+        world.run(3.0)
+        assert world.neard is not None
+        assert not world.neard.key
+        assert world.guard.key is KeyState.ABSENT
+    assert world.loaded_terms == {1, 2, 3}
+    assert world.killed == 0
+
+
+# --- the model notices
+
+
+def _believes_any_answer(guard: m.Guard, event: m.Probed, now: float) -> process.Step:
+    return key_probed(guard, replace(event, probe=guard.probe), now)
+
+
+def _drops_unconfirmed_loads_by_asking(
+    guard: m.Guard, now: float, urgent: bool, reason: str
+) -> process.Step:
+    confirmed = replace(guard, key=KeyState.LOADED) if guard.pid is not None else guard
+    return key_begin_drop(confirmed, now, urgent, reason)
+
+
+def _never_kills(guard: m.Guard, now: float) -> bool:
+    return False
+
+
+def _takes_late_grants(guard: m.Guard, term: int, deadline: float, now: float) -> m.Guard:
+    return replace(guard, deadline=max(guard.deadline, deadline)) if term == guard.term else guard
+
+
+def _forgets_the_key_link(guard: m.Guard, pid: int, code: int, now: float) -> process.Step:
+    guard, effects = process_exited(guard, pid, code, now)
+    return guard, [effect for effect in effects if not isinstance(effect, m.UnlinkKey)]
+
+
+def _signals_early(guard: m.Guard) -> bool:
+    return guard.pid is not None and guard.key is KeyState.ABSENT
+
+
+def _arms_retired_terms(guard: m.Guard, term: int, deadline: float, now: float) -> str:
+    return key_why_not(replace(guard, retired=0), term, deadline, now)
+
+
+key_probed, key_begin_drop, key_why_not = key.probed, key.begin_drop, key._why_not
+process_exited = process.exited
+
+MUTANTS: list[tuple[Any, str, Callable[..., Any], type[GuardMachine]]] = [
+    (key, "begin_drop", _drops_unconfirmed_loads_by_asking, HotMachine),
+    (decide_module, "_kill_due", _never_kills, HotMachine),
+    (key, "grant", _takes_late_grants, HotMachine),
+    (key, "grant", _takes_late_grants, RestartMachine),
+    (process, "exited", _forgets_the_key_link, RestartMachine),
+    (decide_module, "_signals", _signals_early, HotMachine),
+    (key, "_why_not", _arms_retired_terms, HotMachine),
+    (key, "probed", _believes_any_answer, HotMachine),
+]
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "mutant", "machine"),
+    MUTANTS,
+    ids=[f"{one[2].__name__[1:]}-{one[3].__name__}" for one in MUTANTS],
+)
+def test_the_model_notices_a_guard_that_is_wrong(
+    module: Any, name: str, mutant: Any, machine: type[GuardMachine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, name, mutant)
+    with pytest.raises(UnsafeError):
+        run_state_machine_as_test(
+            machine,
+            settings=settings(SETTINGS, max_examples=400, derandomize=True, phases=[Phase.generate]),
+        )
