@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hafailover.core import arming, gates, holder, leaving, standby
 from hafailover.core import events as ev
-from hafailover.core import gates, holder, standby
 from hafailover.core.beat import StoredBeat
 from hafailover.core.effects import Effect
 from hafailover.core.sightings import forget, note
@@ -63,7 +63,7 @@ def _absorb(state: State, event: ev.Event, now: float) -> tuple[State, list[Effe
         case ev.WatchGap():
             return replace(state, sightings=forget(state.sightings)), []
         case ev.DroppedSeen(terms):
-            return holder.dropped_seen(replace(state, dropped_terms=terms), now), []
+            return arming.dropped_seen(replace(state, dropped_terms=terms), now), []
         case ev.MembersSeen(members, key):
             return replace(state, members=members, members_at=now, pool_public_key=key), []
         case ev.RequestSeen(request):
@@ -74,7 +74,7 @@ def _absorb(state: State, event: ev.Event, now: float) -> tuple[State, list[Effe
         case ev.AcquireAnswered():
             return standby.acquire_answered(state, event, now)
         case ev.ReleaseAnswered():
-            return holder.release_answered(state, event, now)
+            return leaving.release_answered(state, event, now)
         case ev.NeardSeen(neard):
             return _neard_seen(state, neard, now), []
         case ev.NeardFailed(detail):
@@ -107,7 +107,7 @@ def _session_gone(state: State, session: str, now: float) -> tuple[State, list[E
     if session == state.session:
         state = replace(state, session=None)
     if state.hold is not None and state.hold.session == session:
-        return holder.lose(state, "Consul says that the session is gone", now)
+        return leaving.lose(state, "Consul says that the session is gone", now)
     return state, []
 
 

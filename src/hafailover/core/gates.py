@@ -22,6 +22,11 @@ def known_height(state: State) -> int:
     return max(heights, default=0)
 
 
+def head_height(state: State) -> int:
+    """The highest head that this host's neard is known to have had."""
+    return max(state.neard.height if state.neard else 0, state.guard.height if state.guard else 0)
+
+
 def lag(state: State) -> int:
     """How many blocks this host's neard is behind what the others report."""
     return known_height(state) - state.neard.height if state.neard else 0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from hafailover.core.beat import Phase, StoredBeat
+from hafailover.core.beat import Beat, Phase, StoredBeat
 from hafailover.core.effects import Effect
 from hafailover.core.sightings import Sightings, Wait
 from hafailover.core.views import GuardView, LockView, Member, NeardView, Request, Role
@@ -94,6 +94,16 @@ class Hold:
     witnessed_at: float | None = None
     """When a block of the pool's account was last seen to appear, before this host armed."""
 
+    @property
+    def passed_on(self) -> Beat | None:
+        """The predecessor's beat as it is passed on: one that it had inherited itself, or its own."""
+        if self.predecessor is None:
+            return None
+        beat = self.predecessor.beat
+        if beat.phase is Phase.PASSED:
+            return beat.inherits
+        return replace(beat, inherits=None)
+
 
 @dataclass(frozen=True, slots=True)
 class State:
@@ -166,3 +176,6 @@ class Decision:
     state: State
     effects: tuple[Effect, ...]
     reason: str
+
+
+Step = tuple[State, list[Effect]]

@@ -106,8 +106,8 @@ class ConsulServer:
             "leave_on_terminate": False,
             "skip_leave_on_interrupt": True,
             "rejoin_after_leave": True,
-            # A server that was away comes back as what it was; otherwise it is thrown out of Raft within seconds
-            # and has no vote for ten more after its return, in which the loss of another is the loss of all.
+            # A server that was away comes back as what it was. Otherwise it is thrown out of Raft within
+            # seconds and has no vote for ten more after its return: losing another then loses all.
             "autopilot": {"cleanup_dead_servers": False},
             "disable_update_check": True,
             "disable_host_node_id": True,

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from hafailover.core import holder, sightings, standby
+from hafailover.core import holder, leaving, sightings, standby
 from hafailover.core.beat import Beat, Phase
 from hafailover.core.sightings import Wait
 from hafailover.core.state import Stage
@@ -92,7 +92,7 @@ def _proof_from_the_answer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _passed_as_released(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = holder._releasing
+    original = leaving.releasing
 
     def releasing(state: Any, hold: Any, now: float) -> Any:
         return original(state, replace(hold, final=Phase.RELEASED), now)
@@ -101,7 +101,7 @@ def _passed_as_released(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def _drop_not_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(holder, "key_is_gone", lambda state, hold: True)
+    monkeypatch.setattr(leaving, "key_is_gone", lambda state, hold: True)
 
 
 def _wait_from_the_first_beat(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,138 @@
+"""How a holder of the lock gives it up: first the key, confirmed gone, and only then the lock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hafailover.core import events as ev
+from hafailover.core import gates
+from hafailover.core.beat import Beat, Phase
+from hafailover.core.effects import DropGuard, Effect, RecordDropped, RecordTerm, Release, WatchClosely
+from hafailover.core.state import Hold, Stage, State, Step
+from hafailover.core.views import KeyState
+
+
+def lose(state: State, why: str, now: float) -> Step:
+    """A definite loss: drop at once; this term is over for good."""
+    hold = state.hold
+    assert hold is not None
+    if hold.stage is Stage.LOST:
+        return state, []
+    cause = f"lock lost: {why}"
+    hold = replace(hold, stage=Stage.LOST, stage_since=now, cause=cause, drop_told=state.guard_reports)
+    return replace(state, hold=hold), [DropGuard(hold.term, urgent=True, reason=hold.cause)]
+
+
+def key_is_gone(state: State, hold: Hold) -> bool:
+    """Whether this host's key is confirmed gone and cannot come back in this term."""
+    if state.hand_gone:
+        return True
+    guard = state.guard
+    return guard is not None and guard.key is KeyState.ABSENT and guard.retired >= hold.term
+
+
+def release_answered(state: State, event: ev.ReleaseAnswered, now: float) -> Step:
+    hold = state.hold
+    if hold is None or hold.term != event.term or hold.stage is not Stage.RELEASING:
+        return state, []
+    hold = replace(hold, release_in_flight=False)
+    if event.outcome is ev.Outcome.NO_PROOF:
+        return replace(state, hold=replace(hold, next_beat_at=now + state.config.profile.retry_s)), []
+    # Refused means that the lock is not ours any more: an earlier try got through, or the session ended.
+    return end(state, hold, now)
+
+
+def give_way(
+    state: State,
+    hold: Hold,
+    cause: str,
+    now: float,
+    handover_to: str | None = None,
+    final: Phase = Phase.RELEASED,
+) -> Step:
+    """Begins a release in good order: first the key, then the lock.
+
+    A term that was never armed goes the same way: once the guard has retired it, it stays unarmed.
+    """
+    hold = replace(
+        hold,
+        stage=Stage.DROPPING,
+        stage_since=now,
+        cause=cause,
+        handover_to=handover_to,
+        final=final,
+        drop_told=state.guard_reports,
+    )
+    backoff = now + state.config.backoff_s
+    return (
+        replace(state, hold=hold, unfit_since=None, acquire_at=backoff),
+        [DropGuard(hold.term, urgent=False, reason=cause)],
+    )
+
+
+def dropping(state: State, hold: Hold, now: float) -> Step:
+    never = not hold.ever_armed and state.guard is None
+    if not never and not key_is_gone(state, hold):
+        return _drop_again(state, hold)
+    hold = replace(hold, stage=Stage.RELEASING, stage_since=now, next_beat_at=now)
+    return replace(state, hold=hold), []
+
+
+def _drop_again(state: State, hold: Hold) -> Step:
+    """Tells a guard once more that knows nothing of it: one that has just come back, for instance."""
+    guard = state.guard
+    if guard is None or guard.retired >= hold.term or state.guard_reports <= hold.drop_told:
+        return state, []
+    hold = replace(hold, drop_told=state.guard_reports)
+    urgent = hold.stage is Stage.LOST
+    return replace(state, hold=hold), [DropGuard(hold.term, urgent=urgent, reason=hold.cause)]
+
+
+def releasing(state: State, hold: Hold, now: float) -> Step:
+    if hold.release_in_flight or hold.beat_in_flight or now < hold.next_beat_at:
+        return state, []
+    sequence = hold.sequence + 1
+    beat = Beat(
+        term=hold.term,
+        sequence=sequence,
+        node=state.config.node,
+        phase=hold.final,
+        gone_within_s=hold.gone_within_s,
+        height=gates.head_height(state),
+        handover_to=hold.handover_to,
+        cause=hold.cause[:200],
+        inherits=hold.passed_on if hold.final is Phase.PASSED else None,
+    )
+    return replace(state, hold=replace(hold, sequence=sequence, release_in_flight=True)), [
+        Release(hold.session, beat)
+    ]
+
+
+def lost(state: State, hold: Hold, now: float) -> Step:
+    if not key_is_gone(state, hold):
+        return _drop_again(state, hold)
+    after, effects = end(state, hold, now)
+    # Only a term that was waited out before it armed may say so: while one waits, its predecessor may sign.
+    if hold.ever_armed:
+        effects.insert(0, RecordDropped(hold.term))
+    return after, effects
+
+
+def end(state: State, hold: Hold, now: float) -> Step:
+    effects: list[Effect] = [WatchClosely(False)] if state.watching_closely else []
+    if hold.ever_armed:
+        effects.append(
+            RecordTerm(hold.term, False, hold.cause, None, gates.head_height(state), now - hold.acquired_at)
+        )
+    # What the watch last showed was our own lock; wait for it to show what came after.
+    lock = state.lock if state.lock is not None and state.lock.session != hold.session else None
+    state = replace(
+        state,
+        hold=None,
+        lock=lock,
+        free_since=state.free_since if lock is not None else None,
+        ended_term=max(state.ended_term, hold.term),
+        watching_closely=False,
+        unfit_since=None,
+    )
+    return state, effects

@@ -1,0 +1,84 @@
+"""The active while it signs: what makes it hand over, or give way to a standby that is fitter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hafailover.core import gates, leaving
+from hafailover.core.effects import AnswerRequest, LookAtMembers
+from hafailover.core.state import Hold, Stage, State, Step
+from hafailover.core.views import KeyState, Member, NeardPhase
+
+
+def armed(state: State, hold: Hold, now: float) -> Step:
+    guard = state.guard
+    if state.hand_gone:
+        return leaving.give_way(state, hold, "the guard and its neard died", now)
+    if guard is None:
+        return state, []
+    if guard.key is KeyState.ABSENT and guard.neard is NeardPhase.UP:
+        return replace(state, hold=replace(hold, stage=Stage.FENCED, stage_since=now)), []
+    if guard.neard is not NeardPhase.UP and guard.key is KeyState.ABSENT:
+        return leaving.give_way(state, hold, f"neard is {guard.neard}", now)
+    if guard.neard is NeardPhase.STOPPING:
+        return leaving.give_way(state, hold, "neard is being stopped", now)
+    request = _answer_request(state, hold, now)
+    if request is not None:
+        return request
+    return _give_way_if_unfit(state, hold, now)
+
+
+def _give_way_if_unfit(state: State, hold: Hold, now: float) -> Step:
+    problems = gates.neard_problems(state, now)
+    neard = state.neard
+    if (
+        not problems
+        and neard is not None
+        and state.neard_at is not None
+        and state.neard_at > hold.stage_since + 2 * state.config.profile.beat_s
+        and state.guard is not None
+        and state.guard.public_key
+        and neard.public_key != state.guard.public_key
+    ):
+        problems = ["neard says that it does not hold the key"]
+    if not problems:
+        return (replace(state, unfit_since=None), []) if state.unfit_since is not None else (state, [])
+    since = state.unfit_since if state.unfit_since is not None else now
+    state = replace(state, unfit_since=since)
+    silent = state.neard_at is not None and now - state.neard_at > state.config.rpc_silent_s
+    if (silent or now - since > state.config.unfit_s) and gates.ready_standbys(state):
+        return leaving.give_way(state, hold, "; ".join(problems), now)
+    return state, []
+
+
+def _answer_request(state: State, hold: Hold, now: float) -> Step | None:
+    """Hands over once the target has shown that it is there: its record may be that of a dead host."""
+    request = state.request
+    if request is None or request.id == state.answered_request or request.term != hold.term:
+        return None
+    target = next((m for m in state.members if m.node == request.to), None)
+    fresh = state.members_at >= state.request_at
+    if fresh and target is not None and target.alive and target.ready and target.prepared_for == request.id:
+        state = replace(state, answered_request=request.id)
+        state, effects = leaving.give_way(state, hold, "switchover asked for", now, handover_to=target.node)
+        return state, [AnswerRequest(request.id, True, f"handing over to {target.node}"), *effects]
+    refusal = _refusal(state, request.to, target) if fresh else ""
+    if not refusal and now - state.request_at > state.config.prepare_s:
+        refusal = f"{request.to} did not say within {state.config.prepare_s:g} s that it is prepared"
+    if refusal:
+        return replace(state, answered_request=request.id), [AnswerRequest(request.id, False, refusal)]
+    if now < state.look_at:
+        return None
+    return replace(state, look_at=now + state.config.profile.retry_s), [LookAtMembers()]
+
+
+def _refusal(state: State, to: str, target: Member | None) -> str:
+    if to == state.config.node:
+        return f"{to} is the active already"
+    if target is None:
+        return f"no host named {to} is known"
+    if not target.alive:
+        return f"{to} has no live session with Consul"
+    if not target.ready:
+        return f"{to} is {target.role or 'unknown'}: {target.reason or 'not ready'}"
+    return ""
