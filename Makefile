@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint types unit process bench lock fmt clean
+.PHONY: help venv demo test lint types unit process bench docs lock fmt clean
 
 VENV ?= $(CURDIR)/.venv
 ARGS ?=
@@ -44,6 +44,10 @@ process: venv ## run the tests with real processes and a real Consul only
 
 bench: venv ## measure the figures that the project promises (ARGS=--help)
 	@$(with_consul) exec $(bin)/hafailover bench $(ARGS)
+
+docs: venv ## write docs/configuration.md anew from the settings
+	@$(bin)/python -m hafailover.config.reference > docs/configuration.md.new
+	@mv docs/configuration.md.new docs/configuration.md
 
 # uv writes one lock for every Python and platform the project supports; it is needed for this target alone.
 lock: ## renew both files of locked packages (needs uv)
