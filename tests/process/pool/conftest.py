@@ -1,11 +1,9 @@
-"""One pool of real processes for all tests here: three Consul servers, a localnet with stand-ins, three hosts.
+"""One pool of real processes for all tests here: three Consul servers, stand-ins for neard, three hosts.
 
 A test takes the pool settled (one active, two ready standbys) and leaves it so; after each one it is checked
 that no two hosts had the key loaded at once and that no height was signed twice.
 """
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,21 +13,13 @@ from hafailover.demo.observer import ChainObserver
 from hafailover.lab.pool import LabPool
 from hafailover.lab.signers import overlaps
 
+from .starting import settled_pool
+
 
 @pytest.fixture(scope="package")
 def whole_pool(consul_binary: Path) -> Iterator[LabPool]:
-    # Not below pytest's own folder: a socket's path may have 107 bytes.
-    folder = Path(tempfile.mkdtemp(prefix="hafailover-"))
-    pool = LabPool(folder, consul_binary)
-    try:
-        pool.start_network(lambda _: None)
-        for host in pool.hosts:
-            host.start()
-        pool.wait_settled(90)
+    with settled_pool(consul_binary) as pool:
         yield pool
-    finally:
-        pool.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture(scope="package")

@@ -1,7 +1,5 @@
 """A pool whose neard cannot swap keys: a promotion stops neard and starts it with the key."""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from hafailover.lab.pool import LabPool
 from hafailover.lab.signers import overlaps
 from hafailover.lab.waiting import wait_until
 
+from ..pool.starting import settled_pool
 from ..pool.waiting import other_active
 
 pytestmark = [pytest.mark.consul, pytest.mark.timeout(240)]
@@ -21,17 +20,8 @@ pytestmark = [pytest.mark.consul, pytest.mark.timeout(240)]
 
 @pytest.fixture
 def pool(consul_binary: Path) -> Iterator[LabPool]:
-    folder = Path(tempfile.mkdtemp(prefix="hafailover-"))
-    pool = LabPool(folder, consul_binary, promotion="restart")
-    try:
-        pool.start_network(lambda _: None)
-        for host in pool.hosts:
-            host.start()
-        pool.wait_settled(90)
+    with settled_pool(consul_binary, promotion="restart") as pool:
         yield pool
-    finally:
-        pool.stop()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_the_pool_fails_over_by_restarts(pool: LabPool) -> None:
