@@ -90,7 +90,8 @@ def _timers(guard: m.Guard, now: float) -> Step:
         )
         return guard, effects + more
     if _kill_due(guard, now):
-        return replace(guard, kill_at=now + KILL_AGAIN_S, killed=True), [*effects, m.KillNeard()]
+        reports = [] if guard.killed else [m.Report(_why_killed(guard))]
+        return replace(guard, kill_at=now + KILL_AGAIN_S, killed=True), [*effects, m.KillNeard(), *reports]
     if guard.terminate_at is not None and now >= guard.terminate_at and not guard.killed:
         guard = replace(guard, terminate_at=now + TERMINATE_AGAIN_S)
         effects.append(m.TerminateNeard())
@@ -110,6 +111,12 @@ def _kill_due(guard: m.Guard, now: float) -> bool:
     late = guard.deadline + guard.config.drop_budget_s / 2
     overdue = guard.key is KeyState.DROPPING and now >= late and not guard.killed
     return overdue or now >= guard.kill_at
+
+
+def _why_killed(guard: m.Guard) -> str:
+    if guard.phase is NeardPhase.STOPPING:
+        return "neard has not stopped in time, so it is killed"
+    return "neard has not confirmed in time that the key is gone, so it is killed"
 
 
 def _signals(guard: m.Guard) -> bool:

@@ -24,7 +24,7 @@ from hafailover.guard import protocol
 from hafailover.guard.decide import decide, next_wake
 from hafailover.guard.keylink import KeyLink, LinkError
 from hafailover.guard.neardproc import NeardProcess, SpawnError, end_leftover
-from hafailover.guard.probe import ProbeError, probe_status
+from hafailover.guard.probe import NobodyListensError, ProbeError, probe_status
 from hafailover.guard.server import AgentSocket, SocketTakenError
 from hafailover.guard.settings import GuardSettings
 from hafailover.log import set_up
@@ -193,16 +193,19 @@ class GuardLoop:
                 self._home.rpc_host, self._home.rpc_port, PROBE_DEADLINE_S, self._node_keys
             )
         except ProbeError as error:
-            self._complain(str(error))
+            self._complain(error)
             self.feed(m.ProbeFailed(number, str(error)))
         else:
+            self._said = ""
             self.feed(m.Probed(number, status.public_key, status.height))
 
-    def _complain(self, problem: str) -> None:
-        """One line for each new trouble with the RPC of a neard that should answer."""
-        if self._guard.phase is not NeardPhase.BOOTING and problem != self._said:
-            log.warning("neard's RPC: %s", problem)
-        self._said = problem
+    def _complain(self, error: ProbeError) -> None:
+        """One line for each new trouble with neard's RPC; that nobody listens yet while it boots is none."""
+        if isinstance(error, NobodyListensError) and self._guard.phase is not NeardPhase.UP:
+            return
+        if str(error) != self._said:
+            log.warning("neard's RPC: %s", error)
+        self._said = str(error)
 
     def _pat_watchdog(self, interval: float) -> None:
         notify("WATCHDOG=1")

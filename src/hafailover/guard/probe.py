@@ -13,6 +13,10 @@ class ProbeError(Exception):
     """No usable answer; the text says what came instead."""
 
 
+class NobodyListensError(ProbeError):
+    """No connection: all that is to be expected of a neard that still boots."""
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
     """What the guard needs of ``/status``."""
@@ -26,7 +30,8 @@ async def probe_status(host: str, port: int, deadline_s: float, node_keys: froze
 
     :param node_keys: the node keys that this host's neard may have. Another neard that got hold of the port
         says nothing about ours, and its "no key" is no proof of anything.
-    :raises ProbeError: no connection, no answer within ``deadline_s`` seconds, or not this neard's status.
+    :raises NobodyListensError: no connection.
+    :raises ProbeError: no answer within ``deadline_s`` seconds, or not this neard's status.
     """
     try:
         async with asyncio.timeout(deadline_s):
@@ -41,7 +46,10 @@ async def probe_status(host: str, port: int, deadline_s: float, node_keys: froze
 
 
 async def _get(host: str, port: int) -> bytes:
-    reader, writer = await asyncio.open_connection(host, port, limit=MAX_ANSWER_BYTES)
+    try:
+        reader, writer = await asyncio.open_connection(host, port, limit=MAX_ANSWER_BYTES)
+    except OSError as error:
+        raise NobodyListensError(error.strerror or type(error).__name__) from None
     try:
         writer.write(f"GET /status HTTP/1.0\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
         chunks: list[bytes] = []
@@ -72,8 +80,8 @@ def _parse(raw: bytes, node_keys: frozenset[str]) -> Status:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ProbeError("an answer that is not neard's status") from None
     whole = isinstance(height, int) and not isinstance(height, bool) and 0 <= height < 1 << 63
-    if not whole or not (public_key is None or isinstance(public_key, str)):
+    if not whole or not isinstance(public_key, str | None) or not isinstance(node_key, str):
         raise ProbeError("an answer that is not neard's status")
-    if not isinstance(node_key, str) or node_key not in node_keys:
+    if node_key not in node_keys:
         raise ProbeError("another neard answers on this address; see rpc.addr in config.json")
     return Status(public_key, height)

@@ -5,7 +5,8 @@ What it does is written to `fake.log` in its home, one JSON object a line with t
 `fake.json` there sets its faults, and is read again whenever it matters:
 
   boot_s   seconds until RPC and signal handlers stand
-  rpc      "hang", "garbage" (a status with the wrong kinds of values) or "foreign" (that of another neard)
+  rpc      "hang" (takes the request, never answers), "garbage" (a status with the wrong kinds of values),
+           "noise" (not even HTTP) or "foreign" (the status of another neard)
   reload   "refuse" (as over a broken config.json), "ignore", or {"slow": seconds}
   stop     "never", or seconds
   exit     an exit code to end with right at the start
@@ -32,7 +33,9 @@ def fault(name: str) -> Any:
 
 
 def log(event: str, **more: Any) -> None:
-    line = json.dumps({"at": time.clock_gettime(time.CLOCK_BOOTTIME), "pid": os.getpid(), "event": event, **more})
+    line = json.dumps(
+        {"at": time.clock_gettime(time.CLOCK_BOOTTIME), "pid": os.getpid(), "event": event, **more}
+    )
     descriptor = os.open(HOME / "fake.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     os.write(descriptor, line.encode() + b"\n")
     os.close(descriptor)
@@ -73,6 +76,9 @@ def status() -> bytes:
 
 class Rpc(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
+        if fault("rpc") == "noise":
+            self.wfile.write(bytes(range(256)))
+            return
         body = status()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -130,7 +136,12 @@ def main() -> None:
     log("read", key=Node.key, node_key=node_key)
     time.sleep(fault("boot_s") or 0)
     host, _, port = json.loads((HOME / "config.json").read_text())["rpc"]["addr"].rpartition(":")
-    server = http.server.ThreadingHTTPServer((host, int(port)), Rpc)
+    try:
+        server = http.server.ThreadingHTTPServer((host, int(port)), Rpc)
+    except OSError as error:
+        # neard ends at once when it cannot have its port.
+        log("port taken")
+        sys.exit(f"{host}:{port}: {error.strerror}")
     server.daemon_threads = True
     signal.signal(signal.SIGHUP, hangup)
     signal.signal(signal.SIGTERM, stop)

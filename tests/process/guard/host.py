@@ -8,14 +8,17 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+import pytest
 
 from hafailover.clock import boottime
 from hafailover.guard.settings import GuardSettings
@@ -43,6 +46,16 @@ def state_of(pid: int) -> str:
 
 def running(pid: int) -> bool:
     return state_of(pid) not in ("gone", "Z", "X")
+
+
+def fill(folder: Path) -> None:
+    """Takes all that is left of a disk: files, each of which needs room in its folder."""
+    for number in range(1000):
+        try:
+            (folder / f"fill{number}-{time.monotonic_ns()}").touch()
+        except OSError:
+            return
+    raise AssertionError("the small disk is not small")
 
 
 class Agent:
@@ -178,8 +191,7 @@ class GuardHost:
         for process in [self.guard, *self._others]:
             if process is not None:
                 process.kill()
-        pids = self.neards()
-        wait_until(lambda: not any(running(pid) for pid in pids), timeout_s=5, what="the end of all neards")
+        self.wait_no_neard()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     # --- what is there
@@ -274,6 +286,37 @@ class GuardHost:
 
         wait_until(gone, timeout_s=max(0.1, by - boottime()) + 3, what="a keyless reload", interval_s=0.01)
         return float(self.events("reload")[-1]["at"])
+
+    @contextlib.contextmanager
+    def small_disk(self) -> Iterator[Callable[[], None]]:
+        """Puts neard's home on a small disk of its own; gives a function that fills it, until it is full."""
+        if os.geteuid() != 0:
+            pytest.skip("NOT TESTED: a full disk needs root, to mount a small one")
+        small = self.folder / "small"
+        small.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", "size=256k,nr_inodes=40", "tmpfs", str(small)]
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"NOT TESTED: a full disk, since this root may not mount one: {done.stderr.strip()}")
+        try:
+            shutil.copytree(self.home, small, dirs_exist_ok=True)
+            self.home, self.link = small, small / "validator_key.json"
+            self.change(home=str(small))
+            yield lambda: fill(small)
+        finally:
+            if self.guard is not None:
+                self.guard.kill()
+            self.wait_no_neard()
+            subprocess.run(["umount", "-l", small], check=True)
+
+    def make_room(self) -> None:
+        """The disk that was filled has room again."""
+        for path in self.home.glob("fill*"):
+            path.unlink()
+
+    def wait_no_neard(self) -> None:
+        pids = self.neards()
+        wait_until(lambda: not any(running(pid) for pid in pids), timeout_s=5, what="the end of all neards")
 
     def kill_guard(self) -> None:
         """SIGKILL to the guard alone, as the kernel does it."""

@@ -1,6 +1,5 @@
-"""Promotion by restart, with a real guard and a fake neard: one neard at a time, and the key only when meant."""
+"""Promotion by restart, a real guard and a fake neard: one neard at a time, the key only when meant."""
 
-import os
 import time
 from collections.abc import Iterator
 
@@ -96,6 +95,63 @@ def test_a_credential_that_has_become_unusable_leaves_one_neard_and_no_key(host:
     assert alive(host) == [agent.now()["neard_pid"]]
 
 
+def test_a_binary_that_is_missing_after_the_stop_leaves_no_key(host: GuardHost) -> None:
+    agent = host.up()
+    binary = host.binary.read_bytes()
+    host.binary.unlink()
+
+    agent.arm(5)
+
+    report = agent.until(lambda report: report["refused_term"] == 5)
+    assert (report["neard"], report["key"]) == ("down", "absent")
+    assert "set neard.binary to neard's path" in report["problem"]
+    assert not host.link.is_symlink()
+    host.binary.write_bytes(binary)
+    host.binary.chmod(0o755)
+    assert agent.until_up()["problem"] == ""
+    assert starts(host) == [(None, OWN), (None, OWN)]
+
+
+def test_a_full_disk_does_not_hinder_the_demotion(host: GuardHost) -> None:
+    """The link that goes makes room for the one that comes."""
+    with host.small_disk() as fill:
+        agent = host.up()
+        agent.arm(5, 10.0)
+        agent.until_key("loaded")
+        fill()
+
+        agent.drop(5, urgent=True)
+
+        agent.until(lambda report: report["key"] == "absent" and report["neard"] == "up")
+        assert not host.link.is_symlink()
+        assert starts(host) == [(None, OWN), (POOL_KEY, POOL_NODE), (None, OWN)]
+
+
+def test_a_node_key_that_cannot_be_put_back_leaves_no_key_and_no_neard(host: GuardHost) -> None:
+    """Under the pool's node key no second neard may run."""
+    agent = host.up()
+    agent.arm(5, 10.0)
+    agent.until_key("loaded")
+    neard = host.neards()[-1]
+    # Stands for every reason why a disk may refuse a new link.
+    obstacle = host.home / ".node_key.json.new"
+    obstacle.mkdir()
+
+    asked = agent.drop(5, urgent=True)
+
+    assert host.wait_dead(neard, asked + BUDGET_S) < asked + KILL_SLACK_S
+    report = agent.until(lambda report: bool(report["problem"]))
+    assert f"{host.home / 'node_key.json'}: cannot be created: " in report["problem"]
+    assert "check the disk and the folder's owner" in report["problem"]
+    assert (report["neard"], report["key"]) == ("down", "absent")
+    assert alive(host) == []
+    assert not host.link.is_symlink()
+
+    obstacle.rmdir()
+    agent.until_up()
+    assert starts(host) == [(None, OWN), (POOL_KEY, POOL_NODE), (None, OWN)]
+
+
 def test_a_grant_that_runs_out_while_neard_stops_brings_no_key(host: GuardHost) -> None:
     agent = host.up()
     host.faults(stop=0.6)
@@ -118,7 +174,7 @@ def test_the_next_guard_gives_the_host_its_own_node_key_back(host: GuardHost) ->
     assert host.guard is not None
     host.guard.kill()
     # As if it had been killed between the two links.
-    os.unlink(host.link)
+    host.link.unlink()
 
     host.up()
 

@@ -15,7 +15,7 @@ def test_the_link_comes_before_the_signal_and_the_probe_after_both() -> None:
     bench.arm(5)
 
     assert bench.order(m.LinkKey, m.SignalReload, m.ProbeNeard) == [m.LinkKey, m.SignalReload, m.ProbeNeard]
-    assert bench.guard.key is KeyState.LOADING
+    assert bench.key() is KeyState.LOADING
     assert bench.guard.term == 5
     assert bench.guard.tainted
 
@@ -26,7 +26,7 @@ def test_a_load_is_confirmed_by_status() -> None:
 
     bench.answer(POOL_KEY, height=77)
 
-    assert bench.guard.key is KeyState.LOADED
+    assert bench.key() is KeyState.LOADED
     assert bench.guard.height == 77
     assert bench.guard.load_s == pytest.approx(0.030)
     assert "the key is loaded, after 30 ms" in bench.said
@@ -37,7 +37,7 @@ def test_an_answer_without_the_key_is_asked_for_again() -> None:
     bench = Bench().loading(5)
 
     bench.answer(None)
-    assert bench.guard.key is KeyState.LOADING
+    assert bench.key() is KeyState.LOADING
     bench.wait(0.01)
 
     assert bench.asked(m.ProbeNeard)
@@ -49,7 +49,7 @@ def test_a_lost_signal_is_sent_again() -> None:
     effects = bench.run(1.0)
 
     assert len([e for e in effects if isinstance(e, m.SignalReload)]) in (3, 4)
-    assert bench.guard.key is KeyState.LOADING
+    assert bench.key() is KeyState.LOADING
 
 
 def test_a_load_that_is_not_confirmed_is_taken_back_by_killing() -> None:
@@ -58,11 +58,11 @@ def test_a_load_that_is_not_confirmed_is_taken_back_by_killing() -> None:
     bench.wait(3.01)
 
     assert bench.order(m.UnlinkKey, m.KillNeard) == [m.UnlinkKey, m.KillNeard]
-    assert bench.guard.key is KeyState.DROPPING
+    assert bench.key() is KeyState.DROPPING
     assert bench.guard.refused_term == 5
     assert "did not load the key within 3 s" in bench.guard.problem
     bench.exit()
-    assert bench.guard.key is KeyState.ABSENT
+    assert bench.key() is KeyState.ABSENT
     assert bench.guard.refused_term == 5
 
 
@@ -72,7 +72,7 @@ def test_another_key_than_the_pools_is_never_left_loaded() -> None:
     bench.answer(OTHER_KEY)
 
     assert bench.asked(m.KillNeard)
-    assert bench.guard.key is KeyState.DROPPING
+    assert bench.key() is KeyState.DROPPING
     assert OTHER_KEY in bench.guard.problem
     assert bench.guard.refused_term == 5
 
@@ -82,12 +82,12 @@ def test_a_failed_link_refuses_and_leaves_nothing_behind() -> None:
 
     bench.do(m.LinkFailed("the disk is full"))
 
-    assert bench.guard.key is KeyState.ABSENT
+    assert bench.key() is KeyState.ABSENT
     assert bench.guard.refused_term == 5
     assert bench.guard.problem == "the disk is full"
     assert bench.asked(m.UnlinkKey)
     assert not bench.asked(m.SignalReload)
-    assert bench.guard.phase is NeardPhase.UP
+    assert bench.phase() is NeardPhase.UP
 
 
 def test_a_failed_link_that_comes_too_late_changes_nothing() -> None:
@@ -105,7 +105,7 @@ def refused(bench: Bench, term: int, grant_s: float = 7.0) -> str:
     assert not bench.asked(m.LinkKey)
     assert not bench.asked(m.SignalReload)
     assert not bench.asked(m.TerminateNeard)
-    assert bench.guard.key is key
+    assert bench.key() is key
     assert bench.guard.refused_term >= term
     return bench.said
 
@@ -133,7 +133,7 @@ def test_a_retired_term_is_never_armed(hot: bool) -> None:
         assert "not arming for term" in refused(bench, term)
         assert "term 5 and all before it are over" in bench.said
     bench.arm(6)
-    assert bench.guard.key is KeyState.LOADING
+    assert bench.key() is KeyState.LOADING
 
 
 @pytest.mark.parametrize("hot", [True, False])
@@ -172,7 +172,7 @@ def test_arming_again_for_the_same_term_extends_the_grant() -> None:
     bench.arm(5, 7.0)
 
     assert bench.guard.deadline == bench.now + 7.0
-    assert bench.guard.key is KeyState.LOADED
+    assert bench.key() is KeyState.LOADED
     assert not bench.asked(m.LinkKey)
 
 
@@ -186,7 +186,7 @@ def test_answers_to_probes_from_before_the_arming_are_void() -> None:
 
     bench.do(m.Probed(old, POOL_KEY, 60))
 
-    assert bench.guard.key is KeyState.LOADING
+    assert bench.key() is KeyState.LOADING
 
 
 def test_a_failed_load_is_forgiven_after_a_while() -> None:
@@ -201,7 +201,7 @@ def test_a_failed_load_is_forgiven_after_a_while() -> None:
     assert "may be tried again" in bench.said
     bench.arm(6)
     bench.answer(POOL_KEY)
-    assert bench.guard.key is KeyState.LOADED
+    assert bench.key() is KeyState.LOADED
 
 
 def test_a_good_load_ends_a_problem() -> None:
@@ -224,11 +224,11 @@ def test_a_load_that_ends_with_neards_crash_is_told_as_refused(hot: bool) -> Non
     if not hot:
         bench.exit(0)
         bench.start()
-    assert bench.guard.key is KeyState.LOADING
+    assert bench.key() is KeyState.LOADING
 
     bench.exit(101)
 
-    assert bench.guard.key is KeyState.ABSENT
+    assert bench.key() is KeyState.ABSENT
     assert bench.guard.refused_term == 5
 
 
@@ -243,5 +243,5 @@ def test_a_load_whose_grant_runs_out_is_told_as_refused(hot: bool) -> None:
     assert bench.asked(m.KillNeard)
     bench.exit()
 
-    assert bench.guard.key is KeyState.ABSENT
+    assert bench.key() is KeyState.ABSENT
     assert bench.guard.refused_term == 5

@@ -14,7 +14,7 @@ def test_a_grant_extends() -> None:
     for _ in range(10):
         bench.run(1.0)
         bench.grant(5, 2.0)
-        assert bench.guard.key is KeyState.LOADED
+        assert bench.key() is KeyState.LOADED
         assert bench.guard.deadline == bench.now + 2.0
 
 
@@ -24,7 +24,7 @@ def test_a_grant_for_the_load_that_is_under_way_counts() -> None:
 
     bench.wait(1.5)
 
-    assert bench.guard.key is KeyState.LOADING
+    assert bench.key() is KeyState.LOADING
 
 
 def test_a_grant_never_shortens() -> None:
@@ -55,7 +55,7 @@ def test_a_grant_beyond_all_sense_is_void(grant_s: float) -> None:
 
     assert bench.guard.deadline == before
     bench.run(2.01)
-    assert bench.guard.key is KeyState.DROPPING
+    assert bench.key() is KeyState.DROPPING
 
 
 @pytest.mark.parametrize("late_s", [0.0, 0.01, 100.0])
@@ -65,14 +65,14 @@ def test_a_grant_that_comes_too_late_is_void(late_s: float) -> None:
 
     bench.grant(5)
 
-    assert bench.guard.key is KeyState.DROPPING
+    assert bench.key() is KeyState.DROPPING
 
 
 def test_without_a_key_there_is_nothing_to_grant() -> None:
     bench = Bench().up()
     bench.grant(5)
 
-    assert bench.guard.key is KeyState.ABSENT
+    assert bench.key() is KeyState.ABSENT
     assert bench.guard.deadline == 0.0
     assert not bench.asked(m.LinkKey)
 
@@ -85,7 +85,7 @@ def test_a_grant_does_not_stop_a_drop() -> None:
         if bench.asked(m.KillNeard):
             break
         bench.grant(5)
-        assert bench.guard.key is KeyState.DROPPING
+        assert bench.key() is KeyState.DROPPING
 
     assert bench.asked(m.KillNeard)
 
@@ -98,5 +98,5 @@ def test_a_grant_for_a_dropped_term_does_not_bring_it_back() -> None:
     bench.grant(5)
     bench.run(5.0)
 
-    assert bench.guard.key is KeyState.ABSENT
+    assert bench.key() is KeyState.ABSENT
     assert not bench.asked(m.LinkKey)

@@ -16,7 +16,7 @@ def test_it_starts_at_once() -> None:
 
     assert bench.last == [m.StartNeard()]
     bench.start()
-    assert bench.guard.phase is NeardPhase.BOOTING
+    assert bench.phase() is NeardPhase.BOOTING
     assert bench.guard.restarts == 0
     assert "neard started with pid 101" in bench.said
     assert not bench.guard.tainted
@@ -47,7 +47,7 @@ def test_it_is_up_when_its_rpc_answers() -> None:
 
     bench.answer(None, height=12)
 
-    assert bench.guard.phase is NeardPhase.UP
+    assert bench.phase() is NeardPhase.UP
     assert bench.guard.height == 12
     assert "neard's RPC answers" in bench.said
 
@@ -69,7 +69,7 @@ def test_answers_of_the_process_before_are_void() -> None:
 
     bench.do(m.Probed(old, None, 5))
 
-    assert bench.guard.phase is NeardPhase.BOOTING
+    assert bench.phase() is NeardPhase.BOOTING
 
 
 @pytest.mark.parametrize("key", [POOL_KEY, OTHER_KEY])
@@ -116,7 +116,7 @@ def test_pauses_grow_with_each_crash_and_end_with_a_long_run() -> None:
 
 def test_a_start_that_fails_is_tried_again_with_pauses() -> None:
     bench = Bench()
-    pauses = []
+    pauses: list[float] = []
     for _ in range(4):
         bench.run(61.0) if pauses else bench.tick()
         bench.do(m.StartFailed("neard: cannot be started: No such file; set neard.binary"))
@@ -229,7 +229,7 @@ def test_stopping_drops_a_loaded_key_before_anything_else() -> None:
 
     assert bench.order(m.UnlinkKey, m.SignalReload, m.TerminateNeard) == [m.UnlinkKey, m.SignalReload]
     bench.answer(None)
-    assert bench.guard.key is KeyState.ABSENT
+    assert bench.key() is KeyState.ABSENT
     assert bench.asked(m.TerminateNeard)
     bench.exit(0)
     assert bench.asked(m.Quit)
@@ -296,7 +296,7 @@ def test_a_crash_while_stopping_is_the_end() -> None:
     bench.exit(-11)
 
     assert bench.asked(m.Quit)
-    assert bench.guard.key is KeyState.ABSENT
+    assert bench.key() is KeyState.ABSENT
 
 
 # --- waking
@@ -323,5 +323,5 @@ def test_no_state_spins(state: str) -> None:
         bench.tick()
         assert next_wake(bench.guard, bench.now) > bench.now
         bench.now += 0.01
-        if bench.guard.key is KeyState.DROPPING:
+        if bench.key() is KeyState.DROPPING:
             break

@@ -231,7 +231,9 @@ time.sleep(60)
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
 def test_it_dies_with_its_guard(pid_file: Path, children: list[int], number: signal.Signals) -> None:
-    with subprocess.Popen([sys.executable, "-c", PARENT, pid_file], stdout=subprocess.PIPE, text=True) as guard:
+    with subprocess.Popen(
+        [sys.executable, "-c", PARENT, pid_file], stdout=subprocess.PIPE, text=True
+    ) as guard:
         assert guard.stdout is not None
         child = int(guard.stdout.readline())
         children.append(child)

@@ -1,12 +1,13 @@
 """The guard's look at /status: an answer of this very neard, in time, or an error of its own kind."""
 
 import asyncio
+import socket
 from typing import Any
 
 import pytest
 
 from hafailover.clock import boottime
-from hafailover.guard.probe import ProbeError, Status, probe_status
+from hafailover.guard.probe import NobodyListensError, ProbeError, Status, probe_status
 
 from ..near.servers import DRIPS, GARBAGE, STATUS, Handler, Server, answer, endless, hang, status
 
@@ -37,15 +38,20 @@ def test_a_status_that_does_not_say_is_no_proof_of_absence() -> None:
         probed(answer(silent))
 
 
-@pytest.mark.parametrize("node_key", ["ed25519:Another", "", None, 7, [], {}, [["ed25519:NodeKey"]]])
-def test_another_neard_on_the_port_proves_nothing(node_key: Any) -> None:
-    with pytest.raises(ProbeError):
+@pytest.mark.parametrize("node_key", ["ed25519:Another", ""])
+def test_another_neard_on_the_port_proves_nothing(node_key: str) -> None:
+    with pytest.raises(ProbeError, match=r"another neard answers on this address; see rpc\.addr"):
         probed(status(node_public_key=node_key, validator_public_key=None))
 
 
 @pytest.mark.parametrize(
     "changes",
     [
+        {"node_public_key": None},
+        {"node_public_key": 7},
+        {"node_public_key": []},
+        {"node_public_key": {}},
+        {"node_public_key": ["ed25519:NodeKey"]},
         {"validator_public_key": 7},
         {"validator_public_key": False},
         {"validator_public_key": []},
@@ -93,10 +99,20 @@ def test_the_deadline_bounds_the_whole(kind: str) -> None:
 
 
 def test_nobody_listens() -> None:
-    with Server(hang) as server:
-        pass
-    with pytest.raises(ProbeError, match="Connect call failed|Connection refused"):
+    # Bound, so that nobody else gets the port meanwhile, but without a listen: connections are refused.
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        port = held.getsockname()[1]
+        with pytest.raises(NobodyListensError, match=r"Connect call failed|Connection refused"):
+            asyncio.run(probe_status("127.0.0.1", port, 2.0, NODE_KEYS))
+
+
+@pytest.mark.parametrize("handler", [hang, GARBAGE["nothing"], status(node_public_key="ed25519:Another")])
+def test_somebody_who_listens_is_told_apart_from_nobody(handler: Handler) -> None:
+    """A neard that boots does not listen yet; one whose port another has never will."""
+    with Server(handler) as server, pytest.raises(ProbeError) as caught:
         probe(server)
+    assert not isinstance(caught.value, NobodyListensError)
 
 
 @pytest.mark.parametrize("host", ["a..b", "x" * 300, "no-such-host.invalid"])

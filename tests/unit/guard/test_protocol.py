@@ -71,7 +71,11 @@ def test_a_term_is_a_whole_number_above_0(op: str, term: Any) -> None:
         protocol.parse_command({"op": op, "term": term, "deadline": 1.0, "reason": ""})
 
 
-@pytest.mark.parametrize("deadline", [None, True, "1", [1.0], math.nan, math.inf, -math.inf, HUGE, -HUGE], ids=lambda value: repr(value)[:8])
+@pytest.mark.parametrize(
+    "deadline",
+    [None, True, "1", [1.0], math.nan, math.inf, -math.inf, HUGE, -HUGE],
+    ids=lambda value: repr(value)[:8],
+)
 @pytest.mark.parametrize("op", ["arm", "grant"])
 def test_a_deadline_is_a_finite_number(op: str, deadline: Any) -> None:
     with pytest.raises(ProtocolError):
@@ -86,10 +90,10 @@ def test_an_unknown_command_is_refused(op: Any) -> None:
 
 @settings(max_examples=300)
 @given(
-    st.fixed_dictionaries({}, optional={name: JSON for name in COMMAND_NAMES})
+    st.fixed_dictionaries({}, optional=dict.fromkeys(COMMAND_NAMES, JSON))
     | st.fixed_dictionaries(
         {"op": st.sampled_from(["arm", "grant", "drop", "restart"])},
-        optional={name: JSON for name in COMMAND_NAMES[1:]},
+        optional=dict.fromkeys(COMMAND_NAMES[1:], JSON),
     )
 )
 @example({"op": "arm", "term": 1, "deadline": HUGE})
@@ -186,8 +190,10 @@ def test_another_version_is_named_as_such() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["v", "event", "guard_pid", "neard", "key", "term", "retired", "refused_term", "height", "problem"]
-    + ["public_key", "account_id", "restarts"],
+    [
+        *("v", "event", "guard_pid", "neard", "key", "term", "retired", "refused_term", "height", "problem"),
+        *("public_key", "account_id", "restarts"),
+    ],
 )
 def test_a_report_without_one_of_its_parts_is_refused(name: str) -> None:
     with pytest.raises(ProtocolError):

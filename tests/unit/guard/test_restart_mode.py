@@ -15,7 +15,7 @@ def promoted(term: int = 5, grant_s: float = 7.0, **config: float) -> Bench:
     bench.start()
     bench.wait(0.1)
     bench.answer(POOL_KEY)
-    assert bench.guard.key is KeyState.LOADED
+    assert bench.key() is KeyState.LOADED
     return bench
 
 
@@ -25,15 +25,15 @@ def test_promotion_stops_neard_before_the_key_is_linked() -> None:
     bench.arm(5)
 
     assert bench.order(m.TerminateNeard, m.LinkKey, m.SignalReload) == [m.TerminateNeard]
-    assert bench.guard.phase is NeardPhase.STOPPING
+    assert bench.phase() is NeardPhase.STOPPING
     bench.exit(0)
     assert bench.order(m.LinkKey, m.StartNeard) == [m.LinkKey, m.StartNeard]
     bench.start()
     assert bench.guard.tainted
-    assert bench.guard.key is KeyState.LOADING
+    assert bench.key() is KeyState.LOADING
     bench.wait(2.0)
     bench.answer(POOL_KEY, height=70)
-    assert bench.guard.key is KeyState.LOADED
+    assert bench.key() is KeyState.LOADED
     assert bench.guard.load_s == pytest.approx(2.0)
     assert bench.guard.height == 70
 
@@ -66,6 +66,7 @@ def test_a_neard_that_does_not_stop_is_killed_and_the_promotion_goes_on() -> Non
     bench.run(3.1)
 
     assert bench.asked(m.KillNeard)
+    assert "neard has not stopped in time, so it is killed" in bench.reports
     bench.exit(-9)
     assert bench.order(m.LinkKey, m.StartNeard) == [m.LinkKey, m.StartNeard]
 
@@ -75,13 +76,13 @@ def test_a_grant_that_runs_out_before_the_stop_has_ended_calls_the_promotion_off
     bench.arm(5, 2.0)
 
     bench.run(2.01)
-    assert bench.guard.key is KeyState.DROPPING
+    assert bench.key() is KeyState.DROPPING
     bench.exit(0)
 
     assert m.LinkKey() not in bench.last
     assert m.StartNeard() in bench.last
     assert not bench.guard.start_with_key
-    assert bench.guard.key is KeyState.ABSENT
+    assert bench.key() is KeyState.ABSENT
 
 
 def test_a_stop_that_ends_at_the_deadline_is_too_late() -> None:
@@ -92,7 +93,7 @@ def test_a_stop_that_ends_at_the_deadline_is_too_late() -> None:
     bench.exit(0)
 
     assert m.LinkKey() not in bench.last
-    assert bench.guard.key is KeyState.ABSENT
+    assert bench.key() is KeyState.ABSENT
 
 
 def test_a_drop_while_neard_stops_calls_the_promotion_off() -> None:
@@ -104,7 +105,7 @@ def test_a_drop_while_neard_stops_calls_the_promotion_off() -> None:
     bench.exit(0)
 
     assert m.LinkKey() not in bench.last
-    assert bench.guard.key is KeyState.ABSENT
+    assert bench.key() is KeyState.ABSENT
     assert bench.guard.retired == 5
 
 
@@ -119,7 +120,7 @@ def test_a_drop_while_neard_boots_with_the_key_kills() -> None:
 
     assert bench.order(m.UnlinkKey, m.KillNeard) == [m.UnlinkKey, m.KillNeard]
     bench.exit()
-    assert bench.guard.key is KeyState.ABSENT
+    assert bench.key() is KeyState.ABSENT
 
 
 def test_an_answer_without_a_key_is_no_drop() -> None:
@@ -128,7 +129,7 @@ def test_an_answer_without_a_key_is_no_drop() -> None:
 
     bench.answer(None)
 
-    assert bench.guard.key is KeyState.DROPPING
+    assert bench.key() is KeyState.DROPPING
 
 
 def test_a_crash_while_neard_boots_with_the_key_is_a_drop() -> None:
@@ -139,7 +140,7 @@ def test_a_crash_while_neard_boots_with_the_key_is_a_drop() -> None:
 
     bench.exit(1)
 
-    assert bench.guard.key is KeyState.ABSENT
+    assert bench.key() is KeyState.ABSENT
     assert bench.asked(m.UnlinkKey)
     assert not bench.asked(m.StartNeard)
 
@@ -166,7 +167,7 @@ def test_a_link_that_fails_between_stop_and_start_starts_without_the_key() -> No
 
     bench.do(m.LinkFailed("the disk is full"))
 
-    assert bench.guard.key is KeyState.ABSENT
+    assert bench.key() is KeyState.ABSENT
     assert not bench.guard.start_with_key
     assert bench.order(m.UnlinkKey, m.StartNeard) == [m.UnlinkKey, m.StartNeard]
     assert bench.guard.refused_term == 5
@@ -179,7 +180,7 @@ def test_a_start_with_the_key_that_fails_takes_it_away_again() -> None:
 
     bench.do(m.StartFailed("no such file"))
 
-    assert bench.guard.key is KeyState.ABSENT
+    assert bench.key() is KeyState.ABSENT
     assert bench.asked(m.UnlinkKey)
     assert bench.guard.refused_term == 5
     assert not bench.guard.start_with_key
@@ -202,7 +203,7 @@ def test_a_planned_demotion_stops_neard_in_peace() -> None:
     assert bench.order(m.UnlinkKey, m.TerminateNeard, m.KillNeard) == [m.UnlinkKey, m.TerminateNeard]
     bench.wait(1.0)
     bench.exit(0)
-    assert bench.guard.key is KeyState.ABSENT
+    assert bench.key() is KeyState.ABSENT
     assert bench.guard.drop_s == pytest.approx(1.0)
     assert bench.asked(m.StartNeard)
 
@@ -256,7 +257,7 @@ def test_stopping_the_guard_stops_a_loaded_neard_in_peace() -> None:
     assert bench.order(m.UnlinkKey, m.TerminateNeard, m.KillNeard) == [m.UnlinkKey, m.TerminateNeard]
     bench.exit(0)
     assert bench.asked(m.Quit)
-    assert bench.guard.key is KeyState.ABSENT
+    assert bench.key() is KeyState.ABSENT
 
 
 def test_stopping_the_guard_in_the_midst_of_a_promotion_ends_it() -> None:

@@ -92,6 +92,8 @@ class World:
     probes: list[Probe] = field(default_factory=list)
     allowed_until: float = 0.0
     """The end of the latest grant that made sense when it was given."""
+    over: int = 0
+    """The highest term whose key was to go at once: no grant for it means anything any more."""
     thawed_at: float = 0.0
     quit: bool = False
     loaded_terms: set[int] = field(default_factory=set)
@@ -126,14 +128,30 @@ class World:
 
     def _note(self, event: m.GuardEvent, before: m.Guard) -> None:
         """What an onlooker knows to be granted, by the commands alone."""
-        if isinstance(event, m.ArmAsked | m.GrantGiven):
-            sensible = self.now < event.deadline <= self.now + LONGEST_GONE_WITHIN_S
-            if sensible and event.term > before.retired:
-                self.allowed_until = max(self.allowed_until, event.deadline)
+        match event:
+            case m.ArmAsked(term, deadline):
+                if term > before.retired:
+                    self._allow(deadline)
+            case m.GrantGiven(term, deadline):
+                # While a planned stop takes its time, the lease is still held and proved. A grant that comes
+                # after the last one has run out means nothing.
+                if term > self.over and self.now < self.allowed_until:
+                    self._allow(deadline)
+            case m.DropAsked(term, urgent):
+                if urgent or self.hot:
+                    self.over = max(self.over, term)
+                    if term >= before.term:
+                        self.allowed_until = min(self.allowed_until, self.now)
+            case _:
+                pass
         if self.guard.key is KeyState.LOADED:
             self.loaded_terms.add(self.guard.term)
             if before.key is not KeyState.LOADED and self.guard.term <= self.guard.retired:
                 raise UnsafeError(f"loaded for term {self.guard.term}, which is retired")
+
+    def _allow(self, deadline: float) -> None:
+        if self.now < deadline <= self.now + LONGEST_GONE_WITHIN_S:
+            self.allowed_until = max(self.allowed_until, deadline)
 
     def _perform(self, effect: m.GuardEffect) -> bool:
         neard = self.neard
