@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 
 from hafailover.lock.classify import call
 from hafailover.lock.client import Address, connect
@@ -25,7 +26,7 @@ def warn_of_consul(address: Address, profile: Profile) -> None:
         )
         server = bool(answer["Config"]["Server"])
         timeout = _seconds(str(answer["DebugConfig"].get("ConsulRaftElectionTimeout", "")))
-    except (CallError, KeyError, TypeError) as error:
+    except (CallError, KeyError, TypeError, AttributeError) as error:
         log.info("Consul's own timing could not be read: %s", error)
         return
     multiplier = round(timeout / ELECTION_TIMEOUT_PER_MULTIPLIER_S) if timeout else 1
@@ -47,7 +48,8 @@ def _seconds(text: str) -> float:
     for suffix, factor in (("ms", 0.001), ("s", 1.0)):
         if text.endswith(suffix):
             try:
-                return float(text.removesuffix(suffix)) * factor
+                seconds = float(text.removesuffix(suffix)) * factor
             except ValueError:
                 return 0.0
+            return seconds if math.isfinite(seconds) else 0.0
     return 0.0

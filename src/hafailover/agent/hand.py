@@ -160,7 +160,7 @@ class _Watched:
                 except ProcessLookupError:
                     # A pid of 0 is a process of another pid namespace, which this one cannot see.
                     self._gone = pid > 0
-                except (OSError, ValueError) as error:
+                except (OSError, ValueError, OverflowError) as error:
                     log.warning("%s: its end cannot be watched: %s", self._name, error)
 
     def kill(self) -> None:

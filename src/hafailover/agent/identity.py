@@ -44,7 +44,7 @@ class StateFolder:
         try:
             data = json.loads(self._file.read_text())
             session = data["session"] if data["boot"] == self._boot_id else None
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         return session if isinstance(session, str) else None
 

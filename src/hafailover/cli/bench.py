@@ -12,7 +12,7 @@ import typer
 
 from hafailover.cli.common import fail
 from hafailover.cli.demo import consul_binary
-from hafailover.cli.exit_codes import NOT_GOOD, OK
+from hafailover.cli.exit_codes import NOT_GOOD, OK, WRONG_SETTINGS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,6 +39,8 @@ def bench(
     """Measure what a failover takes on this machine; medians, against their limits. Takes about 20 minutes.
 
     Exit code 0 only if every figure keeps its limit and no height was signed twice.
+
+    Examples: hafailover bench; hafailover bench --runs 1 --only switchover
     """
     from rich.console import Console
 
@@ -49,6 +51,9 @@ def bench(
     from hafailover.observe.handover import HandoverRefusedError
 
     console = Console()
+    parts = sorted({name for name, _ in _default_parts() + _fast_parts()})
+    if not any(only in name for name in parts):
+        fail(f"--only: {only} is in none of {', '.join(parts)}", WRONG_SETTINGS)
     rows: list[Row] = []
     twice = Row("double-signed", "heights signed twice, over everything measured here", "heights", 0)
     try:

@@ -30,13 +30,16 @@ def fail(message: str, code: int) -> NoReturn:
 
 
 def settings_or_exit(
-    config: Path | None, args: list[str] | None = None, prog: str = "hafailover"
+    config: Path | None, args: list[str] | None = None, prog: str = "hafailover", about: str | None = None
 ) -> Settings:
-    """The settings, or the end of the command with what is wrong with them."""
+    """The settings, or the end of the command with what is wrong with them.
+
+    :param about: what stands above the flags in the output of ``--help``.
+    """
     from hafailover.cli.exit_codes import WRONG_SETTINGS
     from hafailover.config.load import ConfigError, load_settings
 
     try:
-        return load_settings(config, args, prog)
+        return load_settings(config, args, prog, about)
     except ConfigError as error:
         fail(str(error), WRONG_SETTINGS)

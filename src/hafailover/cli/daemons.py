@@ -28,14 +28,20 @@ def add_to(app: typer.Typer) -> None:
 
 
 def run(context: typer.Context, config: ConfigOption = None) -> None:
-    """Run the agent: it holds the lease and decides. Every setting is a flag, too: run --help."""
-    settings = settings_or_exit(config, context.args, "hafailover run [--config FILE]")
+    """Run the agent: it holds the lease and decides. Every setting is a flag, too.
+
+    Examples: hafailover run; hafailover run --config host1.toml --priority 10
+    """
+    settings = settings_or_exit(config, context.args, "hafailover run [--config FILE]", run.__doc__)
     raise typer.Exit(_run_agent(settings))
 
 
 def guard(context: typer.Context, config: ConfigOption = None) -> None:
-    """Run the guard: it starts neard and holds the key. Every setting is a flag, too: guard --help."""
-    settings = settings_or_exit(config, context.args, "hafailover guard [--config FILE]")
+    """Run the guard: it starts neard and holds the key. Every setting is a flag, too.
+
+    Examples: hafailover guard; hafailover guard --config host1.toml --neard.binary /opt/neard
+    """
+    settings = settings_or_exit(config, context.args, "hafailover guard [--config FILE]", guard.__doc__)
     plain = guard_settings(settings)
     # A fresh interpreter without the settings' libraries: the guard stays small.
     command = [sys.executable, "-m", "hafailover.guard", plain.to_json()]

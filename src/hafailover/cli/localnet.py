@@ -59,7 +59,10 @@ def init(
         bool, typer.Option("--force", help="Replace a localnet that is there, chain included.")
     ] = False,
 ) -> None:
-    """Make a localnet: keys, genesis and configuration of all nodes."""
+    """Make a localnet: keys, genesis and configuration of all nodes.
+
+    Examples: hafailover localnet init --home net; hafailover localnet init --home net --neard ./neard
+    """
     with _told():
         localnet = init_localnet(
             home, neard=neard, validators=validators, hosts=hosts, block_time_s=block_time, force=force
@@ -80,7 +83,10 @@ def up(
     ] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait for blocks.", min=1)] = START_DEADLINE_S,
 ) -> None:
-    """Start the plain validators and wait for blocks. The failover hosts' neard is their guards' to start."""
+    """Start the plain validators and wait for blocks. The failover hosts' neard is their guards' to start.
+
+    Examples: hafailover localnet up --home net; hafailover localnet up --home net --foreground
+    """
     with _told():
         localnet = Localnet.load(home)
         if foreground:
@@ -112,7 +118,10 @@ def down(
     home: Home,
     timeout: Annotated[float, typer.Option(help="Seconds before nodes are killed.", min=0)] = STOP_TIMEOUT_S,
 ) -> None:
-    """Stop all nodes that were started here."""
+    """Stop all nodes that were started here.
+
+    Example: hafailover localnet down --home net
+    """
     with _told():
         stopped = stop_in_background(Localnet.load(home), timeout)
     typer.echo(f"Stopped {', '.join(stopped)}" if stopped else "Nothing ran")
@@ -120,7 +129,10 @@ def down(
 
 @app.command()
 def status(home: Home, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Show all nodes. Exit code 0 only if every plain validator runs and the chain moves."""
+    """Show all nodes. Exit code 0 only if every plain validator runs and the chain moves.
+
+    Examples: hafailover localnet status --home net; hafailover localnet status --home net --json
+    """
     with _told():
         localnet = Localnet.load(home)
         running = running_nodes(localnet.home)

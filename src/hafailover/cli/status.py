@@ -88,6 +88,7 @@ def _watch(address: Address, account_id: str, as_json: bool) -> None:
                     good = view.ok
                     print(json.dumps(view.to_plain()), flush=True)
                 except CallError as error:
+                    good = False
                     print(json.dumps({"ok": False, "error": str(error)}), flush=True)
                 time.sleep(WATCH_EVERY_S)
         with Live(auto_refresh=False, screen=sys.stdout.isatty()) as live:

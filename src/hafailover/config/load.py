@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import tomllib
 from pathlib import Path
@@ -12,8 +13,11 @@ from pydantic_settings import SettingsConfigDict, SettingsError
 
 from hafailover.config.settings import DEFAULT_CONFIG, ENV_DELIMITER, ENV_PREFIX, Settings, credential
 from hafailover.lock.client import Address
+from hafailover.near.files import read_regular
 
 MAX_TOKEN_BYTES = 4096
+NOT_SETTINGS = ("config", "consul_binary", "model_seeds", "model_stories")
+"""The project's other variables, without their prefix."""
 SECTIONS = ("consul", "neard", "timing", "standby")
 
 
@@ -22,30 +26,44 @@ class ConfigError(Exception):
 
 
 def load_settings(
-    config: Path | None = None, cli_args: list[str] | None = None, prog: str = "hafailover run", **given: Any
+    config: Path | None = None,
+    cli_args: list[str] | None = None,
+    prog: str = "hafailover run",
+    about: str | None = None,
+    **given: Any,
 ) -> Settings:
     """Settings from the command line, the environment and a TOML file.
 
     :param config: the file; default ``$HAFAILOVER_CONFIG``, else /etc/hafailover/config.toml if it exists.
     :param cli_args: arguments such as ``["--consul.address", "http://..."]``.
+    :param about: what stands above the flags in the output of ``--help``.
     :raises ConfigError: with one message for all that is wrong.
     """
     path = _config_file(config)
     if path is not None:
         _check_toml(path)
     bound = type(
-        "Settings", (Settings,), {"model_config": SettingsConfigDict(toml_file=path, cli_prog_name=prog)}
+        "Settings",
+        (Settings,),
+        {
+            "model_config": SettingsConfigDict(toml_file=path, cli_prog_name=prog),
+            "__doc__": inspect.cleandoc(about or ""),
+        },
     )
+    wrong = _unknown_variables()
     try:
         settings: Settings = bound(_cli_parse_args=cli_args if cli_args is not None else None, **given)
     except ValidationError as error:
-        raise ConfigError(explain(error, path)) from None
+        wrong += explain(error)
     except SettingsError as error:
         raise ConfigError(str(error)) from None
+    if wrong:
+        source = f" (file {path})" if path else ""
+        raise ConfigError(f"wrong settings{source}:\n  " + "\n  ".join(wrong))
     return settings
 
 
-def explain(error: ValidationError, path: Path | None = None) -> str:
+def explain(error: ValidationError) -> list[str]:
     """What pydantic found, as settings that an operator knows: never with the value, which may be secret."""
     lines = []
     for detail in error.errors(include_url=False, include_context=False, include_input=False):
@@ -55,15 +73,17 @@ def explain(error: ValidationError, path: Path | None = None) -> str:
             message = "no such setting; see docs/configuration.md for the names"
         elif detail["type"] == "missing":
             message = "must be set"
-        if name in SECTIONS:
+        elif detail["type"] == "model_type":
+            message = f"is a section: write [{name}], and its settings below it"
+        if name in SECTIONS and detail["type"] == "value_error":
+            # A rule over several settings, which names them itself.
             lines.append(message)
         elif name:
             variable = ENV_PREFIX + name.upper().replace(".", ENV_DELIMITER)
             lines.append(f"{name}: {message} (in the file {name}, or in the environment {variable})")
         else:
             lines.append(message)
-    source = f" (file {path})" if path else ""
-    return f"wrong settings{source}:\n  " + "\n  ".join(lines)
+    return lines
 
 
 def consul_address(settings: Settings) -> Address:
@@ -95,11 +115,12 @@ def _token(path: Path | None) -> str | None:
     if path is None:
         return None
     try:
-        token = path.read_text()[:MAX_TOKEN_BYTES].strip()
+        raw = read_regular(path, MAX_TOKEN_BYTES + 1)
+        token = raw.decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
         raise ConfigError(f"consul.token_file: {path}: {reason}") from None
-    if not token or not token.isprintable() or " " in token:
+    if not token or not token.isprintable() or " " in token or len(raw) > MAX_TOKEN_BYTES:
         raise ConfigError(f"consul.token_file: {path} does not hold a token: one line, without blanks")
     return token
 
@@ -125,3 +146,23 @@ def _check_toml(path: Path) -> None:
         raise ConfigError(f"{path}: {error.strerror}") from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not valid TOML: it is not UTF-8 text") from None
+    except RecursionError:
+        raise ConfigError(f"{path}: not valid TOML: nested too deeply") from None
+
+
+def _unknown_variables() -> list[str]:
+    """Variables that look like settings and are none; pydantic does not see those that are misspelt in front.
+
+    One underscore too few, and a host would run by other timings than its operator believes.
+    """
+    found = []
+    for variable in sorted(os.environ):
+        name = variable.lower()
+        if not name.startswith(ENV_PREFIX.lower()):
+            continue
+        name = name.removeprefix(ENV_PREFIX.lower())
+        if name.partition(ENV_DELIMITER)[0] not in Settings.model_fields and name not in NOT_SETTINGS:
+            found.append(f"{variable}: no such setting; see docs/configuration.md for the names")
+    return found

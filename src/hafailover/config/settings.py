@@ -10,9 +10,9 @@ import os
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -30,6 +30,16 @@ NODE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 ADDRESS = re.compile(r"(https?)://(\[[0-9A-Fa-f:]+\]|[^/:\[\]]+)(?::(\d+))?/?")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
+
+
+def _not_empty(value: Any) -> Any:
+    if value == "":
+        # It would mean the present folder.
+        raise ValueError("must not be empty; leave it out instead")
+    return value
+
+
+FilePath = Annotated[Path, BeforeValidator(_not_empty)]
 
 
 def host_name() -> str:
@@ -54,13 +64,13 @@ class ConsulSettings(_Section):
     address: str = Field(
         default="http://127.0.0.1:8500", description="URL of the local Consul agent's HTTP API."
     )
-    token_file: Path | None = Field(
+    token_file: FilePath | None = Field(
         None,
         description="File with the ACL token. Default: the systemd credential consul_token, if there is one.",
     )
-    ca_file: Path | None = Field(None, description="CA certificate that Consul's is checked against.")
-    cert_file: Path | None = Field(None, description="Client certificate, where Consul asks for one.")
-    key_file: Path | None = Field(None, description="Private key of the client certificate.")
+    ca_file: FilePath | None = Field(None, description="CA certificate that Consul's is checked against.")
+    cert_file: FilePath | None = Field(None, description="Client certificate, where Consul asks for one.")
+    key_file: FilePath | None = Field(None, description="Private key of the client certificate.")
 
     @field_validator("address")
     @classmethod
@@ -80,7 +90,9 @@ class ConsulSettings(_Section):
 class NeardSettings(_Section):
     """The neard that this host runs."""
 
-    home: Path | None = Field(None, description="neard's home folder, with config.json and node_key.json.")
+    home: FilePath | None = Field(
+        None, description="neard's home folder, with config.json and node_key.json."
+    )
     binary: str = Field("neard", description="neard's binary: a path, or a name that is looked up in $PATH.")
     rpc_address: str | None = Field(
         None, description="Address and port of neard's RPC. Default: rpc.addr of neard's config.json."
@@ -164,6 +176,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix=ENV_PREFIX,
         env_nested_delimiter=ENV_DELIMITER,
+        # An empty variable in a unit's environment means that nothing is set.
+        env_ignore_empty=True,
         extra="forbid",
         frozen=True,
         cli_kebab_case=True,
@@ -183,18 +197,18 @@ class Settings(BaseSettings):
     promotion: Literal["hot", "restart"] = Field(
         "hot", description="hot: swap the key into the running neard; restart: for neards that cannot."
     )
-    validator_key_file: Path | None = Field(
+    validator_key_file: FilePath | None = Field(
         None,
         description="The pool's key, outside of neard's home, readable by the guard alone. "
         "Default: the systemd credential validator_key.",
     )
-    validator_node_key_file: Path | None = Field(
+    validator_node_key_file: FilePath | None = Field(
         None, description="With promotion = restart: the node key that goes with the validator key."
     )
-    guard_socket: Path = Field(
+    guard_socket: FilePath = Field(
         Path("/run/hafailover/guard.sock"), description="Unix socket between agent and guard."
     )
-    state_dir: Path = Field(
+    state_dir: FilePath = Field(
         Path("/run/hafailover"), description="Where the agent notes its session, for its own restart."
     )
     listen: str = Field("127.0.0.1:2233", description="Address and port of /metrics, /healthz and /readyz.")

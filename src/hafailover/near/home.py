@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hafailover.near import jsonc
+from hafailover.near.files import read_regular
 
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
 
@@ -63,7 +64,7 @@ def read_config(path: Path) -> dict[str, Any]:
     :raises HomeError: it is missing, unreadable, or not a JSON object (comments are allowed).
     """
     try:
-        raw = path.read_bytes()[: MAX_CONFIG_BYTES + 1]
+        raw = read_regular(path, MAX_CONFIG_BYTES + 1)
     except OSError as error:
         raise HomeError(f"{path}: {error.strerror}; neard's home needs it") from None
     if len(raw) > MAX_CONFIG_BYTES:

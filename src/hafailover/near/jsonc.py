@@ -6,13 +6,20 @@ import json
 import re
 from typing import Any
 
-# Strings come first, so that a comment sign inside one stays what it is.
-_TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|//[^\n]*|#[^\n]*|/\*.*?\*/', re.DOTALL)
+# Strings come first, so that a comment sign inside one stays what it is. A string or comment without an end
+# goes to the end of the text: to look for one from each of its quotes would take minutes.
+_TOKEN = re.compile(r'"(?:\\.|[^"\\])*(?:"|\\?\Z)|//[^\n]*|#[^\n]*|/\*.*?(?:\*/|\Z)', re.DOTALL)
 
 
 def strip_comments(text: str) -> str:
-    """The text with every comment replaced by a blank; strings stay untouched."""
-    return _TOKEN.sub(lambda match: match.group() if match.group().startswith('"') else " ", text)
+    """The text with every comment replaced by a blank; strings stay untouched, and what has no end, too."""
+    return _TOKEN.sub(_stripped, text)
+
+
+def _stripped(match: re.Match[str]) -> str:
+    token = match.group()
+    endless = token.startswith("/*") and (len(token) < 4 or not token.endswith("*/"))
+    return token if token.startswith('"') or endless else " "
 
 
 def loads(text: str) -> Any:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from hafailover.near import jsonc
+from hafailover.near.files import read_regular
 
 MAX_KEY_FILE_BYTES = 64 * 1024
-ACCOUNT_ID = re.compile(r"(?=.{2,64}$)(?:[a-z\d]+[-_])*[a-z\d]+(?:\.(?:[a-z\d]+[-_])*[a-z\d]+)*")
+ACCOUNT_ID = re.compile(r"(?=.{2,64}$)(?:[a-z0-9]+[-_])*[a-z0-9]+(?:\.(?:[a-z0-9]+[-_])*[a-z0-9]+)*")
 """NEAR's rule for account ids (nearcore/core/account-id)."""
 
 
@@ -50,6 +51,13 @@ def read_key(path: Path, account_id: str | None = None, name: str = "validator_k
     :param name: the setting that names the file, for messages.
     :raises KeyFileError: missing, readable by others, malformed, inconsistent, or of another account.
     """
+    try:
+        return _checked(path, account_id, name)
+    except KeyFileError as error:
+        raise KeyFileError(f"{name}: {error}") from None
+
+
+def _checked(path: Path, account_id: str | None, name: str) -> KeyIdentity:
     text = _read_private(path, name)
     try:
         data = jsonc.loads(text)
@@ -81,6 +89,8 @@ def check_modes(path: Path, name: str = "validator_key_file") -> None:
         mode = path.stat().st_mode
     except OSError as error:
         raise KeyFileError(f"{path}: {_plain(error)}; check {name}") from None
+    except ValueError:
+        raise KeyFileError(f"{str(path)!r} cannot be a path; check {name}") from None
     if not stat.S_ISREG(mode):
         raise KeyFileError(f"{path}: not a regular file; check {name}")
     loose = mode & 0o077
@@ -97,8 +107,7 @@ def check_modes(path: Path, name: str = "validator_key_file") -> None:
 def _read_private(path: Path, name: str) -> str:
     check_modes(path, name)
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_KEY_FILE_BYTES + 1)
+        raw = read_regular(path, MAX_KEY_FILE_BYTES + 1)
     except OSError as error:
         raise KeyFileError(f"{path}: {_plain(error)}") from None
     if len(raw) > MAX_KEY_FILE_BYTES:

@@ -9,6 +9,8 @@ from typing import Any
 
 import urllib3
 
+from hafailover.lock.deadline import DeadlineAdapter, deadline
+
 MAX_ANSWER_BYTES = 16 << 20
 
 
@@ -48,14 +50,8 @@ class NeardRpc:
 
     def __init__(self, host: str, port: int, deadline_s: float = 1.0) -> None:
         self._deadline_s = deadline_s
-        self._pool = urllib3.HTTPConnectionPool(
-            host,
-            port,
-            maxsize=1,
-            retries=False,
-            timeout=urllib3.Timeout(total=deadline_s),
-            headers={"Accept-Encoding": "identity"},
-        )
+        # Its connections end in time even where the head of an answer comes drop by drop.
+        self._pool = DeadlineAdapter(pool_maxsize=1).poolmanager.connection_from_host(host, port, "http")
 
     def status(self) -> Status:
         """:raises RpcError: no answer in time, or not neard's status."""
@@ -71,12 +67,15 @@ class NeardRpc:
                 uptime_s=int(data.get("uptime_sec", 0)),
                 chain_id=str(data["chain_id"]),
             )
-        except (KeyError, TypeError, ValueError):
+        except (KeyError, TypeError, ValueError, OverflowError):
             raise RpcError("an answer that is not neard's status") from None
 
     def peers(self) -> int:
         """How many peers neard is connected with."""
-        return _whole(self._field(self.call("network_info", []), "num_active_peers"))
+        try:
+            return _whole(self._field(self.call("network_info", []), "num_active_peers"))
+        except ValueError:
+            raise RpcError("an answer to network_info that makes no sense") from None
 
     def tracked_shards(self) -> Any:
         """``tracked_shards_config`` that the running process was started with."""
@@ -90,7 +89,10 @@ class NeardRpc:
             if "UNKNOWN_BLOCK" in str(error):
                 return None
             raise
-        return str(self._field(block, "author"))
+        author = self._field(block, "author")
+        if not isinstance(author, str):
+            raise RpcError("a block without an author")
+        return author
 
     def production(self, account_id: str) -> Production | None:
         """What ``account_id`` was to produce in this epoch and did; ``None`` if it is no validator."""
@@ -140,19 +142,25 @@ class NeardRpc:
 
     def _json(self, method: str, path: str, body: Any) -> Any:
         end = time.monotonic() + self._deadline_s
+        headers = {"Accept-Encoding": "identity"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
         try:
-            response = self._pool.request(
-                method,
-                path,
-                body=json.dumps(body) if body is not None else None,
-                headers={"Content-Type": "application/json"} if body is not None else None,
-                preload_content=False,
-                redirect=False,
-            )
-            try:
-                raw = _read(response, end)
-            finally:
-                response.release_conn()
+            with deadline(self._deadline_s):
+                response = self._pool.request(
+                    method,
+                    path,
+                    body=json.dumps(body) if body is not None else None,
+                    headers=headers,
+                    preload_content=False,
+                    redirect=False,
+                    retries=False,
+                    timeout=urllib3.Timeout(total=self._deadline_s),
+                )
+                try:
+                    raw = _read(response, end)
+                finally:
+                    response.release_conn()
         except urllib3.exceptions.NewConnectionError as error:
             # Of the library's kinds of timeout, but none: nobody listens.
             raise RpcError(_plain(error)) from None
@@ -184,7 +192,7 @@ def _read(response: Any, end: float) -> bytes:
 
 
 def _whole(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
         raise ValueError
     return value
 

@@ -31,15 +31,16 @@ def render(view: Overview) -> RenderableType:
     for name in ("host", "role", "height", "lag", "syncing", "peers", "lease", "neard", "reason"):
         table.add_column(name, justify="right" if name in right else "left", no_wrap=name != "reason")
     for host in view.hosts:
+        # As Text, since plain strings are read as markup, and other hosts wrote these.
         table.add_row(
-            host.node,
+            Text(host.node),
             Text(host.role, style=ROLE_STYLES.get(host.role, "yellow")),
             str(host.height),
             str(host.lag),
             {None: "?", True: "yes", False: "no"}[host.syncing],
             "?" if host.peers is None else str(host.peers),
             "" if host.lease_left_s is None else f"{host.lease_left_s:.1f} s",
-            host.neard_version,
-            host.reason,
+            Text(host.neard_version),
+            Text(host.reason),
         )
     return Group(head, table)

@@ -1,6 +1,7 @@
 """No setting of the machine's own reaches these tests."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -10,4 +11,4 @@ def no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("HAFAILOVER_") or name == "CREDENTIALS_DIRECTORY":
             monkeypatch.delenv(name)
-    monkeypatch.setattr("hafailover.config.load.DEFAULT_CONFIG", os.devnull + "/none")
+    monkeypatch.setattr("hafailover.config.load.DEFAULT_CONFIG", Path("/nowhere/config.toml"))

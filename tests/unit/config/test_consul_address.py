@@ -1,6 +1,5 @@
 """From settings to Consul: the URL's parts, and a token that is read from its file and never shown."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,8 @@ import pytest
 
 from hafailover.config.load import ConfigError, consul_address, load_settings
 from hafailover.lock.client import Address
+
+from ..near.fifo import refusal_of_fifo
 
 TOKEN = "0ac5cf1b-2b1e-4d2a-9c55-6f5b7f0a5a11"
 
@@ -59,8 +60,18 @@ def test_without_a_token_there_is_none() -> None:
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"\n", b"   ", f"{TOKEN} {TOKEN}".encode(), f"{TOKEN}\n{TOKEN}".encode(), b"\x00" + TOKEN.encode()]
-    + [b"\xff" + TOKEN.encode(), f"token = {TOKEN}".encode(), f"{TOKEN}\t1".encode(), (TOKEN * 200).encode()],
+    [
+        b"",
+        b"\n",
+        b"   ",
+        f"{TOKEN} {TOKEN}".encode(),
+        f"{TOKEN}\n{TOKEN}".encode(),
+        b"\x00" + TOKEN.encode(),
+        b"\xff" + TOKEN.encode(),
+        f"token = {TOKEN}".encode(),
+        f"{TOKEN}\t1".encode(),
+        (TOKEN * 200).encode(),
+    ],
     ids=lambda raw: repr(raw)[:12],
 )
 def test_a_token_file_that_makes_no_sense(tmp_path: Path, raw: bytes) -> None:
@@ -88,35 +99,8 @@ def test_a_token_file_that_cannot_be_read(tmp_path: Path, kind: str) -> None:
 def test_a_fifo_is_not_a_token(tmp_path: Path) -> None:
     """Opening it would wait for ever, at every start."""
     path = tmp_path / "token"
-    os.mkfifo(path)
-    end = os.open(path, os.O_RDWR | os.O_NONBLOCK)
-    os.write(end, TOKEN.encode() + b"\n")
-    os.set_blocking(end, False)
-    reader = os.fork()
-    if reader == 0:
-        try:
-            address(token_file=str(path))
-        except ConfigError:
-            os._exit(0)
-        os._exit(1)
-    waited = _wait(reader, 2.0)
-    os.close(end)
-    assert waited == 0
-
-
-def _wait(pid: int, seconds: float) -> int | None:
-    import signal
-    import time
-
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        done, code = os.waitpid(pid, os.WNOHANG)
-        if done:
-            return os.waitstatus_to_exitcode(code)
-        time.sleep(0.02)
-    os.kill(pid, signal.SIGKILL)
-    os.waitpid(pid, 0)
-    return None
+    message = refusal_of_fifo(path, lambda: address(token_file=str(path)), ConfigError)
+    assert message == f"consul.token_file: {path}: Not a regular file"
 
 
 @pytest.mark.parametrize("name", ["ca_file", "cert_file", "key_file"])

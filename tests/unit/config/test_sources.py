@@ -44,13 +44,12 @@ SOURCES = ("file", "environment", "command line")
 
 
 @pytest.mark.parametrize("strongest", SOURCES)
-def test_the_stronger_source_counts(
-    strongest: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_stronger_source_counts(strongest: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     used = SOURCES[: SOURCES.index(strongest) + 1]
     path = file(
         tmp_path,
-        f'account_id = "{ACCOUNT}"\npriority = 1\n[neard]\nbinary = "file"\nstop_s = 11\n[timing]\nprofile = "fast"\n',
+        f'account_id = "{ACCOUNT}"\npriority = 1\n'
+        '[neard]\nbinary = "file"\nstop_s = 11\n[timing]\nprofile = "fast"\n',
     )
     arguments = []
     if "environment" in used:
@@ -96,9 +95,7 @@ def test_two_loads_do_not_share_a_file(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("by", ["argument", "environment"])
-def test_a_file_that_is_named_must_be_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str
-) -> None:
+def test_a_file_that_is_named_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
     path = tmp_path / "none.toml"
     if by == "environment":
         monkeypatch.setenv("HAFAILOVER_CONFIG", str(path))
@@ -108,8 +105,16 @@ def test_a_file_that_is_named_must_be_there(
 
 @pytest.mark.parametrize(
     "raw",
-    [b"account_id =", b"a = [", b"= 1", b'a = "\x00"', b'a = 1\na = 2\n', b'# \xe9\naccount_id = "a.near"\n', b"\xff"]
-    + [b"a = " + b"[" * 5000],
+    [
+        b"account_id =",
+        b"a = [",
+        b"= 1",
+        b'a = "\x00"',
+        b"a = 1\na = 2\n",
+        b'# \xe9\naccount_id = "a.near"\n',
+        b"\xff",
+        b"a = " + b"[" * 5000,
+    ],
     ids=lambda raw: repr(raw)[:16],
 )
 def test_a_file_that_is_no_toml(tmp_path: Path, raw: bytes) -> None:
@@ -156,7 +161,8 @@ def test_a_credential_is_found_where_systemd_puts_it(tmp_path: Path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("machine", "name"), [("host1", "host1"), ("host1.example.org", "host1"), ("", "localhost"), (".x", "localhost")]
+    ("machine", "name"),
+    [("host1", "host1"), ("host1.example.org", "host1"), ("", "localhost"), (".x", "localhost")],
 )
 def test_the_hosts_name_is_the_machines(monkeypatch: pytest.MonkeyPatch, machine: str, name: str) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: machine)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -30,11 +31,17 @@ class Peer:
         self.request = b""
 
     def read_request(self) -> None:
-        while b"\r\n\r\n" not in self.request:
+        """Head and body; less if the client stops before."""
+        while not self._whole():
             chunk = self._sock.recv(65536)
             if not chunk:
                 return
             self.request += chunk
+
+    def _whole(self) -> bool:
+        head, end, body = self.request.partition(b"\r\n\r\n")
+        length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+        return bool(end) and len(body) >= (int(length[1]) if length else 0)
 
     def send(self, data: bytes) -> None:
         self._sock.sendall(data)

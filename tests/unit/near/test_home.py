@@ -1,8 +1,6 @@
 """neard's home by its config.json: where things are, what cannot be relied on, and what stops a reload."""
 
 import json
-import os
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hafailover.near.home import HomeError, load_home, read_config, reload_obstacles
+
+from .fifo import refusal_of_fifo
 
 
 @pytest.fixture
@@ -72,8 +72,24 @@ def test_where_the_rpc_is_reached(folder: Path, address: str, expected: tuple[st
 
 @pytest.mark.parametrize(
     "address",
-    ["", ":", "3030", ":3030", "127.0.0.1", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:65536", "h:-1", "h:+1"]
-    + ["h: 1", "h:1 ", "h:x", "h:²", "h:1.0", "[]:3030"],
+    [
+        "",
+        ":",
+        "3030",
+        ":3030",
+        "127.0.0.1",
+        "127.0.0.1:",
+        "127.0.0.1:0",
+        "127.0.0.1:65536",
+        "h:-1",
+        "h:+1",
+        "h: 1",
+        "h:1 ",
+        "h:x",
+        "h:²",
+        "h:1.0",
+        "[]:3030",
+    ],
 )
 def test_an_rpc_address_that_makes_no_sense(folder: Path, address: str) -> None:
     text = refusal(config(folder, {"rpc": {"addr": address}}))
@@ -133,26 +149,8 @@ def test_missing_things(folder: Path) -> None:
 
 def test_a_fifo_is_not_waited_on(folder: Path) -> None:
     """The guard would stand still in the midst of a drop."""
-    os.mkfifo(folder / "config.json")
-    # Both ends, so that a reader waits for what never comes, until the end of the test.
-    end = os.open(folder / "config.json", os.O_RDWR | os.O_NONBLOCK)
-    told: list[str] = []
-
-    def read() -> None:
-        try:
-            read_config(folder / "config.json")
-        except HomeError as error:
-            told.append(str(error))
-
-    reader = threading.Thread(target=read, daemon=True)
-    reader.start()
-    reader.join(2.0)
-    waited = reader.is_alive()
-    os.write(end, b"{}")
-    os.close(end)
-    reader.join(5.0)
-    assert not waited
-    assert str(folder) in told[0]
+    path = folder / "config.json"
+    assert f"{path}: Not a regular file" in refusal_of_fifo(path, lambda: read_config(path), HomeError)
 
 
 # --- reloads

@@ -1,5 +1,6 @@
 """JSON with neard's comments: what is a comment, what is not, and errors that show nothing of the content."""
 
+import contextlib
 import json
 import time
 from typing import Any
@@ -63,10 +64,8 @@ def test_comments_around_anything(value: Any, comment: str) -> None:
 @example("1" * 5000)
 @example("")
 def test_only_value_errors(text: str) -> None:
-    try:
+    with contextlib.suppress(ValueError):
         jsonc.loads(text)
-    except ValueError:
-        pass
 
 
 @settings(max_examples=300)
@@ -83,17 +82,18 @@ def test_errors_show_nothing_of_the_content(before: str, after: str, cut: int) -
 
 
 def test_an_error_says_where() -> None:
-    with pytest.raises(ValueError, match="not valid JSON: .* at line 2, column 6"):
+    with pytest.raises(ValueError, match=r"not valid JSON: .* at line 2, column 6"):
         jsonc.loads('{\n"a": }')
 
 
 @pytest.mark.parametrize("piece", ["/*", '\\"', '"\\', "/", "#", "*/", "/* "])
-def test_what_never_ends_takes_no_time(piece: str) -> None:
+def test_what_never_ends_takes_no_time_to_speak_of(piece: str) -> None:
     """The guard reads config.json in the midst of a drop; one that is damaged must not hold it up."""
-    text = '{"a": "' + piece * (16 * 1024 // len(piece))
+    text = '{"a": "' + piece * (64 * 1024 // len(piece))
     started = time.perf_counter()
-    with pytest.raises(ValueError, match="not valid JSON"):
+    with pytest.raises(ValueError, match=r"not valid JSON"):
         jsonc.loads(text)
-    with pytest.raises(ValueError, match="not valid JSON"):
+    with pytest.raises(ValueError, match=r"not valid JSON"):
         jsonc.loads(text[7:])
-    assert time.perf_counter() - started < 0.2
+    # Milliseconds; looking for an end from every quote anew would take half a minute.
+    assert time.perf_counter() - started < 5

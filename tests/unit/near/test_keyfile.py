@@ -189,7 +189,15 @@ def test_a_links_target_is_what_counts(path: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("mode", "good"),
-    [(0o400, True), (0o440, True), (0o640, True), (0o460, False), (0o444, False), (0o450, False), (0o404, False)],
+    [
+        (0o400, True),
+        (0o440, True),
+        (0o640, True),
+        (0o460, False),
+        (0o444, False),
+        (0o450, False),
+        (0o404, False),
+    ],
 )
 def test_systemd_gives_a_service_its_credential_by_the_groups_bits(
     path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, good: bool
@@ -285,7 +293,24 @@ def test_account_ids(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", "a", "A.near", "a..b", ".a", "a.", "-a", "a-", "a--b", "a_-b", "a b", "a\n", "é.near", "0" * 65, "a/b", "٣٣"],
+    [
+        "",
+        "a",
+        "A.near",
+        "a..b",
+        ".a",
+        "a.",
+        "-a",
+        "a-",
+        "a--b",
+        "a_-b",
+        "a b",
+        "a\n",
+        "é.near",
+        "0" * 65,
+        "a/b",
+        "٣٣",
+    ],
 )
 def test_no_account_ids(name: str) -> None:
     assert not is_account_id(name)

@@ -160,11 +160,19 @@ def test_numbers_that_json_does_not_have(number: str) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [None, [], 7, "x", {}, {"num_active_peers": None, "current_validators": None}]
-    + [{"num_active_peers": -1, "current_validators": 7}, {"num_active_peers": "3", "current_validators": [7]}]
-    + [{"num_active_peers": True, "current_validators": [{}]}]
-    + [{"num_active_peers": 1.5, "current_validators": [{**ENTRY, "num_produced_blocks": None}]}]
-    + [{"current_validators": [ENTRY]}],
+    [
+        None,
+        [],
+        7,
+        "x",
+        {},
+        {"num_active_peers": None, "current_validators": None},
+        {"num_active_peers": -1, "current_validators": 7},
+        {"num_active_peers": "3", "current_validators": [7]},
+        {"num_active_peers": True, "current_validators": [{}]},
+        {"num_active_peers": 1.5, "current_validators": [{**ENTRY, "num_produced_blocks": None}]},
+        {"current_validators": [ENTRY]},
+    ],
     ids=lambda value: repr(value)[:50],
 )
 @pytest.mark.parametrize("call", ["peers", "production"])
@@ -191,7 +199,7 @@ def test_an_answer_that_is_an_error_page() -> None:
 
 
 def test_too_much_is_not_read() -> None:
-    with pytest.raises(RpcError, match="16 MiB|in time"):
+    with pytest.raises(RpcError, match=r"16 MiB|in time"):
         ask(endless, NeardRpc.status, 5.0)
 
 
@@ -204,7 +212,7 @@ def test_a_call_ends_in_time_whatever_the_server_does(kind: str, call: str) -> N
     with Server(DRIPS[kind]) as server:
         rpc = NeardRpc(server.host, server.port, DEADLINE_S)
         started = boottime()
-        with pytest.raises(RpcError, match="in time|no answer within"):
+        with pytest.raises(RpcError, match=r"in time|no answer within"):
             CALLS[call](rpc)
         # Twice the deadline: the last byte may come just before the first one has run out.
         assert boottime() - started < 2 * DEADLINE_S + 0.3

@@ -1,0 +1,158 @@
+"""What the agent writes beside the lease: its record, the history, answers; and that it reads the others'."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from hafailover.agent import chores as module
+from hafailover.agent.chores import Chores
+from hafailover.core import events as ev
+from hafailover.lock.consul import ConsulLease
+from hafailover.lock.errors import CallError, Kind
+from hafailover.lock.roster import Roster
+from hafailover.observe.records import NodeRecord, TermRecord
+from hafailover.timing import PROFILES
+
+from ..observe.tiny_consul import ACCOUNT, KEYS, TinyConsul, until
+from .parts import Events, park
+
+RECORD = KEYS.nodes + "a"
+SESSION = "session-a"
+
+
+@dataclass
+class Bench:
+    consul: TinyConsul
+    events: Events
+    chores: Chores
+    record: list[NodeRecord]
+
+    def role(self) -> str | None:
+        record = self.consul.get(RECORD)
+        return record["role"] if record else None
+
+
+@pytest.fixture
+def bench(consul: TinyConsul, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr(module, "RETRY_S", 0.05)
+    events = Events()
+    record = [NodeRecord(node="a", role="standby")]
+    chores = Chores(
+        ConsulLease(consul.address, ACCOUNT, "a", PROFILES["default"]),
+        Roster(consul.address, ACCOUNT, 2.0),
+        "a",
+        lambda: record[0],
+        events,
+    )
+    consul.sessions.add(SESSION)
+    chores.start()
+    yield Bench(consul, events, chores, record)
+    # The thread runs as long as the agent does; here it stops with its test.
+    chores.once("the end of the test", park)
+
+
+def test_the_record_is_published_under_the_session(bench: Bench) -> None:
+    bench.chores.use_session(SESSION)
+    bench.chores.touch()
+    until(lambda: bench.role() == "standby", "the record")
+    assert bench.consul.items[RECORD].session == SESSION
+
+
+def test_without_a_session_nothing_is_published_but_the_others_are_read(bench: Bench) -> None:
+    bench.consul.publish("b", "session-b", role="standby", ready=True)
+    bench.chores.touch()
+    seen = bench.events.wait(ev.MembersSeen)
+    assert [member.node for member in seen.members] == ["b"]
+    assert bench.role() is None
+
+
+def test_a_change_that_is_touched_is_published_at_once(bench: Bench) -> None:
+    bench.chores.use_session(SESSION)
+    bench.chores.touch()
+    until(lambda: bench.role() == "standby", "the record")
+    bench.record[0] = NodeRecord(node="a", role="active")
+    bench.chores.touch()
+    # Two seconds would be the usual pace.
+    until(lambda: bench.role() == "active", "the new record", 1.5)
+
+
+def test_what_is_unchanged_is_not_written_again(bench: Bench) -> None:
+    """Every write is one for all of Consul's servers."""
+    bench.chores.use_session(SESSION)
+    bench.chores.touch()
+    until(lambda: bench.role() == "standby", "the record")
+    written = bench.consul.items[RECORD].modified
+    looks = len(bench.events.of(ev.MembersSeen))
+    bench.chores.touch()
+    bench.events.wait(ev.MembersSeen, looks + 1)
+    assert bench.consul.items[RECORD].modified == written
+
+
+def test_the_others_come_with_the_pools_key(bench: Bench) -> None:
+    bench.consul.publish("b", "session-b", role="standby", ready=True, priority=3)
+    bench.consul.put(KEYS.pool, {"public_key": "ed25519:pool"})
+    bench.chores.look_at_members()
+    seen = bench.events.wait(ev.MembersSeen)
+    assert [(member.node, member.ready, member.priority) for member in seen.members] == [("b", True, 3)]
+    assert seen.pool_public_key == "ed25519:pool"
+
+
+def test_what_is_watched_is_laid_out_with_the_first_session(bench: Bench) -> None:
+    bench.chores.use_session(SESSION)
+    assert bench.consul.await_key(KEYS.request) == {}
+    assert bench.consul.await_key(KEYS.dropped + ".keep") == {}
+
+
+def test_a_term_that_begins_puts_the_key_on_record(bench: Bench) -> None:
+    bench.chores.record_term(TermRecord(event="began", term=20, node="a", public_key="ed25519:pool"))
+    entry = bench.consul.await_key(f"{KEYS.history}{20:020d}.began")
+    assert (entry["term"], entry["node"]) == (20, "a")
+    assert bench.consul.await_key(KEYS.pool) == {"public_key": "ed25519:pool"}
+
+
+def test_a_term_that_ends_puts_no_key_on_record(bench: Bench) -> None:
+    bench.chores.record_term(TermRecord(event="ended", term=20, node="a", public_key="ed25519:pool"))
+    bench.consul.await_key(f"{KEYS.history}{20:020d}.ended")
+    bench.chores.answer("wish-1", False, "later")
+    bench.consul.await_key(KEYS.answer)
+    assert bench.consul.get(KEYS.pool) is None
+
+
+def test_drops_and_answers_are_written(bench: Bench) -> None:
+    bench.chores.record_dropped(19)
+    assert bench.consul.await_key(f"{KEYS.dropped}19") == {"node": "a"}
+    bench.chores.answer("wish-1", True, "handing over")
+    answer = bench.consul.await_key(KEYS.answer)
+    assert answer == {"id": "wish-1", "accepted": True, "reason": "handing over"}
+
+
+def test_what_must_be_written_once_is_tried_until_consul_takes_it(bench: Bench) -> None:
+    """A drop that nobody hears of keeps a successor waiting."""
+    bench.consul.down = True
+    tried: list[int] = []
+    bench.chores.once("counting", lambda: tried.append(1))
+    bench.chores.record_dropped(19)
+    until(lambda: tried, "the first try")
+    assert bench.consul.get(f"{KEYS.dropped}19") is None
+    bench.consul.down = False
+    assert bench.consul.await_key(f"{KEYS.dropped}19") == {"node": "a"}
+
+
+def test_one_that_fails_holds_up_no_other_and_is_given_up(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "TRY_FOR_S", 0.3)
+    tries: list[int] = []
+
+    def refuse() -> None:
+        tries.append(1)
+        raise CallError(Kind.DENIED, "Consul denied it")
+
+    bench.chores.once("writing the history", refuse)
+    bench.chores.record_dropped(19)
+    bench.consul.await_key(f"{KEYS.dropped}19")
+    until(lambda: "writing the history: given up: Consul denied it" in caplog.messages, "the end of trying")
+    assert len(tries) > 1

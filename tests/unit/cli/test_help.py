@@ -1,0 +1,72 @@
+"""Every command explains itself: what it does, an example, and a word on each option."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import typer
+
+from hafailover import __version__
+from hafailover.cli.main import app
+from hafailover.config.settings import Settings
+
+from .command import Command
+
+
+def every_command() -> list[str]:
+    """All commands, as they are typed; asked of the program, so that a new one is not forgotten."""
+    names = []
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        names += [f"{name} {sub}" for sub in getattr(command, "commands", {})] or [name]
+    return names
+
+
+def test_these_are_all() -> None:
+    assert every_command() == [
+        "run",
+        "guard",
+        "status",
+        "switchover",
+        "demo",
+        "bench",
+        "localnet init",
+        "localnet up",
+        "localnet down",
+        "localnet status",
+    ]
+
+
+@pytest.mark.parametrize("name", every_command())
+def test_a_command_explains_itself_by_example(hafailover: Command, name: str) -> None:
+    done = hafailover(*name.split(), "--help")
+    assert (done.code, done.err) == (0, "")
+    text = " ".join(done.out.split())
+    assert re.search(rf"Examples?: hafailover {name}\b", text)
+
+
+@pytest.mark.parametrize("name", [name for name in every_command() if name not in ("run", "guard")])
+def test_every_option_is_explained(hafailover: Command, name: str) -> None:
+    out = hafailover(*name.split(), "--help").out
+    options = [line for line in out.partition("Options:")[2].splitlines() if re.match(r"  -", line)]
+    assert len(options) >= 2
+    for line in options:
+        words = re.split(r"  +", line.strip(), maxsplit=1)
+        assert len(words) == 2, f"not explained: {line}"
+
+
+@pytest.mark.parametrize("name", ["run", "guard"])
+def test_every_setting_is_a_flag_of_the_daemons(hafailover: Command, name: str) -> None:
+    out = hafailover(name, "--help").out
+    for setting in ("--account-id", "--consul.address", "--neard.home", "--timing.profile"):
+        assert setting in out
+    for setting in Settings.model_fields:
+        assert f"--{setting.replace('_', '-')}" in out
+
+
+def test_the_groups_and_the_version(hafailover: Command) -> None:
+    assert hafailover("--version").out == f"hafailover {__version__}\n"
+    for words in (["--help"], ["localnet", "--help"]):
+        done = hafailover(*words)
+        assert done.code == 0
+        assert "Commands:" in done.out

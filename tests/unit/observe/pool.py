@@ -1,0 +1,65 @@
+"""A pool as Consul holds it, made of few words."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from hafailover.core.beat import Beat, Phase
+
+from .tiny_consul import KEYS, TinyConsul
+
+PAUSE_S = 0.4
+"""How long the pool of these tests is without an active."""
+
+
+def beat(node: str, term: int, phase: Phase = Phase.ACTIVE) -> Beat:
+    return Beat(term, 5, node, phase, 8.5, height=100)
+
+
+def fill(
+    consul: TinyConsul, *, active: str | None = "a", standbys: tuple[str, ...] = ("b", "c"), term: int = 20
+) -> None:
+    """An active that holds the lock and beats, and ready standbys."""
+    if active is not None:
+        consul.put(KEYS.lock, {"node": active}, f"session-of-{active}")
+        consul.put_beat(beat(active, term))
+        consul.publish(
+            active, f"session-of-{active}", role="active", ready=True, term=term, lease_left_s=6.2, height=100
+        )
+        began = {"event": "began", "term": term, "node": active, "at": "2026-01-02T03:04:05+00:00"}
+        consul.put(f"{KEYS.history}{term}.began", began)
+    for number, node in enumerate(standbys):
+        consul.publish(
+            node,
+            f"session-of-{node}",
+            role="standby",
+            reason="ready",
+            ready=True,
+            priority=-number,
+            height=99,
+        )
+
+
+class Active:
+    """Plays the active: waits for the wish, answers it, and moves the heartbeat to the target."""
+
+    def __init__(self, consul: TinyConsul, accepted: bool = True, moves: bool = True) -> None:
+        self._consul = consul
+        self._accepted = accepted
+        self._moves = moves
+        self.asked: dict[str, object] = {}
+        self.thread = threading.Thread(target=self._play, daemon=True)
+        self.thread.start()
+
+    def _play(self) -> None:
+        self.asked = self._consul.await_key(KEYS.request)
+        reason = f"handing over to {self.asked['to']}" if self._accepted else "b is not prepared"
+        answer = {"id": self.asked["id"], "accepted": self._accepted, "reason": reason}
+        self._consul.put(KEYS.answer, answer)
+        if not (self._accepted and self._moves):
+            return
+        self._consul.put_beat(beat("a", 20, Phase.RELEASED))
+        time.sleep(PAUSE_S)
+        self._consul.put_beat(beat(str(self.asked["to"]), 33, Phase.WAITING))
+        self._consul.put_beat(beat(str(self.asked["to"]), 33))

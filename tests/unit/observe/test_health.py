@@ -1,0 +1,168 @@
+"""Whether the agent works and whether its host could sign: each condition that makes the answer no."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+import requests
+from prometheus_client import CollectorRegistry, Gauge
+
+from hafailover.core import events as ev
+from hafailover.core.state import Stage
+from hafailover.core.views import NeardPhase
+from hafailover.observe.health import Answer, healthz, is_ready, readyz
+from hafailover.observe.http import ListenError, serve
+
+from ..core.bench import Core, guard, neard
+
+
+def standby() -> Core:
+    core = Core().stand_by()
+    core.wait(1)
+    return core
+
+
+# --- /healthz
+
+
+def test_a_standby_and_an_active_work() -> None:
+    for core in (standby(), Core().arm()):
+        answer = healthz(core.state, core.now, 0.0)
+        assert answer.good
+        assert answer.text == f"{core.role}: {core.reason}"
+
+
+def test_a_host_that_is_not_ready_still_works() -> None:
+    core = standby()
+    core.feed(ev.NeardSeen(neard(syncing=True)))
+    assert healthz(core.state, core.now, 0.0).good
+    assert not readyz(core.state, core.now).good
+
+
+@pytest.mark.parametrize(("silent_s", "good"), [(4.9, True), (5.1, False)])
+def test_an_agent_that_decides_nothing_does_not_work(silent_s: float, good: bool) -> None:
+    core = standby()
+    for answer in (healthz(core.state, core.now + silent_s, 0.0), readyz(core.state, core.now + silent_s)):
+        assert good or "decided nothing for 5 s" in answer.text
+    assert healthz(core.state, core.now + silent_s, 0.0).good is good
+
+
+@pytest.mark.parametrize(("gone_s", "good"), [(9.5, True), (10.5, False)])
+def test_an_agent_needs_its_guard(gone_s: float, good: bool) -> None:
+    core = standby()
+    core.feed(ev.GuardLost())
+    core.silence(gone_s)
+    answer = healthz(core.state, core.now, 0.0)
+    assert answer.good is good
+    assert good or "no guard has been connected for 1" in answer.text
+
+
+@pytest.mark.parametrize(("without_s", "good"), [(29.0, True), (31.0, False)])
+def test_an_agent_needs_a_session(without_s: float, good: bool) -> None:
+    core = standby()
+    assert core.state.session is not None
+    assert healthz(core.state, core.now, without_s).good, "it has one"
+    core.feed(ev.SessionGone(core.state.session))
+    answer = healthz(core.state, core.now, without_s)
+    assert answer.good is good
+    assert good or "no session with Consul for 31 s" in answer.text
+
+
+# --- /readyz
+
+
+def test_a_standby_that_could_take_over_is_ready() -> None:
+    core = standby()
+    assert readyz(core.state, core.now) == Answer(True, f"standby: {core.reason}")
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ev.NeardSeen(neard(syncing=True)),
+        ev.NeardSeen(neard(peers=0)),
+        ev.NeardSeen(neard(shadow=False)),
+        ev.GuardSeen(guard(neard=NeardPhase.BOOTING)),
+        ev.GuardSeen(guard(problem="the key cannot be read")),
+        ev.GuardLost(),
+        ev.SessionGone("session-a"),
+    ],
+    ids=["syncing", "no peers", "no shadow", "booting", "key", "no guard", "no session"],
+)
+def test_a_standby_that_could_not_take_over_is_not_ready(event: ev.Event) -> None:
+    core = standby()
+    core.feed(event)
+    answer = readyz(core.state, core.now)
+    assert not answer.good
+    assert answer.text
+
+
+@pytest.mark.parametrize("stage", list(Stage))
+def test_of_those_who_hold_the_lock_only_one_with_the_key_is_ready(stage: Stage) -> None:
+    core = Core().arm()
+    state = replace(core.state, hold=replace(core.hold, stage=stage))
+    assert is_ready(state, core.now) is (stage is Stage.ARMED)
+
+
+# --- over HTTP
+
+
+class Served:
+    def __init__(self) -> None:
+        self.healthy = Answer(True, "active: it beats")
+        self.ready = Answer(True, "active: it beats")
+        self.registry = CollectorRegistry()
+        gauge = Gauge("hafailover_term", "The term", registry=self.registry)
+        self.refreshed = 0
+
+        def refresh() -> None:
+            self.refreshed += 1
+            gauge.set(self.refreshed)
+
+        self.server = serve(
+            ("127.0.0.1", 0), self.registry, refresh, lambda: self.healthy, lambda: self.ready
+        )
+
+    def get(self, path: str) -> requests.Response:
+        with requests.Session() as session:
+            session.trust_env = False
+            return session.get(f"http://127.0.0.1:{self.server.server_port}{path}", timeout=5)
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    one = Served()
+    yield one
+    one.server.shutdown()
+    one.server.server_close()
+
+
+def test_yes_is_200_and_no_is_503(served: Served) -> None:
+    assert served.get("/healthz").status_code == 200
+    served.healthy = Answer(False, "no session with Consul for 31 s")
+    answer = served.get("/healthz")
+    assert (answer.status_code, answer.text) == (503, "no session with Consul for 31 s\n")
+    assert served.get("/readyz").status_code == 200, "the other answer stays its own"
+    served.ready = Answer(False, "standby: not ready")
+    answer = served.get("/readyz?from=probe")
+    assert (answer.status_code, answer.text) == (503, "standby: not ready\n")
+
+
+def test_each_scrape_is_of_that_moment(served: Served) -> None:
+    assert "hafailover_term 1.0" in served.get("/metrics").text
+    assert "hafailover_term 2.0" in served.get("/metrics").text
+
+
+def test_other_paths_are_not_found(served: Served) -> None:
+    for path in ("/", "/metricsx", "/healthz/"):
+        assert served.get(path).status_code == 404
+
+
+def test_a_taken_port_is_named_with_its_setting(served: Served) -> None:
+    port = served.server.server_port
+    with pytest.raises(
+        ListenError, match=f"listen: 127.0.0.1:{port}: Address already in use; choose another"
+    ):
+        serve(("127.0.0.1", port), served.registry, lambda: None, lambda: served.ready, lambda: served.ready)

@@ -1,0 +1,160 @@
+"""Who signs, who could, and whether that is safe: from what Consul holds to the verdict."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from hafailover.core.beat import Phase, StoredBeat
+from hafailover.core.views import LockView
+from hafailover.lock.roster import Entry
+from hafailover.observe.overview import Overview, overview
+from hafailover.observe.records import TermRecord
+from hafailover.observe.render import render
+
+from .pool import beat
+
+HELD = LockView("session-a", "a", 20)
+ACTIVE = StoredBeat(beat("a", 20), 21)
+
+
+def host(node: str, role: str = "standby", ready: bool = True, alive: bool = True, **more: Any) -> Entry:
+    data = {"node": node, "role": role, "ready": ready, **more}
+    return Entry(node, f"session-{node}" if alive else None, 30, data)
+
+
+def look(
+    *entries: Entry,
+    lock: LockView = HELD,
+    stored: StoredBeat | None = ACTIVE,
+    history: tuple[TermRecord, ...] = (),
+) -> Overview:
+    return overview("pool.near", lock, stored, list(entries), list(history))
+
+
+A = host("a", "active")
+
+
+def test_one_active_and_a_ready_standby_are_good() -> None:
+    view = look(A, host("b"), host("c"))
+    assert view.ok
+    assert (view.active, view.term) == ("a", 20)
+    assert view.verdict == "a signs, and b and c are ready to take over"
+    assert look(A, host("b"), host("c", ready=False)).verdict == "a signs, and b is ready to take over"
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [],
+        [host("b", ready=False)],
+        [host("b", alive=False)],
+        [host("b", "fenced", ready=False), host("c", ready=True, alive=False)],
+    ],
+    ids=["none", "not ready", "gone", "several"],
+)
+def test_an_active_without_a_ready_standby_is_not_good(others: list[Entry]) -> None:
+    view = look(A, *others)
+    assert not view.ok
+    assert view.active == "a"
+    assert view.verdict == "a signs, but no standby is ready to take over"
+
+
+def test_two_that_say_they_are_active_are_named() -> None:
+    view = look(A, host("b", "active"), host("c"))
+    assert not view.ok
+    assert view.verdict.startswith("a and b both say that they are active")
+
+
+@pytest.mark.parametrize(
+    ("entries", "lock", "stored", "told"),
+    [
+        ([], LockView(None, None, 0), None, "no host has ever joined this pool"),
+        ([host("b"), host("c")], LockView(None, None, 0), None, "nobody signs"),
+        ([A, host("b")], LockView(None, "a", 20), ACTIVE, "nobody signs"),
+        ([A, host("b")], HELD, None, "nobody signs"),
+        ([A, host("b")], HELD, StoredBeat(beat("a", 20, Phase.WAITING), 21), "nobody signs"),
+        ([A, host("b")], HELD, StoredBeat(beat("a", 20, Phase.RELEASED), 21), "nobody signs"),
+        (
+            [host("a", "fenced"), host("b")],
+            HELD,
+            ACTIVE,
+            "nobody signs: a holds the lock but does not say that it is active",
+        ),
+        ([host("a", "active", alive=False), host("b")], HELD, ACTIVE, "nobody signs: a holds the lock"),
+        ([host("a", "promoting"), host("b")], HELD, None, "nobody signs yet: a is about to"),
+    ],
+)
+def test_no_active_is_not_good(
+    entries: list[Entry], lock: LockView, stored: StoredBeat | None, told: str
+) -> None:
+    view = look(*entries, lock=lock, stored=stored)
+    assert not view.ok
+    assert view.verdict.startswith(told)
+    assert (view.active, view.term, view.active_since) == (None, None, None)
+
+
+def test_an_active_that_is_ready_is_no_standby_of_its_own() -> None:
+    assert not look(A).ok
+
+
+def test_a_host_whose_agent_is_gone_shows_as_such_whatever_its_record_says() -> None:
+    view = look(A, host("b", alive=False, ready=True, lease_left_s=5.0, height=77))
+    gone = view.hosts[1]
+    assert (gone.role, gone.ready, gone.lease_left_s, gone.height) == ("gone", False, None, 77)
+    assert "no session" in gone.reason
+
+
+def test_since_when_is_of_this_term() -> None:
+    history = (
+        TermRecord(event="began", term=19, node="b", at="before"),
+        TermRecord(event="began", term=20, node="a", at="now"),
+        TermRecord(event="ended", term=20, node="a", at="later"),
+    )
+    assert look(A, host("b"), history=history).active_since == "now"
+    assert look(A, host("b"), history=history[:1]).active_since is None
+
+
+def test_what_a_program_gets() -> None:
+    plain = json.loads(json.dumps(look(A, host("b", reason="ready", priority=3, peers=7)).to_plain()))
+    assert set(plain) == {"account_id", "ok", "verdict", "active", "term", "active_since", "hosts"}
+    assert plain["ok"] is True
+    assert plain["account_id"] == "pool.near"
+    second = plain["hosts"][1]
+    assert (second["node"], second["role"], second["reason"], second["priority"], second["peers"]) == (
+        "b",
+        "standby",
+        "ready",
+        3,
+        7,
+    )
+
+
+def shown(view: Overview) -> str:
+    console = Console(width=200, force_terminal=False)
+    with console.capture() as capture:
+        console.print(render(view))
+    return capture.get()
+
+
+def test_what_a_person_sees() -> None:
+    active = host(
+        "a", "active", height=120, lease_left_s=6.24, syncing=False, peers=4, neard_version="2.10.0"
+    )
+    unknown = host("b", reason="not ready: neard is syncing", ready=False, lag=9, syncing=True)
+    lines = shown(look(active, unknown)).splitlines()
+    assert "pool.near" in lines[0]
+    assert "a signs, but no standby is ready" in lines[0]
+    assert lines[1] == "active a, term 20, since unknown"
+    rows = {line.split()[0]: line.split() for line in lines[3:]}
+    assert rows["a"] == ["a", "active", "120", "0", "no", "4", "6.2", "s", "2.10.0"]
+    assert rows["b"][:6] == ["b", "standby", "0", "9", "yes", "?"]
+    assert lines[-1].rstrip().endswith("not ready: neard is syncing")
+
+
+def test_texts_of_other_hosts_are_no_markup() -> None:
+    """A record is written by another host; what stands in it is shown as it is."""
+    assert "[bold]x[/nonsense]" in shown(look(A, host("b", reason="[bold]x[/nonsense]")))

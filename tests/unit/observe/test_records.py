@@ -1,0 +1,119 @@
+"""Records: what is written is what is read, and what others wrote wrongly does no harm."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hafailover.core.views import Member
+from hafailover.lock.roster import Entry
+from hafailover.observe.records import NodeRecord, TermRecord, member_of, parse_history, parse_record
+
+RECORD = NodeRecord(
+    node="a",
+    role="standby",
+    reason="ready",
+    role_since="2026-01-02T03:04:05+00:00",
+    ready=True,
+    priority=7,
+    height=120,
+    lag=2,
+    syncing=False,
+    peers=5,
+    neard_version="2.10.0",
+    agent_version="0.1.0",
+    profile="fast",
+    public_key="ed25519:pool",
+    term=20,
+    lease_left_s=6.25,
+    prepared_for="wish-1",
+)
+BEGAN = TermRecord(
+    event="began", term=20, node="a", cause="host gone", from_node="b", height=119, waited_s=9.1, at="now"
+)
+
+
+def stored(data: dict[str, Any], session: str | None = "session-a", node: str = "a") -> Entry:
+    """As it comes back from Consul."""
+    return Entry(node, session, 30, json.loads(json.dumps(data)))
+
+
+def test_a_record_comes_back_as_it_was() -> None:
+    assert all(value not in (None, "", 0) for name, value in RECORD if name != "syncing"), (
+        "nothing is left out"
+    )
+    assert parse_record(stored(RECORD.model_dump())) == RECORD
+    assert parse_history([BEGAN.model_dump()]) == [BEGAN]
+
+
+def test_what_a_newer_agent_writes_besides_is_ignored() -> None:
+    assert parse_record(stored({**RECORD.model_dump(), "v": 2, "colour": "blue"})).reason == "ready"
+    assert parse_history([{**BEGAN.model_dump(), "colour": "blue"}]) == [BEGAN]
+
+
+def test_the_keys_name_is_the_hosts() -> None:
+    """A record that claims another name must not stand for that other host."""
+    assert parse_record(stored({"node": "b", "role": "active"})).node == "a"
+
+
+def test_little_is_enough() -> None:
+    record = parse_record(stored({}))
+    assert (record.node, record.role, record.ready) == ("a", "starting", False)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{"height": "high"}, {"ready": "perhaps"}, {"role": None}, {"peers": []}, {"lease_left_s": "soon"}],
+)
+def test_a_record_that_makes_no_sense_shows_as_unknown_and_stands_for_nothing(data: dict[str, Any]) -> None:
+    entry = stored({**RECORD.model_dump(), **data})
+    record = parse_record(entry)
+    assert (record.node, record.role, record.ready) == ("a", "unknown", False)
+    assert "cannot be understood" in record.reason
+    assert not member_of(entry).ready
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+FIELDS = st.sampled_from([*NodeRecord.model_fields, *TermRecord.model_fields])
+
+
+@given(st.dictionaries(FIELDS, JSON, max_size=6))
+def test_anything_gives_a_host_by_its_name_and_a_history_without_it_or_with_it(data: dict[str, Any]) -> None:
+    assert parse_record(stored(data)).node == "a"
+    assert member_of(stored(data)).node == "a"
+    good = [BEGAN.model_dump()]
+    assert BEGAN in parse_history([*good, data])
+
+
+def test_the_history_keeps_its_order_and_loses_only_what_makes_no_sense() -> None:
+    entries = [{**BEGAN.model_dump(), "term": term} for term in (9, 10, 11)]
+    assert [one.term for one in parse_history([entries[0], {"event": "began"}, *entries[1:]])] == [9, 10, 11]
+
+
+def test_the_cores_view_of_a_host() -> None:
+    assert member_of(stored(RECORD.model_dump())) == Member(
+        node="a",
+        alive=True,
+        ready=True,
+        priority=7,
+        height=120,
+        lag=2,
+        role="standby",
+        reason="ready",
+        neard_version="2.10.0",
+        prepared_for="wish-1",
+    )
+
+
+def test_a_host_without_a_session_is_not_ready() -> None:
+    member = member_of(stored(RECORD.model_dump(), session=None))
+    assert not member.alive
+    assert not member.ready

@@ -1,0 +1,217 @@
+"""As much of Consul's HTTP API as the roster, the looks and the session need, in memory and in this process.
+
+How Consul itself behaves is what the contract tests are for; this one is quick, and can be made
+to fail.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import pytest
+
+from hafailover.core.beat import Beat
+from hafailover.lock.client import Address
+from hafailover.lock.keys import PoolKeys
+
+ACCOUNT = "pool.poolv1.near"
+KEYS = PoolKeys(ACCOUNT)
+LONGEST_WAIT_S = 5.0
+
+
+@dataclass(slots=True)
+class Item:
+    value: bytes
+    session: str | None
+    created: int
+    modified: int
+
+
+class TinyConsul:
+    """Serves within its ``with`` block."""
+
+    def __init__(self) -> None:
+        self.items: dict[str, Item] = {}
+        self.sessions: set[str] = set()
+        self.feeds = 0
+        self.self_answer: Any = {}
+        self.down = False
+        """Answers every call with an error, as a Consul without a leader does."""
+        self.changed = threading.Condition()
+        self._index = 10
+        self._opened = 0
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self.port: int = self._server.server_address[1]
+        self.address = Address(port=self.port)
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    # --- what tests do to it
+
+    def put(self, key: str, value: Any, session: str | None = None) -> int:
+        """Writes a key by hand, JSON unless it is bytes; the index it got."""
+        with self.changed:
+            if session is not None:
+                self.sessions.add(session)
+            raw = value if isinstance(value, bytes) else json.dumps(value).encode()
+            return self._write(key, raw, session)
+
+    def put_beat(self, beat: Beat) -> int:
+        return self.put(KEYS.heartbeat, beat.to_json().encode())
+
+    def publish(self, node: str, session: str | None, **record: Any) -> int:
+        """A host's record, as its agent would write it."""
+        return self.put(KEYS.nodes + node, {"node": node, **record}, session)
+
+    def get(self, key: str) -> Any:
+        """A key's JSON; ``None`` where there is none."""
+        with self.changed:
+            item = self.items.get(key)
+            return json.loads(item.value) if item is not None else None
+
+    def expire(self, session: str) -> None:
+        """Ends a session; what it holds is released."""
+        with self.changed:
+            self.sessions.discard(session)
+            for key, item in self.items.items():
+                if item.session == session:
+                    self._write(key, item.value, None)
+
+    def await_key(self, key: str) -> Any:
+        """A key's JSON as soon as it is there."""
+        with self.changed:
+            assert self.changed.wait_for(lambda: key in self.items, LONGEST_WAIT_S), f"no {key}"
+        return self.get(key)
+
+    # --- what it answers, always within ``changed``
+
+    def _write(self, key: str, raw: bytes, session: str | None) -> int:
+        self._index += 1
+        before = self.items.get(key)
+        created = before.created if before is not None else self._index
+        self.items[key] = Item(raw, session, created, self._index)
+        self.changed.notify_all()
+        return self._index
+
+    def answer(self, method: str, path: str, query: dict[str, str], body: bytes) -> tuple[int, int, Any]:
+        """Status, index and JSON."""
+        if self.down:
+            return 500, self._index, "No cluster leader"
+        if path.startswith("/v1/kv/"):
+            key = path.removeprefix("/v1/kv/")
+            return self._put(key, query, body) if method == "PUT" else self._get(key, query)
+        what, _, rest = path.removeprefix("/v1/").partition("/")
+        if what == "session":
+            return self._session(*rest.split("/"))
+        if rest == "self":
+            return 200, self._index, self.self_answer
+        if rest.startswith("check/pass/"):
+            self.feeds += 1
+        return 200, self._index, None
+
+    def _get(self, key: str, query: dict[str, str]) -> tuple[int, int, Any]:
+        def found() -> dict[str, Item]:
+            recurse = "recurse" in query
+            return {k: i for k, i in self.items.items() if k == key or (recurse and k.startswith(key))}
+
+        def index() -> int:
+            return max((item.modified for item in found().values()), default=1)
+
+        if "index" in query:
+            wait_s = min(float(query["wait"].removesuffix("s")), LONGEST_WAIT_S)
+            self.changed.wait_for(lambda: index() > int(query["index"]) or self.down, wait_s)
+        entries = [_entry(k, item) for k, item in sorted(found().items())]
+        return (200 if entries else 404), index(), entries
+
+    def _put(self, key: str, query: dict[str, str], body: bytes) -> tuple[int, int, Any]:
+        item = self.items.get(key)
+        if query.get("cas") == "0" and item is not None:
+            return 200, self._index, False
+        session = query.get("acquire")
+        if session is not None:
+            if session not in self.sessions:
+                return 500, self._index, "invalid session"
+            if item is not None and item.session not in (None, session):
+                return 200, self._index, False
+        self._write(key, body, session or (item.session if item is not None else None))
+        return 200, self._index, True
+
+    def _session(self, verb: str, session: str = "") -> tuple[int, int, Any]:
+        if verb == "create":
+            self._opened += 1
+            session = f"session-{self._opened}"
+            self.sessions.add(session)
+            return 200, self._index, {"ID": session}
+        if verb == "renew":
+            known = session in self.sessions
+            return (200 if known else 404), self._index, [{"ID": session}]
+        self.expire(session)
+        return 200, self._index, True
+
+
+def _entry(key: str, item: Item) -> dict[str, Any]:
+    entry = {
+        "Key": key,
+        "Value": base64.b64encode(item.value).decode(),
+        "CreateIndex": item.created,
+        "ModifyIndex": item.modified,
+    }
+    return {**entry, "Session": item.session} if item.session is not None else entry
+
+
+def _handler(consul: TinyConsul) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        timeout = 10.0
+
+        def _serve(self) -> None:
+            url = urlsplit(self.path)
+            query = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
+            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            with consul.changed:
+                status, index, data = consul.answer(self.command, unquote(url.path), query, body)
+            raw = data.encode() if isinstance(data, str) else json.dumps(data).encode()
+            self.send_response(status)
+            self.send_header("X-Consul-Index", str(index))
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
+        do_GET = do_PUT = _serve
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Requests are no news."""
+
+    return Handler
+
+
+@pytest.fixture
+def consul() -> Iterator[TinyConsul]:
+    with TinyConsul() as one:
+        yield one
+
+
+def until(look: Callable[[], object], what: str, within_s: float = LONGEST_WAIT_S) -> None:
+    """Waits until ``look()`` comes true; fails after a deadline."""
+    end = time.monotonic() + within_s
+    while not look():
+        assert time.monotonic() < end, f"{what}: not within {within_s:g} s"
+        time.sleep(0.01)
