@@ -31,6 +31,11 @@ class Row:
             return False
         return self.limit is None or (self.median is not None and self.median <= self.limit)
 
+    @property
+    def above(self) -> list[float]:
+        """Single runs above the limit."""
+        return [run for run in self.runs if self.limit is not None and run > self.limit]
+
     def to_plain(self) -> dict[str, Any]:
         return {
             "name": self.name,

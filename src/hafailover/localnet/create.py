@@ -123,7 +123,9 @@ def _arrange(
         (home / f"node{validators + number}").rename(home / name)
         (home / name / "validator_key.json").unlink()
         nodes.append(_place(home, name, "host"))
-    node_keys = {node.name: read_key(node.home / "node_key.json").public_key for node in nodes}
+    node_keys = {
+        node.name: read_key(node.home / "node_key.json", name="node_key.json").public_key for node in nodes
+    }
     boot = [(node_keys[node.name], node) for node in nodes if node.role == "validator"]
     for node in nodes:
         config = configure.configure_node(

@@ -15,7 +15,7 @@ from typing import Any
 import requests
 from consul import base
 
-from hafailover.lock.deadline import DeadlineAdapter, deadline
+from hafailover.deadline import DeadlineAdapter, deadline
 
 MAX_BODY_BYTES = 8 << 20
 OVERRIDING = (

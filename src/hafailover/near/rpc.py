@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import urllib3
 
-from hafailover.lock.deadline import DeadlineAdapter, deadline
+from hafailover.clock import boottime
+from hafailover.deadline import DeadlineAdapter, deadline
 
 MAX_ANSWER_BYTES = 16 << 20
 
@@ -141,7 +141,7 @@ class NeardRpc:
             raise RpcError(f"an answer without {name}") from None
 
     def _json(self, method: str, path: str, body: Any) -> Any:
-        end = time.monotonic() + self._deadline_s
+        end = boottime() + self._deadline_s
         headers = {"Accept-Encoding": "identity"}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -185,7 +185,7 @@ def _read(response: Any, end: float) -> bytes:
         if size > MAX_ANSWER_BYTES:
             response.close()
             raise RpcError("an answer of more than 16 MiB")
-        if time.monotonic() > end:
+        if boottime() > end:
             response.close()
             raise RpcError("an answer that did not end in time")
     return b"".join(chunks)

@@ -10,7 +10,6 @@ import contextlib
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,13 +18,15 @@ import urllib3
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.util.ssl_ import create_urllib3_context
 
+from hafailover.clock import boottime
+
 _call = threading.local()
 
 
 @contextlib.contextmanager
 def deadline(seconds: float) -> Iterator[None]:
     """Within it, every read of this thread's connections ends ``seconds`` from now at the latest."""
-    _call.end = time.monotonic() + seconds
+    _call.end = boottime() + seconds
     try:
         yield
     finally:
@@ -36,7 +37,7 @@ def _left() -> float | None:
     end = getattr(_call, "end", None)
     if end is None:
         return None
-    left = float(end - time.monotonic())
+    left = float(end - boottime())
     if left <= 0:
         raise TimeoutError("the answer did not end in time")
     return left
