@@ -52,8 +52,10 @@ def refusal(host: Host, caplog: pytest.LogCaptureFixture) -> Callable[[], str]:
     def start() -> str:
         with caplog.at_level(logging.DEBUG):
             assert run(guard_settings(load_settings(host.toml))) == 2
-        assert len(caplog.records) == 1
-        record = caplog.records[0]
+        # Other libraries' threads may log, too, at this level.
+        records = [record for record in caplog.records if record.name.startswith("hafailover")]
+        assert len(records) == 1
+        record = records[0]
         assert record.exc_info is None
         for part in (SECRET, SECRET[:12], SECRET[-12:]):
             assert part not in record.getMessage()
