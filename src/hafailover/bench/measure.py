@@ -12,6 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from hafailover.bench.rows import Row
 from hafailover.bench.usage import cpu_seconds, resident_mib
 from hafailover.clock import boottime
+from hafailover.core.state import Config
 from hafailover.demo.observer import ChainObserver
 from hafailover.lab.errors import LabError
 from hafailover.lab.guardlog import gone_at, loaded_at
@@ -20,6 +21,7 @@ from hafailover.lab.pool import LabPool
 from hafailover.lock.client import Address
 from hafailover.lock.errors import CallError
 from hafailover.observe.handover import HandoverRefusedError, switch_over
+from hafailover.timing import PROFILES
 
 Say = Callable[[str], None]
 
@@ -31,6 +33,7 @@ AFTER_S = 6.0
 """One round of all validators and more, so that a block missed shows."""
 IDLE_S = 60.0
 RESTART_AFTER_S = 0.5
+BACKOFF_S = Config("", "", PROFILES["default"]).backoff_s
 
 
 class Bench:
@@ -64,6 +67,8 @@ class Bench:
 
     def neard_killed(self, row: Row, runs: int) -> None:
         for run in range(runs):
+            # Right after its own failover a host leaves a free lock to others for a while.
+            time.sleep(BACKOFF_S)
             active = self.pool.wait_settled(SETTLE_S)
             neard = self.pool.host(active).neard()
             since = boottime()

@@ -26,6 +26,10 @@ SEQUENCE_LEAP = 1000
 """Far more beats than one agent can have sent since the last one that Consul shows."""
 
 
+NEWS_S = 0.1
+"""A release changes lock and heartbeat in one step, but two watches bring the news, one after the other."""
+
+
 def step(state: State, now: float) -> tuple[State, list[Effect]]:
     for act in (_kill_hand, _expect_handover, _drop_stray_key):
         state, effects = act(state, now)
@@ -160,7 +164,15 @@ def _head_start(state: State) -> float:
     beat = state.heartbeat.beat if state.heartbeat else None
     if beat is not None and beat.phase is Phase.RELEASED and beat.handover_to not in (None, config.node):
         return config.handover_headstart_s
-    return config.profile.retry_s if gates.better_standby(state) else 0.0
+    ranked = config.profile.retry_s if gates.better_standby(state) else 0.0
+    return max(ranked, NEWS_S) if _may_be_handed_over(state) else ranked
+
+
+def _may_be_handed_over(state: State) -> bool:
+    """Whether a beat that names another host as the target may have been written, but not seen yet."""
+    assert state.lock is not None
+    asked_for = state.request is not None and state.request.to == state.config.node
+    return state.heartbeat is not None and state.heartbeat.index < state.lock.index and not asked_for
 
 
 def _kill_hand(state: State, now: float) -> tuple[State, list[Effect]]:

@@ -87,6 +87,36 @@ def test_others_leave_a_handover_to_its_target_for_a_while() -> None:
     assert of(ef.Acquire, core.wait(0.2)) == [ef.Acquire(SESSION)]
 
 
+def test_a_free_lock_is_not_taken_before_the_beat_that_may_name_another() -> None:
+    core = Core().stand_by()
+    core.feed(ev.BeatSeen(stored(beat(), index=14)))
+    assert core.feed(FREE) == []
+    core.feed(ev.BeatSeen(stored(beat(phase=Phase.RELEASED, handover_to="c"), index=15)), 0.05)
+    assert of(ef.Acquire, core.wait(2.8)) == []
+
+
+def test_a_lock_that_was_freed_without_a_beat_is_taken_a_moment_later() -> None:
+    core = Core().stand_by()
+    core.feed(ev.BeatSeen(stored(beat(), index=14)))
+    assert core.feed(FREE) == []
+    assert core.tick(0.09) == []
+    assert of(ef.Acquire, core.tick(0.02)) == [ef.Acquire(SESSION)]
+
+
+def test_a_lock_whose_release_names_nobody_is_taken_at_once() -> None:
+    core = Core().stand_by()
+    core.feed(ev.BeatSeen(stored(beat(), index=14)))
+    core.feed(FREE)
+    released = stored(beat(phase=Phase.RELEASED), index=15)
+    assert of(ef.Acquire, core.feed(ev.BeatSeen(released), 0.01)) == [ef.Acquire(SESSION)]
+
+
+def test_the_target_of_a_handover_does_not_wait_for_that_beat() -> None:
+    core = Core().stand_by()
+    core.feeds(ev.BeatSeen(stored(beat(), index=14)), ev.RequestSeen(Request("r1", "a", 10)))
+    assert of(ef.Acquire, core.feed(FREE)) == [ef.Acquire(SESSION)]
+
+
 def test_the_target_of_a_handover_does_not_wait_out_a_pause_of_its_own() -> None:
     core = Core().arm()
     core.say_guard(neard=NeardPhase.STOPPING)
