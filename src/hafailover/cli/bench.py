@@ -65,7 +65,7 @@ def bench(
         fail(f"bench: {error}", NOT_GOOD)
     rows.append(twice)
     write(rows, output)
-    console.print(_table(rows))
+    print(_table(rows))
     console.print(f"written to {output}")
     raise typer.Exit(OK if all(row.ok for row in rows) else NOT_GOOD)
 
@@ -197,21 +197,19 @@ def _host_gone(measure: Bench, runs: int, profile: str, limit: float) -> list[Ro
 def _idle(measure: Bench, runs: int) -> list[Row]:
     from hafailover.bench.rows import Row
 
-    cpu = Row("idle-cpu", "agent plus guard on an idle standby: CPU", "% of one core", 1)
+    cpu = Row("idle-cpu", "agent plus guard on an idle standby: CPU", "% of a core", 1)
     memory = Row("idle-memory", "agent plus guard on an idle standby: resident memory", "MiB", 120)
     measure.idle_standby(cpu, memory, runs)
     return [cpu, memory]
 
 
-def _table(rows: list[Row]) -> object:
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for name in ("", "figure", "median", "at most", "", "runs"):
-        table.add_column(name, justify="right" if name in ("median", "at most") else "left")
+def _table(rows: list[Row]) -> str:
+    """Plain text: nothing in it is ever cut off or wrapped."""
+    name, unit = max(len(row.name) for row in rows), max(len(row.unit) for row in rows)
+    lines = [f"{'':6} {'figure':{name}} {'median':>7} {'lowest':>7} {'highest':>7} {'at most':>7}"]
     for row in rows:
-        median = f"{row.median:.3g}" if row.median is not None else "-"
-        limit = f"{row.limit:g}" if row.limit is not None else ""
-        runs = " ".join(f"{run:.3g}" for run in row.runs) + "".join(f"; {p}" for p in row.problems)
-        table.add_row("ok" if row.ok else "FAILED", row.name, median, limit, row.unit, runs)
-    return table
+        values = (row.median, min(row.runs, default=None), max(row.runs, default=None), row.limit)
+        cells = " ".join(f"{'-' if value is None else f'{value:.3g}':>7}" for value in values)
+        lines.append(f"{'ok' if row.ok else 'FAILED':6} {row.name:{name}} {cells} {row.unit:{unit}}".rstrip())
+        lines += [f"       {problem}" for problem in row.problems]
+    return "\n".join(lines)

@@ -34,7 +34,8 @@ home = "/var/lib/neard"
 
 Secrets are never settings: they are read from files, whose paths are settings, or from the systemd
 credentials `validator_key` and `consul_token`. A wrong setting stops the program at its start with one
-message that names the setting and the fix.
+message that names the setting and the fix. So does one that there is not, in the file or as a variable
+`HAFAILOVER_...`.
 """
 
 
