@@ -3,6 +3,7 @@
 import importlib.machinery
 import importlib.util
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,11 @@ from types import ModuleType
 import pytest
 
 from hafailover.lab import ConsulCluster
+
+# Under nohup, or in the background of a script, these two are ignored, and every child would inherit that.
+for _number, _handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 _CHECKOUT = Path(__file__).resolve().parent.parent
 # Time to fetch Debian's package; below pytest's own timeout, which would end the whole run.
