@@ -20,6 +20,7 @@ class Sighting:
     sequence: int
     index: int
     first_seen: float
+    gone_within_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +42,16 @@ def note(sightings: Sightings, stored: StoredBeat, now: float) -> Sightings:
     )
     if known:
         return sightings
-    seen = (*sightings.seen, Sighting(beat.term, beat.sequence, stored.index, now))[-KEPT:]
+    seen = (*sightings.seen, _sight(stored, now))[-KEPT:]
     terms = {s.term for s in seen}
     tops = {term: top for term, top in sightings.tops.items() if term in terms}
     tops[beat.term] = max(beat.sequence, tops.get(beat.term, -1))
     return Sightings(seen, max(sightings.highest_term, beat.term), tops)
+
+
+def _sight(stored: StoredBeat, now: float) -> Sighting:
+    beat = stored.beat
+    return Sighting(beat.term, beat.sequence, stored.index, now, beat.gone_within_s)
 
 
 def forget(sightings: Sightings) -> Sightings:
@@ -56,10 +62,11 @@ def forget(sightings: Sightings) -> Sightings:
 def first_seen(sightings: Sightings, term: int, sequence: int, index: int | None) -> float | None:
     """When the beat was first seen, or ``None`` where that must not be relied on.
 
-    A sighting counts only for the highest sequence seen of its term: anything lower was written again
-    by a restored backup or a repeated log entry, and says nothing about what came after it.
+    A sighting counts for the highest sequence seen of its term, and for one that was written after all that
+    was seen of it. Anything else stands there again after the restoration of a backup, and says nothing about
+    what was written between.
     """
-    if sightings.tops.get(term) != sequence:
+    if sightings.tops.get(term) != sequence and not _written_last(sightings, term, index):
         return None
     matches = [
         s.first_seen
@@ -67,6 +74,15 @@ def first_seen(sightings: Sightings, term: int, sequence: int, index: int | None
         if s.term == term and s.sequence == sequence and (index is None or s.index == index)
     ]
     return max(matches) if matches else None
+
+
+def _written_last(sightings: Sightings, term: int, index: int | None) -> bool:
+    """Whether a beat with this ModifyIndex was written after every beat of the term that was seen.
+
+    While Consul elects a leader it keeps the beats that it has got, and then carries them out in any order.
+    The last one carried out need not have the highest sequence, but whatever succeeded was sent before it.
+    """
+    return index is not None and all(s.index <= index for s in sightings.seen if s.term == term)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +157,17 @@ def _wait_for(
         return ended_at_once(now, profile, dropped_reason(beat), unplanned=True)
     if beat.phase is Phase.PASSED:
         return _unknown(now, profile, f"{beat.node} passed on an unknown wait")
+    gone_within_s = beat.gone_within_s
     if beat.sequence < sightings.tops.get(beat.term, 0):
-        # A later beat was seen, perhaps with a longer promise: this one was written late, or again.
-        return _unknown(now, profile, f"the heartbeat of {beat.node} (term {beat.term}) went backwards")
+        if not _written_last(sightings, beat.term, index):
+            return _unknown(now, profile, f"the heartbeat of {beat.node} (term {beat.term}) went backwards")
+        # It came late, and a beat that it has overtaken may have promised more.
+        promises = [s.gone_within_s for s in sightings.seen if s.term == beat.term]
+        gone_within_s = max(gone_within_s, *promises)
     seen = first_seen(sightings, beat.term, beat.sequence, index)
     since = now if seen is None else min(seen, now)
-    reason = f"the key of {beat.node} (term {beat.term}) is gone {beat.gone_within_s:g} s after its last beat"
-    return _timed(since, beat.gone_within_s, profile, reason)
+    reason = f"the key of {beat.node} (term {beat.term}) is gone {gone_within_s:g} s after its last beat"
+    return _timed(since, gone_within_s, profile, reason)
 
 
 def dropped_reason(beat: Beat) -> str:

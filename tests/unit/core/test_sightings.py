@@ -144,6 +144,40 @@ class TestPassedOn:
         assert got.not_before == pytest.approx(NOW - 4 + 9.085)
 
 
+class TestLateBeats:
+    """Consul kept beats while it had no leader, and carried them out in another order than they were sent."""
+
+    def test_one_that_was_carried_out_last_counts_from_its_own_sight(self) -> None:
+        seen = saw((beat(10, 5), 1000, NOW - 9), (beat(10, 7), 1001, NOW - 5), (beat(10, 6), 1002, NOW - 4))
+        got = wait(seen, beat(10, 6), index=1002)
+        assert got.not_before == pytest.approx(NOW - 4 + 9.085)
+        assert got.known
+
+    def test_one_that_was_not_seen_counts_from_now(self) -> None:
+        seen = saw((beat(10, 5), 1000, NOW - 9), (beat(10, 7), 1001, NOW - 5))
+        assert wait(seen, beat(10, 6), index=1002).not_before == pytest.approx(NOW + 9.085)
+
+    def test_the_longest_promise_of_the_term_counts(self) -> None:
+        seen = saw((beat(10, 1007, gone_within_s=15.0), 1001, NOW - 5), (beat(10, 6), 1002, NOW - 4))
+        got = wait(seen, beat(10, 6), index=1002)
+        assert got.not_before == pytest.approx(NOW - 4 + 15.65)
+        assert got.gone_within_s == 15.0, "and is handed on"
+
+    def test_the_promise_of_another_term_is_nothing_to_it(self) -> None:
+        seen = saw(
+            (beat(9, 3, gone_within_s=15.0), 990, NOW - 8),
+            (beat(10, 7), 1001, NOW - 5),
+            (beat(10, 6), 1002, NOW - 4),
+        )
+        assert wait(seen, beat(10, 6), index=1002).not_before == pytest.approx(NOW - 4 + 9.085)
+
+    def test_one_that_stands_there_again_is_as_good_as_unknown(self) -> None:
+        seen = saw((beat(10, 6), 1000, NOW - 4), (beat(10, 7), 1001, NOW - 3))
+        got = wait(seen, beat(10, 6), index=1000)
+        assert got.not_before == pytest.approx(NOW + LONGEST)
+        assert got.reason == "the heartbeat of b (term 10) went backwards"
+
+
 class TestRestoredBackup:
     """Consul's state went back in time: nothing that stands there says what was written since."""
 
