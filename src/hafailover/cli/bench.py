@@ -205,11 +205,11 @@ def _idle(measure: Bench, runs: int) -> list[Row]:
 
 def _table(rows: list[Row]) -> str:
     """Plain text: nothing in it is ever cut off or wrapped."""
-    name, unit = max(len(row.name) for row in rows), max(len(row.unit) for row in rows)
+    name = max(len(row.name) for row in rows)
     lines = [f"{'':6} {'figure':{name}} {'median':>7} {'lowest':>7} {'highest':>7} {'at most':>7}"]
     for row in rows:
         values = (row.median, min(row.runs, default=None), max(row.runs, default=None), row.limit)
         cells = " ".join(f"{'-' if value is None else f'{value:.3g}':>7}" for value in values)
-        lines.append(f"{'ok' if row.ok else 'FAILED':6} {row.name:{name}} {cells} {row.unit:{unit}}".rstrip())
+        lines.append(f"{'ok' if row.ok else 'FAILED':6} {row.name:{name}} {cells} {row.unit}")
         lines += [f"       {problem}" for problem in row.problems]
     return "\n".join(lines)

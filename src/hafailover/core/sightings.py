@@ -42,16 +42,12 @@ def note(sightings: Sightings, stored: StoredBeat, now: float) -> Sightings:
     )
     if known:
         return sightings
-    seen = (*sightings.seen, _sight(stored, now))[-KEPT:]
+    sight = Sighting(beat.term, beat.sequence, stored.index, now, beat.gone_within_s)
+    seen = (*sightings.seen, sight)[-KEPT:]
     terms = {s.term for s in seen}
     tops = {term: top for term, top in sightings.tops.items() if term in terms}
     tops[beat.term] = max(beat.sequence, tops.get(beat.term, -1))
     return Sightings(seen, max(sightings.highest_term, beat.term), tops)
-
-
-def _sight(stored: StoredBeat, now: float) -> Sighting:
-    beat = stored.beat
-    return Sighting(beat.term, beat.sequence, stored.index, now, beat.gone_within_s)
 
 
 def forget(sightings: Sightings) -> Sightings:
