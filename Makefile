@@ -45,9 +45,11 @@ process: venv ## run the tests with real processes and a real Consul only
 bench: venv ## measure the figures that the project promises (ARGS=--help)
 	@$(with_consul) exec $(bin)/hafailover bench $(ARGS)
 
-docs: venv ## write docs/configuration.md anew from the settings
+docs: venv ## write anew what is made from the sources: docs/configuration.md, nix/timing.json
 	@$(bin)/python -m hafailover.config.reference > docs/configuration.md.new
 	@mv docs/configuration.md.new docs/configuration.md
+	@$(bin)/python -m hafailover.config.nixdata > nix/timing.json.new
+	@mv nix/timing.json.new nix/timing.json
 
 # uv writes one lock for every Python and platform the project supports; it is needed for this target alone.
 lock: ## renew both files of locked packages (needs uv)

@@ -53,6 +53,12 @@ class Profile:
         """The part of the drop budget for the hot drop; the rest is for SIGKILL and its confirmation."""
         return self.drop_budget_s / 2
 
+    @property
+    def watchdog_s(self) -> float:
+        """``WatchdogSec`` of agent and guard: a frozen agent is killed, and started again by systemd, while
+        more than half of the guard's grant is left."""
+        return (self.fence_after_s - self.beat_s) / 2
+
 
 PROFILES: dict[str, Profile] = {
     # Consul servers on the hosts, raft_multiplier 1: the oldest age of a healthy lease seen was 4.97 s.

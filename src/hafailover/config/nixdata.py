@@ -1,0 +1,80 @@
+"""``nix/timing.json``, made from :mod:`hafailover.timing`: ``python -m hafailover.config.nixdata``.
+
+The NixOS module refuses wrong timings while it is evaluated. It states the same rules in its own language, so
+the file also holds cases: changes of a profile, and the settings that the broken rules name.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields
+from typing import Any
+
+from hafailover import timing
+from hafailover.timing import PROFILES, Profile, violations, with_changes
+
+_SETTING = re.compile(r"timing\.(\w+) (?:is|\+)")
+_CASES: tuple[tuple[str, dict[str, float]], ...] = (
+    ("default", {}),
+    ("fast", {}),
+    ("wide", {}),
+    ("default", {"fence_after_s": 5}),
+    ("default", {"fence_after_s": 4.4}),
+    ("default", {"fence_after_s": 4.3}),
+    ("wide", {"fence_after_s": 6.3}),
+    ("default", {"beat_s": 0.5, "fence_after_s": 4}),
+    ("default", {"drop_budget_s": 0.5}),
+    ("default", {"drop_budget_s": 0.4}),
+    ("wide", {"fence_after_s": 13.1}),
+    ("wide", {"fence_after_s": 12, "drop_budget_s": 3}),
+    ("wide", {"fence_after_s": 12, "drop_budget_s": 3.1}),
+    ("default", {"margin_s": 0.4}),
+    ("default", {"margin_rate": 0.009}),
+    ("default", {"margin_s": 3, "margin_rate": 0.2}),
+    ("default", {"session_ttl_s": 10}),
+    ("wide", {"session_ttl_s": 12}),
+    ("default", {"check_ttl_s": 2.2}),
+    ("default", {"check_ttl_s": 2.3}),
+    ("default", {"call_deadline_s": 2.6}),
+    ("fast", {"retry_s": 1, "margin_s": 0.1, "drop_budget_s": 0.1}),
+)
+
+
+def profile_values(profile: Profile) -> dict[str, Any]:
+    """Every value of a profile and what follows from it, in seconds (``margin_rate``: a fraction)."""
+    values = {field.name: getattr(profile, field.name) for field in fields(profile) if field.name != "name"}
+    return {**values, "watchdog_s": profile.watchdog_s, "gone_within_s": profile.gone_within_s}
+
+
+def nix_data() -> dict[str, Any]:
+    """What the NixOS module knows of timing: profiles, the bounds of the rules, and cases to test it by."""
+    return {
+        "profiles": {name: profile_values(profile) for name, profile in PROFILES.items()},
+        "bounds": {
+            "longest_gone_within_s": timing.LONGEST_GONE_WITHIN_S,
+            "min_grant_s": timing.MIN_GRANT_S,
+            "min_drop_budget_s": timing.MIN_DROP_BUDGET_S,
+            "min_margin_s": timing.MIN_MARGIN_S,
+            "min_margin_rate": timing.MIN_MARGIN_RATE,
+            "consul_min_session_ttl_s": timing.CONSUL_MIN_SESSION_TTL_S,
+        },
+        "cases": [
+            {"profile": name, "changes": changes, "broken": broken_settings(name, changes)}
+            for name, changes in _CASES
+        ],
+    }
+
+
+def broken_settings(profile: str, changes: dict[str, float]) -> list[str]:
+    """The setting that each broken rule begins with, in the order of the rules."""
+    found = []
+    for text in violations(with_changes(PROFILES[profile], changes)):
+        match = _SETTING.match(text)
+        assert match is not None, text
+        found.append(match[1])
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(nix_data(), indent=2))
