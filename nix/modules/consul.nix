@@ -1,0 +1,311 @@
+# A Consul cluster from the list of its servers alone, tuned for a lease: losing the leader costs seconds, a reboot
+# nothing.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  inherit (lib)
+    mkEnableOption
+    mkIf
+    mkOption
+    mkPackageOption
+    optionalAttrs
+    types
+    ;
+  cfg = config.services.hafailover;
+  inherit (cfg) consul nodeName;
+  enable = cfg.enable && consul.enable;
+
+  isServer = consul.role != "client";
+  servers = lib.attrNames consul.peers;
+  others = lib.filterAttrs (name: _: name != nodeName) consul.peers;
+  alone = isServer && consul.peers == { };
+  bindAddr =
+    if consul.bindAddr != null then
+      consul.bindAddr
+    else if alone then
+      "127.0.0.1"
+    else
+      consul.peers.${nodeName} or consul.clients.${nodeName} or null;
+
+  # Unfree packages make nixpkgs throw where they are used; this asks before.
+  allowed = consul.package.meta.available or true;
+  secret = name: "/run/credentials/consul.service/${name}";
+  secretFile = "/run/consul-secrets/secrets.json";
+  credentials = lib.filterAttrs (_: file: file != null) {
+    gossip_key = consul.gossip.keyFile;
+    agent_token = consul.acl.agentTokenFile;
+    tls_key = if consul.tls.enable then consul.tls.keyFile else null;
+  };
+  inSecretFile = consul.gossip.keyFile != null || consul.acl.agentTokenFile != null;
+
+  settings = {
+    server = isServer;
+    node_name = nodeName;
+    datacenter = consul.datacenter;
+    client_addr = "127.0.0.1";
+    retry_join = lib.attrValues others;
+    retry_interval = "1s";
+    # An election takes a second or two; with Consul's default of 5 it takes more than ten.
+    performance.raft_multiplier = consul.raftMultiplier;
+    # Stopping Consul is not leaving: the session, and with it the lease, outlives a restart.
+    leave_on_terminate = false;
+    skip_leave_on_interrupt = true;
+    rejoin_after_leave = true;
+    disable_update_check = true;
+  }
+  // optionalAttrs isServer {
+    bootstrap_expect = lib.max 1 (lib.length servers);
+    # A server that was away keeps its vote.
+    autopilot.cleanup_dead_servers = false;
+  }
+  // optionalAttrs (consul.bindInterface == null && bindAddr != null) { bind_addr = bindAddr; }
+  // optionalAttrs consul.tls.enable {
+    tls = {
+      defaults = {
+        ca_file = consul.tls.caFile;
+        cert_file = consul.tls.certFile;
+        key_file = secret "tls_key";
+        verify_incoming = true;
+        verify_outgoing = true;
+      };
+      internal_rpc.verify_server_hostname = true;
+      # The API is on loopback, and plain.
+      https.verify_incoming = false;
+    };
+  }
+  // optionalAttrs consul.acl.enable {
+    acl = {
+      enabled = true;
+      default_policy = "deny";
+      enable_token_persistence = true;
+    };
+  };
+
+  writeSecrets = ''
+    install -d -m 0700 -o consul /run/consul-secrets
+    (
+      umask 0377
+      rm -f ${secretFile}
+      # jq reads the secrets from their files: none is on a command line.
+      ${lib.getExe pkgs.jq} -n \
+        ${lib.optionalString (consul.gossip.keyFile != null) ''--rawfile gossip "$CREDENTIALS_DIRECTORY/gossip_key" \''}
+        ${lib.optionalString (consul.acl.agentTokenFile != null) ''--rawfile agent "$CREDENTIALS_DIRECTORY/agent_token" \''}
+        '($ARGS.named | map_values(rtrimstr("\n"))) as $s
+         | (if $s.gossip then {encrypt: $s.gossip} else {} end)
+           + (if $s.agent then {acl: {tokens: {agent: $s.agent}}} else {} end)' \
+        > ${secretFile}
+      chown consul ${secretFile}
+    )
+  '';
+
+  name = types.attrsOf types.str;
+  runtimePath =
+    description:
+    mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      inherit description;
+    };
+in
+{
+  options.services.hafailover.consul = {
+    enable = mkEnableOption "Consul on this host, set up for hafailover";
+
+    package = mkPackageOption pkgs "consul" { };
+
+    role = mkOption {
+      type = types.enum [
+        "server"
+        "client"
+        "witness"
+      ];
+      default = "server";
+      description = ''
+        `server`: a Consul server beside neard. `witness`: a Consul server on a machine without neard, so that two
+        validator hosts make a majority of three. `client`: an agent of servers on other machines.
+      '';
+    };
+
+    peers = mkOption {
+      type = name;
+      default = { };
+      example = {
+        host1 = "10.0.0.1";
+        host2 = "10.0.0.2";
+        witness = "10.0.0.3";
+      };
+      description = ''
+        All Consul servers, this host included if it is one: `nodeName` and address. The same on all hosts. Three
+        is the number to have, each on a machine of its own.
+      '';
+    };
+
+    clients = mkOption {
+      type = name;
+      default = { };
+      example = {
+        host4 = "10.0.0.4";
+      };
+      description = "The hosts with role `client`: `nodeName` and address. For the firewall.";
+    };
+
+    bindAddr = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      description = "Address that Consul listens on for the other hosts. Default: this host's in `peers` or `clients`.";
+    };
+
+    bindInterface = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "wg0";
+      description = "Interface whose address Consul listens on, instead of `bindAddr`.";
+    };
+
+    datacenter = mkOption {
+      type = types.str;
+      default = "dc1";
+      description = "Name of Consul's datacenter, the same on all hosts.";
+    };
+
+    raftMultiplier = mkOption {
+      type = types.ints.between 1 10;
+      default = 1;
+      description = ''
+        Consul's `performance.raft_multiplier`. Raise it only together with `settings.timing`: at 2 use the
+        profile `wide`.
+      '';
+    };
+
+    tokenFile = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      description = "File with the ACL token that the agent shows to Consul. Never in the Nix store.";
+    };
+
+    gossip.keyFile = runtimePath "File with the key that encrypts gossip (`consul keygen`), the same on all hosts. Never in the Nix store.";
+
+    tls = {
+      enable = mkEnableOption "TLS between the Consul agents";
+      caFile = runtimePath "Certificate of the authority that signed all agents' certificates.";
+      certFile = runtimePath "This agent's certificate (`consul tls cert create`).";
+      keyFile = runtimePath "The certificate's private key. Never in the Nix store.";
+    };
+
+    acl = {
+      enable = mkEnableOption "Consul's access control: without a token, nothing may be read or written";
+      agentTokenFile = runtimePath "File with the token of the Consul agent itself. Never in the Nix store.";
+    };
+  };
+
+  config = mkIf enable {
+    services.consul = {
+      enable = allowed;
+      inherit (consul) package;
+      interface.bind = consul.bindInterface;
+      extraConfig = settings;
+      extraConfigFiles = mkIf inSecretFile [ secretFile ];
+    };
+
+    systemd.services.consul = mkIf allowed {
+      wants = [ "network-online.target" ];
+      after = [ "network-online.target" ];
+      startLimitIntervalSec = 0;
+      serviceConfig = {
+        Restart = lib.mkForce "always";
+        RestartSec = 1;
+        # Memory that is short is not to be found here: without Consul nobody signs.
+        OOMScoreAdjust = -950;
+        LimitNOFILE = 65536;
+        LoadCredential = lib.mapAttrsToList (name: file: "${name}:${file}") credentials;
+      };
+      preStart = mkIf inSecretFile (lib.mkAfter writeSecrets);
+    };
+
+    services.hafailover.checks = {
+      assertions = {
+        consul-unfree = {
+          assertion = allowed;
+          message = ''
+            services.hafailover.consul.enable needs Consul, whose licence (BSL) nixpkgs counts as unfree. Allow it:
+            nixpkgs.config.allowUnfreePredicate = pkg: lib.getName pkg == "consul";
+            or, with a nixpkgs that has it: nixpkgs.config.allowUnfreePackages = [ "consul" ];'';
+        };
+        consul-even = {
+          assertion = !isServer || alone || lib.mod (lib.length servers) 2 == 1;
+          message = ''
+            services.hafailover.consul.peers names ${toString (lib.length servers)} servers; an even number survives
+            no more losses than one server less. Add a witness (consul.role = "witness") or take one out.'';
+        };
+        consul-self = {
+          assertion = !isServer || alone || consul.peers ? ${nodeName};
+          message = ''
+            services.hafailover.consul.peers does not name this host: add ${nodeName} = "ADDRESS"; the list is the
+            same on all hosts. Or set services.hafailover.nodeName to this host's name in the list.'';
+        };
+        consul-client = {
+          assertion = isServer || consul.peers != { };
+          message = ''
+            services.hafailover.consul.peers is empty; with role = "client" it must name the Consul servers.'';
+        };
+        consul-client-not-server = {
+          assertion = isServer || !(consul.peers ? ${nodeName});
+          message = ''
+            services.hafailover.consul.role is "client", but consul.peers names ${nodeName} as a server: set the
+            role to "server", or move the host to consul.clients.'';
+        };
+        consul-witness = {
+          assertion = consul.role != "witness" || consul.peers != { };
+          message = ''
+            services.hafailover.consul.peers is empty; a witness needs the servers that it stands beside.'';
+        };
+        consul-addresses = {
+          assertion = lib.allUnique (lib.attrValues (consul.peers // consul.clients));
+          message = ''
+            services.hafailover.consul.peers and consul.clients give one address to two hosts; each has its own.'';
+        };
+        consul-bind = {
+          assertion = consul.bindAddr == null || consul.bindInterface == null;
+          message = "services.hafailover.consul.bindAddr and consul.bindInterface are both set; set one of them.";
+        };
+        consul-bind-missing = {
+          assertion = consul.bindInterface != null || bindAddr != null;
+          message = ''
+            services.hafailover.consul.bindAddr is not set, and consul.clients does not name ${nodeName}; say which
+            address of this host Consul is to use.'';
+        };
+        consul-tls = {
+          assertion =
+            !consul.tls.enable
+            || consul.tls.caFile != null && consul.tls.certFile != null && consul.tls.keyFile != null;
+          message = ''
+            services.hafailover.consul.tls.enable needs tls.caFile, tls.certFile and tls.keyFile.'';
+        };
+        consul-acl = {
+          assertion = !(consul.acl.enable && cfg.isHost) || consul.tokenFile != null;
+          message = ''
+            services.hafailover.consul.acl.enable needs consul.tokenFile: the agent's token, with the policy in
+            docs/operating.md.'';
+        };
+      };
+      warnings = {
+        consul-single = {
+          when = isServer && lib.length servers <= 1;
+          message = ''
+            services.hafailover.consul: a single Consul server is one point of failure, and a single host has nobody
+            to fail over to. Name three servers in consul.peers.'';
+        };
+        consul-raft-multiplier = {
+          when = consul.raftMultiplier > 2;
+          message = ''
+            services.hafailover.consul.raftMultiplier is ${toString consul.raftMultiplier}: an election takes longer
+            than any timing profile waits, so the loss of Consul's leader stops signing.'';
+        };
+      };
+    };
+  };
+}

@@ -1,0 +1,4 @@
+# Every test by name; `nix flake check` runs them all.
+{ pkgs, self }:
+{
+}
