@@ -1,0 +1,169 @@
+"""What an operator wants of neard's config.json: checked, and merged over what ``neard init`` has written.
+
+Pure: no files. What neard itself makes of each key is in nearcore/src/config.rs and config_validate.rs.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = dict[str, Any]
+
+OWN_FILES = ("validator_key_file", "node_key_file", "genesis_file")
+OLD_SHARD_KEYS = ("tracked_shards", "tracked_shard_schedule", "tracked_shadow_validator", "tracked_accounts")
+SECTIONS = ("rpc", "network", "consensus", "store")
+PUBLIC_CHAINS = ("mainnet", "testnet")
+MAX_PUBLIC_ADDRS = 10
+_PEER = re.compile(r"(ed25519|secp256k1):[1-9A-HJ-NP-Za-km-z]{32,90}@(?P<address>\S+)")
+_DELAYS = ("min_block_production_delay", "max_block_production_delay", "max_block_wait_delay")
+
+
+@dataclass
+class Findings:
+    """What is wrong with an overlay, each with its key and the fix."""
+
+    errors: list[str] = field(default_factory=list)
+    """With these, neard or the failover would not work."""
+    warnings: list[str] = field(default_factory=list)
+
+
+def merge(base: Json, overlay: Json) -> Json:
+    """``base`` with ``overlay`` over it: objects are merged, everything else replaces. Neither is changed."""
+    merged = dict(base)
+    for key, value in overlay.items():
+        below = merged.get(key)
+        merged[key] = merge(below, value) if isinstance(below, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def check(overlay: Any, account_id: str, chain_id: str, *, hot: bool) -> Findings:
+    """Looks for what would keep neard from starting, or this host from taking over.
+
+    :param overlay: the file's content; what it leaves out is not missed.
+    :param hot: whether the key is swapped into the running neard.
+    """
+    found = Findings()
+    if not isinstance(overlay, dict):
+        found.errors.append("must be a JSON object, as neard's config.json is")
+        return found
+    for name in OWN_FILES:
+        if name in overlay:
+            found.errors.append(f"{name}: leave it out; the layout of neard's home fixes it")
+    for name in SECTIONS:
+        if name in overlay and not isinstance(overlay[name], dict):
+            found.errors.append(f"{name}: must be an object; a failover cannot do without it")
+    found.errors += _shards(overlay, account_id, chain_id, hot=hot)
+    network, rpc = _section(overlay, "network"), _section(overlay, "rpc")
+    found.errors += _addresses(rpc, network)
+    found.errors += _delays(_section(overlay, "consensus"))
+    if "addr" in rpc and is_endpoint(rpc["addr"]) and not _is_loopback(rpc["addr"]):
+        found.warnings.append(
+            f"rpc.addr: {rpc['addr']} lets other machines reach neard's RPC; 127.0.0.1 is enough"
+        )
+    if _section(overlay, "store").get("load_mem_tries_for_tracked_shards") is False:
+        found.warnings.append(
+            "store.load_mem_tries_for_tracked_shards: false makes the first chunks after a takeover slow"
+        )
+    if overlay.get("archive") is True:
+        found.warnings.append("archive: true keeps all history; a failover pair does not need it")
+    if overlay.get("expected_shutdown") is not None:
+        found.warnings.append("expected_shutdown: neard will stop by itself at that height")
+    return found
+
+
+def is_endpoint(value: Any) -> bool:
+    """Whether it is an IP address and a port, as neard's listeners take it."""
+    if not isinstance(value, str):
+        return False
+    host, _, port = value.rpartition(":")
+    if not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+        return False
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        return False
+    return _ip(host) is not None
+
+
+def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return None
+
+
+def _is_loopback(endpoint: str) -> bool:
+    address = _ip(endpoint.rpartition(":")[0])
+    return address is not None and address.is_loopback
+
+
+def _section(overlay: Json, name: str) -> Json:
+    value = overlay.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _shards(overlay: Json, account_id: str, chain_id: str, *, hot: bool) -> Iterator[str]:
+    wanted = {"ShadowValidator": account_id}
+    given = overlay.get("tracked_shards_config", wanted)
+    if given == "AllShards" and chain_id in PUBLIC_CHAINS:
+        yield (
+            f'tracked_shards_config: with "AllShards", neard ends itself on {chain_id} as soon as it holds '
+            f'a validator\'s key; use {{"ShadowValidator": "{account_id}"}}'
+        )
+    elif hot and given != wanted:
+        yield (
+            "tracked_shards_config: a standby must keep what it needs to sign for the pool; use "
+            f'{{"ShadowValidator": "{account_id}"}}'
+        )
+    for name in OLD_SHARD_KEYS:
+        if name in overlay:
+            yield f"{name}: neard refuses it beside tracked_shards_config; leave it out"
+
+
+def _addresses(rpc: Json, network: Json) -> Iterator[str]:
+    if "addr" in rpc and not is_endpoint(rpc["addr"]):
+        yield "rpc.addr: must be an IP address and a port, such as 127.0.0.1:3030"
+    if "addr" in network and not is_endpoint(network["addr"]):
+        yield "network.addr: must be an IP address and a port, such as 0.0.0.0:24567"
+    public = network.get("public_addrs", [])
+    if not isinstance(public, list) or not all(_is_peer(one, by_name=False) for one in public):
+        yield "network.public_addrs: must be a list of KEY@ADDRESS:PORT, with the node's own key"
+    elif len(public) > MAX_PUBLIC_ADDRS:
+        yield f"network.public_addrs: neard takes at most {MAX_PUBLIC_ADDRS}"
+    boot = network.get("boot_nodes", "")
+    if not isinstance(boot, str) or not all(_is_peer(one, by_name=True) for one in boot.split(",") if one):
+        yield "network.boot_nodes: must be one text of KEY@ADDRESS:PORT, with commas between them"
+
+
+def _is_peer(value: Any, *, by_name: bool) -> bool:
+    match = _PEER.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        return False
+    host, _, port = match["address"].rpartition(":")
+    named = by_name and re.fullmatch(r"[A-Za-z0-9.-]+", host) is not None and is_endpoint(f"0.0.0.0:{port}")
+    return named or is_endpoint(match["address"])
+
+
+def _delays(consensus: Json) -> Iterator[str]:
+    times: list[float] = []
+    for name in _DELAYS:
+        if name not in consensus:
+            return
+        seconds = _seconds(consensus[name])
+        if seconds is None:
+            yield f'consensus.{name}: must be a duration such as {{"secs": 1, "nanos": 0}}'
+            return
+        times.append(seconds)
+    if not times[0] <= times[1] <= times[2]:
+        yield f"consensus: {', '.join(_DELAYS)} must rise in this order"
+
+
+def _seconds(value: Any) -> float | None:
+    if not isinstance(value, dict) or set(value) != {"secs", "nanos"}:
+        return None
+    secs, nanos = value["secs"], value["nanos"]
+    if not all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in (secs, nanos)):
+        return None
+    return float(secs + nanos / 1e9)

@@ -1,0 +1,261 @@
+"""neard's home made ready before each start: config.json, genesis and node key, and never a validator key.
+
+What ``neard init`` writes is the base, so that every version of neard gets the config.json it expects; the
+operator's wishes are merged over it.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hafailover.near.files import read_regular, write_whole
+from hafailover.near.home import HomeError, read_config
+from hafailover.near.keyfile import KeyFileError, read_key
+from hafailover.near.overlay import is_endpoint, merge
+
+log = logging.getLogger(__name__)
+
+BASE = "config.base.json"
+BASE_VERSION = "config.base.version"
+INIT_TIMEOUT_S = 300.0
+"""mainnet's genesis is written out, testnet's is downloaded (several GB)."""
+DOWNLOAD_TIMEOUT_S = 3600.0
+VERSION_TIMEOUT_S = 30.0
+_HEAD_BYTES = 64 * 1024
+_SMALL_BYTES = 64 * 1024 * 1024
+_CHAIN_ID = re.compile(rb'"chain_id"\s*:\s*"([^"\\]{1,64})"')
+_LEFTOVER = ".init-"
+
+
+class PrepareError(Exception):
+    """The home cannot be made ready; the text names the file or setting and the fix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a home is to become."""
+
+    home: Path
+    neard: str
+    chain_id: str
+    hot: bool
+    overlay: dict[str, Any]
+    genesis: Path | None = None
+    """The chain's genesis.json; needed on private chains."""
+    node_key: Path | None = None
+    """A node key that somebody gave; otherwise neard's own is kept, or made."""
+    public_address: str | None = None
+    """``IP`` or ``IP:PORT`` that peers reach this host by."""
+
+
+def prepare_home(plan: Plan) -> None:
+    """Makes the home ready; a second time changes nothing.
+
+    :raises PrepareError: see there. What was in the home before is still there.
+    """
+    try:
+        _check_home(plan.home)
+        for leftover in plan.home.glob(f"{_LEFTOVER}*"):
+            shutil.rmtree(leftover)
+        _place_genesis(plan)
+        _initialise(plan)
+        _place_node_key(plan)
+        _write_config(plan)
+    except OSError as error:
+        raise PrepareError(
+            f"{error.filename or plan.home}: {error.strerror}; check the disk and its owner"
+        ) from None
+
+
+def _check_home(home: Path) -> None:
+    if not home.is_dir():
+        raise PrepareError(f"neard.home: {home} is no folder; create it for neard's user")
+    if not os.access(home, os.W_OK | os.X_OK):
+        raise PrepareError(f"neard.home: {home} cannot be written to; it must belong to neard's user")
+    key = home / "validator_key.json"
+    if key.exists() and not key.is_symlink():
+        raise PrepareError(
+            f"{key}: a real file lies where only a link may be, so every start of neard would sign; "
+            "move it out of neard's home and point validator_key_file at it"
+        )
+
+
+def _place_genesis(plan: Plan) -> None:
+    target = plan.home / "genesis.json"
+    if plan.genesis is not None:
+        if not plan.genesis.is_file():
+            raise PrepareError(f"genesis: {plan.genesis} is no file; set it to the chain's genesis.json")
+        _check_chain(plan.genesis, plan.chain_id)
+        if not _same(plan.genesis, target):
+            temporary = target.with_name(".genesis.json.new")
+            shutil.copyfile(plan.genesis, temporary)
+            temporary.chmod(0o640)
+            temporary.replace(target)
+            log.info("took %s from %s", target.name, plan.genesis)
+    elif target.exists():
+        _check_chain(target, plan.chain_id)
+    elif plan.chain_id not in ("mainnet", "testnet"):
+        raise PrepareError(
+            f"genesis: chain {plan.chain_id} is a private one; set it to that chain's genesis.json "
+            "(one that neard made up here would be a chain of its own)"
+        )
+
+
+def _check_chain(genesis: Path, chain_id: str) -> None:
+    """The head says enough; the whole of it may be gigabytes."""
+    match = _CHAIN_ID.search(read_regular(genesis, _HEAD_BYTES))
+    found = match[1].decode(errors="replace") if match else chain_id
+    if found != chain_id:
+        raise PrepareError(
+            f"{genesis}: is of chain {found}, but this host is set to {chain_id}; correct one of them"
+        )
+
+
+def _same(one: Path, other: Path) -> bool:
+    if not other.exists() or one.stat().st_size != other.stat().st_size:
+        return False
+    # To read testnet's at each start would take minutes; two of one size are one.
+    return one.stat().st_size > _SMALL_BYTES or one.read_bytes() == other.read_bytes()
+
+
+def _initialise(plan: Plan) -> None:
+    """Lets neard write what is missing, and its config.json anew for each version of it."""
+    version = _version(plan.neard)
+    home = plan.home
+    noted = home / BASE_VERSION
+    if (
+        (home / BASE).exists()
+        and noted.exists()
+        and noted.read_text() == version
+        and (home / "genesis.json").exists()
+        and _node_key(home).exists()
+    ):
+        return
+    with tempfile.TemporaryDirectory(prefix=_LEFTOVER, dir=home) as temporary:
+        new = Path(temporary)
+        _run_init(plan, new)
+        # On private chains neard makes a validator key, too; it ends here.
+        (new / "validator_key.json").unlink(missing_ok=True)
+        for name, mode in (("genesis.json", 0o640), ("node_key.json", 0o600)):
+            present = _node_key(home) if name == "node_key.json" else home / name
+            if not present.exists():
+                (new / name).chmod(mode)
+                (new / name).rename(home / name)
+                log.info("neard made %s", name)
+        write_whole(home / BASE, (new / "config.json").read_bytes(), 0o640)
+    # Last, so that a start that broke off begins anew.
+    write_whole(noted, version.encode(), 0o640)
+    log.info("neard made %s", BASE)
+
+
+def _run_init(plan: Plan, folder: Path) -> None:
+    command = [plan.neard, "--home", str(folder), "init", "--chain-id", plan.chain_id]
+    timeout = INIT_TIMEOUT_S
+    genesis = plan.home / "genesis.json"
+    if plan.chain_id == "testnet":
+        if genesis.exists():
+            command += ["--genesis", str(genesis)]
+        else:
+            command.append("--download-genesis")
+            timeout = DOWNLOAD_TIMEOUT_S
+    _run(command, timeout)
+
+
+def _version(neard: str) -> str:
+    return _run([neard, "--version"], VERSION_TIMEOUT_S).strip()
+
+
+def _run(command: list[str], timeout_s: float) -> str:
+    what = " ".join([Path(command[0]).name, *command[1:]])
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise PrepareError(f"`{what}` did not end within {timeout_s:g} s") from None
+    except OSError as error:
+        raise PrepareError(f"neard.binary: {command[0]} cannot be run: {error.strerror}") from None
+    if done.returncode != 0:
+        tail = "\n  ".join(done.stdout.splitlines()[-10:])
+        raise PrepareError(f"`{what}` failed with code {done.returncode}:\n  {tail}")
+    return done.stdout
+
+
+def _node_key(home: Path) -> Path:
+    """This host's own node key: beside a link, where the guard swaps node keys (guard/keylink.py)."""
+    path = home / "node_key.json"
+    return home / "node_key.host.json" if path.is_symlink() else path
+
+
+def _place_node_key(plan: Plan) -> None:
+    if plan.node_key is None:
+        return
+    try:
+        read_key(plan.node_key, name="node_key_file")
+    except KeyFileError as error:
+        raise PrepareError(str(error)) from None
+    target = _node_key(plan.home)
+    given = read_regular(plan.node_key, _SMALL_BYTES)
+    if not target.exists() or read_regular(target, _SMALL_BYTES) != given:
+        write_whole(target, given, 0o600)
+        log.info("took %s from its credential", target.name)
+
+
+def _write_config(plan: Plan) -> None:
+    try:
+        config = merge(read_config(plan.home / BASE), plan.overlay)
+    except HomeError as error:
+        raise PrepareError(str(error)) from None
+    # neard refuses these beside what replaced them, which the overlay sets.
+    if "tracked_shards_config" in plan.overlay:
+        for name in (
+            "tracked_shards",
+            "tracked_shard_schedule",
+            "tracked_shadow_validator",
+            "tracked_accounts",
+        ):
+            config.pop(name, None)
+    if plan.public_address is not None:
+        config["network"] = {**config.get("network", {}), "public_addrs": _public_addrs(plan, config)}
+    text = (json.dumps(config, indent=2) + "\n").encode()
+    path = plan.home / "config.json"
+    if not path.exists() or read_regular(path, len(text) + 1) != text:
+        write_whole(path, text, 0o640)
+        log.info("wrote %s", path.name)
+
+
+def _public_addrs(plan: Plan, config: dict[str, Any]) -> list[str]:
+    if not plan.hot:
+        # The node key changes with the role; an address under the wrong one is worse than none.
+        log.warning("public_address is not used with promotion = restart; neard asks STUN servers for it")
+        return []
+    assert plan.public_address is not None
+    address = plan.public_address
+    if not is_endpoint(address):
+        port = str(config.get("network", {}).get("addr", "0.0.0.0:24567")).rpartition(":")[2]
+        address = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    if not is_endpoint(address):
+        raise PrepareError(
+            f"public_address: {plan.public_address} is neither an IP address nor one with a port"
+        )
+    try:
+        key = read_key(_node_key(plan.home), name="node_key.json").public_key
+    except KeyFileError as error:
+        raise PrepareError(str(error)) from None
+    return [f"{key}@{address}"]
