@@ -55,6 +55,14 @@ def init(
     ] = 4,
     hosts: Annotated[int, typer.Option(help="Failover hosts that share the pool's key.")] = 3,
     block_time: Annotated[float, typer.Option(help="Shortest time between blocks, in seconds.")] = 1.0,
+    address: Annotated[
+        str, typer.Option(help="IP address that all nodes listen on, for hosts on other machines.")
+    ] = "127.0.0.1",
+    base_port: Annotated[
+        int | None,
+        typer.Option(help="First of the nodes' ports for peers; their RPC is 100 above. Default: free ones."),
+    ] = None,
+    chain_id: Annotated[str | None, typer.Option(help="The chain's id. Default: a random one.")] = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a localnet that is there, chain included.")
     ] = False,
@@ -65,7 +73,15 @@ def init(
     """
     with _told():
         localnet = init_localnet(
-            home, neard=neard, validators=validators, hosts=hosts, block_time_s=block_time, force=force
+            home,
+            neard=neard,
+            validators=validators,
+            hosts=hosts,
+            block_time_s=block_time,
+            address=address,
+            base_port=base_port,
+            chain_id=chain_id,
+            force=force,
         )
     typer.echo(f"Made localnet {localnet.chain_id} in {localnet.home} with {localnet.neard}")
     typer.echo(f"  pool {localnet.pool.account_id}, key {localnet.pool.public_key}")

@@ -81,10 +81,11 @@ def configure_host(config: Json, pool: str) -> Json:
     return config
 
 
-def configure_genesis(genesis: Json, *, epoch_length: int) -> Json:
+def configure_genesis(genesis: Json, *, epoch_length: int, chain_id: str | None = None) -> Json:
     """Return the genesis with epochs and thresholds under which a failover test keeps its seat."""
     return {
         **genesis,
+        "chain_id": chain_id or genesis["chain_id"],
         "epoch_length": epoch_length,
         "block_producer_kickout_threshold": KICKOUT_THRESHOLD_PERCENT,
         "chunk_producer_kickout_threshold": KICKOUT_THRESHOLD_PERCENT,

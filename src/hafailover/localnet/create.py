@@ -7,12 +7,12 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from hafailover.lab.ports import free_ports
 from hafailover.localnet import configure
 from hafailover.localnet.errors import LocalnetError
 from hafailover.localnet.model import FILE_NAME, Localnet, LocalnetNode, Pool, Role
 from hafailover.localnet.neard import find_neard
 from hafailover.localnet.pidfiles import running_nodes
+from hafailover.localnet.places import LOOPBACK, Places
 from hafailover.near.home import HomeError, read_config
 from hafailover.near.keyfile import KeyFileError, read_key
 
@@ -29,16 +29,22 @@ def init_localnet(
     hosts: int = 3,
     block_time_s: float = 1.0,
     epoch_length: int = configure.EPOCH_LENGTH_BLOCKS,
+    address: str = LOOPBACK,
+    base_port: int | None = None,
+    chain_id: str | None = None,
     force: bool = False,
 ) -> Localnet:
     """Make a localnet in `home`, which must be empty or missing; `force` replaces a localnet there.
 
     The last of the `validators` is the pool: its key goes to `pool/validator_key.json`, and its home is given
     up in favour of `hosts` homes without a validator key. With fewer than four validators the chain stands
-    still while the pool has no signer, since NEAR needs more than two thirds of the stake. Raises
-    LocalnetError; `home` is then as it was.
+    still while the pool has no signer, since NEAR needs more than two thirds of the stake. All nodes listen
+    on `address`, so that hosts on other machines can join. With `base_port` the n-th node has port
+    base_port + n for its peers and base_port + 100 + n for its RPC; otherwise ports are free ones. `chain_id`
+    replaces neard's random one. Raises LocalnetError; `home` is then as it was.
     """
     _check_numbers(validators, hosts, block_time_s, epoch_length)
+    places = Places(address, base_port, validators + hosts)
     binary = find_neard(neard)
     home = home.absolute()
     _check_target(home, force=force)
@@ -47,7 +53,7 @@ def init_localnet(
         new = Path(temporary) / "new"
         _run_neard(binary, new, validators, hosts)
         try:
-            localnet = _arrange(new, binary, validators, hosts, block_time_s, epoch_length)
+            localnet = _arrange(new, binary, validators, hosts, block_time_s, epoch_length, places, chain_id)
         except (KeyError, TypeError, OSError, HomeError, KeyFileError) as error:
             what = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise LocalnetError(f"{binary} localnet wrote files that are not as expected: {what}") from error
@@ -110,19 +116,26 @@ def _run_neard(binary: Path, home: Path, validators: int, hosts: int) -> None:
 
 
 def _arrange(
-    home: Path, binary: Path, validators: int, hosts: int, block_time_s: float, epoch_length: int
+    home: Path,
+    binary: Path,
+    validators: int,
+    hosts: int,
+    block_time_s: float,
+    epoch_length: int,
+    places: Places,
+    chain_id: str | None,
 ) -> Localnet:
     """Turn the folders that neard wrote into a localnet."""
     for number in range(validators + hosts):
         if not (home / f"node{number}").is_dir():
             raise FileNotFoundError(f"there is no folder node{number}")
     pool = _take_pool(home, home / f"node{validators - 1}")
-    nodes = [_place(home, f"node{number}", "validator") for number in range(validators - 1)]
+    nodes = [_place(home, f"node{number}", "validator", places) for number in range(validators - 1)]
     for number in range(hosts):
         name = f"host{number + 1}"
         (home / f"node{validators + number}").rename(home / name)
         (home / name / "validator_key.json").unlink()
-        nodes.append(_place(home, name, "host"))
+        nodes.append(_place(home, name, "host", places))
     node_keys = {
         node.name: read_key(node.home / "node_key.json", name="node_key.json").public_key for node in nodes
     }
@@ -141,7 +154,7 @@ def _arrange(
         if node.role == "host":
             config = configure.configure_host(config, pool.account_id)
         _write_json(node.home / "config.json", config)
-    genesis = _arrange_genesis(nodes, pool, epoch_length)
+    genesis = _arrange_genesis(nodes, pool, epoch_length, chain_id)
     return Localnet(home, binary, genesis["chain_id"], block_time_s, tuple(nodes), pool)
 
 
@@ -156,18 +169,20 @@ def _take_pool(home: Path, node: Path) -> Pool:
     return Pool(key.account_id, key.public_key, credential)
 
 
-def _place(home: Path, name: str, role: Role) -> LocalnetNode:
-    rpc_port, network_port = free_ports(2)
-    return LocalnetNode(name, role, home / name, f"127.0.0.1:{rpc_port}", f"127.0.0.1:{network_port}")
+def _place(home: Path, name: str, role: Role, places: Places) -> LocalnetNode:
+    rpc_addr, network_addr = places.next()
+    return LocalnetNode(name, role, home / name, rpc_addr, network_addr)
 
 
-def _arrange_genesis(nodes: list[LocalnetNode], pool: Pool, epoch_length: int) -> dict[str, Any]:
+def _arrange_genesis(
+    nodes: list[LocalnetNode], pool: Pool, epoch_length: int, chain_id: str | None
+) -> dict[str, Any]:
     """Give all nodes the same adapted genesis; returns it."""
     texts = {(node.home / "genesis.json").read_bytes() for node in nodes}
     if len(texts) != 1:
         raise LocalnetError("the nodes' genesis.json files differ")
     genesis = configure.configure_genesis(
-        read_config(nodes[0].home / "genesis.json"), epoch_length=epoch_length
+        read_config(nodes[0].home / "genesis.json"), epoch_length=epoch_length, chain_id=chain_id
     )
     configure.check_genesis(genesis, pool.account_id, pool.public_key)
     for node in nodes:
