@@ -1,0 +1,65 @@
+"""Three hosts with a Consul server each: every kind of loss on the active, and a planned switchover."""
+
+start_all()
+pool = Pool("cluster-failover", chain, [host1, host2, host3])
+pool.set_up()
+pool.wait_safe()
+
+with subtest("the active's machine loses its power"):
+    struck = pool.fault("host-crashed", lambda host: host.crash(), gone=True)
+    struck.start()
+    struck.wait_for_unit("neard.service", timeout=START_S)
+    pool.wait_safe()
+    pool.check()
+
+with subtest("the agent is killed: it comes back in time"):
+    pool.no_failover("agent-killed", lambda host: signal_unit(host, "hafailover", "KILL"))
+    pool.wait_safe()
+
+with subtest("the agent freezes: its watchdog ends it, and it comes back in time"):
+    pool.no_failover("agent-frozen", lambda host: signal_unit(host, "hafailover", "STOP"))
+    pool.wait_safe()
+
+with subtest("the guard is killed, and neard with it"):
+    pool.fault("guard-killed", lambda host: signal_unit(host, "neard", "KILL"))
+    pool.wait_safe()
+
+with subtest("the guard freezes: its watchdog ends it, and neard with it"):
+    pool.fault("guard-frozen", lambda host: signal_unit(host, "neard", "STOP"))
+    pool.wait_safe()
+
+with subtest("neard is killed"):
+    pool.fault("neard-killed", lambda host: signal_neard(host, "KILL"))
+    pool.wait_safe()
+
+with subtest("neard freezes"):
+    pool.fault("neard-frozen", lambda host: signal_neard(host, "STOP"))
+    pool.wait_safe()
+
+with subtest("a planned switchover"):
+    target = pool.others(pool.active(30))[0]
+    pool.fault("switchover", lambda host: host.succeed(f"hafailover switchover --to {target.name}"))
+    assert pool.active(30) is target
+    pool.wait_safe()
+
+with subtest(
+    "the agent is switched to another configuration, as nixos-rebuild does it; neard is not touched"
+):
+    active = pool.active(30)
+    guard, neard = main_pid(active, "neard"), neard_pid(active)
+    active.succeed(
+        "mkdir -p /run/systemd/system/hafailover.service.d",
+        "printf '[Service]\\nEnvironment=HAFAILOVER_PRIORITY=7\\n'"
+        " > /run/systemd/system/hafailover.service.d/switch.conf",
+        "systemctl daemon-reload",
+    )
+    pool.no_failover("agent-switched", lambda host: host.succeed("systemctl restart hafailover.service"))
+    assert (guard, neard) == (main_pid(active, "neard"), neard_pid(active)), "neard was restarted, too"
+    active.succeed("hafailover status --json | jq -e '[.hosts[].priority] | contains([7])'")
+
+with subtest("the active is stopped cleanly"):
+    struck = pool.fault("host-stopped", lambda host: host.succeed("systemctl stop neard.service", timeout=60))
+    struck.succeed("systemctl start neard.service", timeout=60)
+    pool.wait_safe()
+
+pool.check()

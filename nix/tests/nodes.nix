@@ -1,0 +1,124 @@
+# The machines of the tests: `chain` runs the plain validators of a localnet, the others are hosts of one pool.
+{ pkgs, self }:
+let
+  chainId = "hafailover-test";
+  basePort = 25000;
+  # `neard localnet` makes a node's key of its name, so node0's is known before it exists.
+  node0 = "ed25519:7PGseFbWxvYVgZ89K1uTJKYoKetWs7BJtbyXDzfbAcqX";
+  duration = secs: {
+    inherit secs;
+    nanos = 0;
+  };
+in
+rec {
+  # Where the test script puts what each host has to be given: the pool's key and the chain's genesis.
+  secrets = "/var/lib/hafailover-secrets";
+  genesis = "/var/lib/hafailover-genesis/genesis.json";
+  neard = "${pkgs.localneard}/bin/localneard";
+
+  # Four validators; the last one is the pool, whose key the hosts share.
+  chain =
+    { config, lib, ... }:
+    {
+      virtualisation = {
+        memorySize = lib.mkDefault 2048;
+        cores = lib.mkDefault 2;
+      };
+      environment.systemPackages = [
+        pkgs.curl
+        pkgs.jq
+        pkgs.localneard
+      ];
+      networking.firewall.allowedTCPPortRanges = [
+        {
+          from = basePort;
+          to = basePort + 200;
+        }
+      ];
+      systemd.services.localnet = {
+        description = "The plain validators of a localnet";
+        wantedBy = [ "multi-user.target" ];
+        after = [ "network-online.target" ];
+        wants = [ "network-online.target" ];
+        path = [ pkgs.localneard ];
+        serviceConfig.StateDirectory = "localnet";
+        script = ''
+          if [ ! -e /var/lib/localnet/net/localnet.json ]; then
+            hafailover localnet init --home /var/lib/localnet/net --neard ${neard} --hosts 1 \
+              --address ${config.networking.primaryIPAddress} --base-port ${toString basePort} \
+              --chain-id ${chainId}
+          fi
+          exec hafailover localnet up --foreground --home /var/lib/localnet/net
+        '';
+      };
+    };
+
+  # A host of the pool. `servers` names the machines with a Consul server; without any, it has one of its own.
+  host =
+    {
+      servers ? [ ],
+      settings ? { },
+    }:
+    {
+      config,
+      lib,
+      nodes,
+      ...
+    }:
+    let
+      address = node: node.networking.primaryIPAddress;
+    in
+    {
+      imports = [
+        self.nixosModules.default
+        settings
+      ];
+
+      virtualisation = {
+        memorySize = lib.mkDefault 1024;
+        cores = lib.mkDefault 2;
+      };
+      environment.systemPackages = [
+        pkgs.curl
+        pkgs.jq
+      ];
+
+      services.hafailover = {
+        enable = true;
+        accountId = "node3";
+        inherit chainId;
+        validatorKeyFile = "${secrets}/validator_key.json";
+        openFirewall = true;
+        neard = {
+          binary = neard;
+          genesisFile = genesis;
+          publicAddress = config.networking.primaryIPAddress;
+          bootNodes = [ "${node0}@${address nodes.chain}:${toString basePort}" ];
+          settings = {
+            network.allow_private_ip_in_public_addrs = true;
+            # As the localnet has them.
+            consensus = {
+              min_num_peers = 1;
+              min_block_production_delay = duration 1;
+              max_block_production_delay = duration 2;
+              max_block_wait_delay = duration 6;
+            };
+          };
+        };
+        consul = {
+          enable = true;
+          peers = lib.genAttrs servers (name: address nodes.${name});
+        };
+        settings.neard.stop_s = 10;
+      };
+
+      systemd.services.keywatch = {
+        description = "Notes when neard has a key loaded";
+        wantedBy = [ "multi-user.target" ];
+        serviceConfig = {
+          ExecStart = "${pkgs.python3}/bin/python3 ${./keywatch.py} ${toString config.services.hafailover.neard.rpcPort}";
+          StandardOutput = "append:/var/log/keywatch";
+        };
+      };
+    };
+}

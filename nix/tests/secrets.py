@@ -1,0 +1,84 @@
+"""Where the pool's key is and, above all, where it is not."""
+
+start_all()
+pool = Pool("secrets", chain, [host1, host2, host3])
+pool.set_up()
+pool.wait_safe()
+active = pool.active(30)
+standby = pool.others(active)[0]
+secret = json.loads(active.succeed(f"cat {SECRETS}/validator_key.json"))["secret_key"]
+word = secret.removeprefix("ed25519:")
+assert len(word) > 60
+
+with subtest("the key file is root's alone, and no store path"):
+    for host in pool.hosts:
+        assert host.succeed(f"stat -c '%U %a' {SECRETS}/validator_key.json").split() == ["root", "600"]
+        assert (
+            host.succeed("systemctl show -P LoadCredential neard")
+            .strip()
+            .endswith(f"{SECRETS}/validator_key.json")
+        )
+
+with subtest("only the guard's user can read the credential"):
+    credential = "/run/credentials/neard.service/validator_key"
+    for host in pool.hosts:
+        host.succeed(f"test -s {credential}")
+        host.fail(f"runuser -u hafailover -- cat {credential}")
+        host.fail(f"runuser -u hafailover -- cat {SECRETS}/validator_key.json")
+        host.fail("runuser -u hafailover -- ls /var/lib/neard")
+        host.fail(f"runuser -u nobody -- cat {credential}")
+
+with subtest("a passive host's home has no key, the active's has a link"):
+    for host in pool.others(active):
+        host.fail("test -e /var/lib/neard/validator_key.json -o -L /var/lib/neard/validator_key.json")
+        host.fail(f"grep -rlF {word} /var/lib/neard")
+    assert active.succeed("readlink /var/lib/neard/validator_key.json").strip() == credential
+
+with subtest("the key stands nowhere else"):
+    for host in pool.hosts:
+        # The driver's own shell is given the key above: its command line is not looked at.
+        for place in ("/etc", "/run/hafailover", "/run/neard", "/nix/store", "/var/log", "/var/lib/consul"):
+            host.fail(f"test -d {place} && grep -rlF -m1 -- {word} {place} 2>/dev/null")
+        host.fail(f"journalctl -q --no-pager -u hafailover -u neard -u consul | grep -F -- {word}")
+        host.fail(f"systemctl show hafailover neard consul | grep -F -- {word}")
+        for unit in ("hafailover", "neard"):
+            pid = main_pid(host, unit)
+            host.fail(f"grep -aF -- {word} /proc/{pid}/environ /proc/{pid}/cmdline")
+        host.fail(f"grep -aF -- {word} /proc/{neard_pid(host)}/environ /proc/{neard_pid(host)}/cmdline")
+
+with subtest("the units' sandboxes"):
+    wanted = {
+        "NoNewPrivileges": "yes",
+        "ProtectSystem": "strict",
+        "ProtectHome": "yes",
+        "PrivateTmp": "yes",
+        "PrivateDevices": "yes",
+        "ProtectKernelTunables": "yes",
+        "RestrictSUIDSGID": "yes",
+        "CapabilityBoundingSet": "",
+        "KillMode": "mixed",
+        "Restart": "always",
+        "WatchdogSignal": "9",
+    }
+    for unit, user, memory in (("hafailover", "hafailover", "yes"), ("neard", "neard", "no")):
+        shown = dict(
+            line.split("=", 1)
+            for line in standby.succeed(f"systemctl show {unit}").splitlines()
+            if "=" in line
+        )
+        for name, value in {**wanted, "User": user, "MemoryDenyWriteExecute": memory}.items():
+            assert shown[name] == value, f"{unit}: {name} is {shown[name]}, not {value}"
+
+with subtest("a secret that others can read is refused with the command that mends it"):
+    standby.succeed(
+        f"install -m 0644 {SECRETS}/validator_key.json /run/loose.json",
+        "install -d /run/loose && cp /var/lib/neard/config.json /run/loose/",
+    )
+    code, text = standby.execute(
+        "hafailover guard --config /etc/hafailover/config.toml --validator-key-file /run/loose.json"
+        " --guard-socket /run/loose.sock --neard.home /run/loose 2>&1"
+    )
+    assert code == 2 and "chmod 600" in text, text
+    standby.succeed("rm -r /run/loose /run/loose.json")
+
+pool.check()
