@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint types unit process bench docs lock fmt clean
+.PHONY: help venv demo test lint types unit process bench docs nix-eval nixos-hosts nixos-options lock fmt clean
 
 VENV ?= $(CURDIR)/.venv
 ARGS ?=
@@ -11,13 +11,13 @@ export VENV
 
 bin := $(VENV)/bin
 # Python sources without the suffix that the tools go by.
-scripts := scripts/apt-fetch
+scripts := scripts/apt-fetch scripts/nixos-options
 
 # Before a command that needs Consul; the recipe ends where none can be had.
 with_consul = consul=$$(scripts/get-consul) && export HAFAILOVER_CONSUL_BINARY="$$consul" &&
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
 
 venv: ## create or update the virtual environment
 	@scripts/venv
@@ -45,11 +45,21 @@ process: venv ## run the tests with real processes and a real Consul only
 bench: venv ## measure the figures that the project promises (ARGS=--help)
 	@$(with_consul) exec $(bin)/hafailover bench $(ARGS)
 
-docs: venv ## write anew what is made from the sources: docs/configuration.md, nix/timing.json
+docs: venv ## write anew what is made from the sources: docs/configuration.md, nix/timing*.json, dashboard.json
 	@$(bin)/python -m hafailover.config.reference > docs/configuration.md.new
 	@mv docs/configuration.md.new docs/configuration.md
-	@$(bin)/python -m hafailover.config.nixdata > nix/timing.json.new
-	@mv nix/timing.json.new nix/timing.json
+	@$(bin)/python -m hafailover.config.nixdata nix
+	@$(bin)/python -m hafailover.monitoring.dashboard > src/hafailover/monitoring/dashboard.json.new
+	@mv src/hafailover/monitoring/dashboard.json.new src/hafailover/monitoring/dashboard.json
+
+nix-eval: venv ## evaluate the NixOS module, packages, templates and VM tests, where the tools are at hand
+	@scripts/nix-eval || [ $$? -eq 75 ]
+
+nixos-hosts: venv ## run the NixOS VM tests on containers with a real systemd, as root (ARGS= names tests)
+	@PYTHONPATH=scripts $(bin)/python -m nixos_hosts $(ARGS) || [ $$? -eq 75 ]
+
+nixos-options: ## write docs/nixos-options.md anew from the NixOS module (needs what nix-eval needs)
+	@scripts/nixos-options
 
 # uv writes one lock for every Python and platform the project supports; it is needed for this target alone.
 lock: ## renew both files of locked packages (needs uv)

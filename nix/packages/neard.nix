@@ -52,6 +52,9 @@ let
       # Without it neard warns on mainnet and testnet.
       NEAR_RELEASE_BUILD = "release";
       OPENSSL_NO_VENDOR = "1";
+      # The RocksDB among nearcore's crates relies on headers that GCC 15 no longer includes by itself
+      # (https://github.com/facebook/rocksdb/issues/13365).
+      CXXFLAGS = "-include cstdint";
     };
 
     # Its tests need the test contracts that are left out, and hours.
@@ -60,10 +63,8 @@ let
     meta = {
       description = "Node of the NEAR protocol";
       homepage = "https://github.com/near/nearcore";
-      license = [
-        lib.licenses.mit
-        lib.licenses.asl20
-      ];
+      # The repository's; its libraries are also to be had under MIT or Apache-2.0.
+      license = lib.licenses.gpl3Only;
       mainProgram = "neard";
       platforms = lib.platforms.linux;
     };

@@ -1,9 +1,9 @@
 """Takes near-dump-test-contract out of a nearcore source tree: python3 without-test-contracts.py SOURCE
 
-neard depends on it for one subcommand that writes out test contracts. Its build script compiles five more crates
-for wasm with a nightly feature and lock files of their own, none of which a build without network can do. Two files
-change: neard/Cargo.toml and neard/src/cli.rs. If the source no longer looks as expected, this says so and fails; it
-never leaves half of it.
+neard depends on it for one subcommand that writes out test contracts. Its build script compiles five more
+crates for wasm with a nightly feature and lock files of their own, none of which a build without network can
+do. Two files change: neard/Cargo.toml and neard/src/cli.rs. If the source no longer looks as expected, this
+says so and fails; it never leaves half of it.
 """
 
 import re
@@ -59,6 +59,6 @@ def main(root: Path) -> str:
 
 if __name__ == "__main__":
     try:
-        print(main(Path(sys.argv[1])))
+        sys.stdout.write(f"{main(Path(sys.argv[1]))}\n")
     except (OSError, ValueError) as error:
         sys.exit(f"nearcore's source is not as expected: {error}; mkNeard has to learn of the change")

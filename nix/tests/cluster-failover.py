@@ -55,7 +55,7 @@ with subtest(
     )
     pool.no_failover("agent-switched", lambda host: host.succeed("systemctl restart hafailover.service"))
     assert (guard, neard) == (main_pid(active, "neard"), neard_pid(active)), "neard was restarted, too"
-    active.succeed("hafailover status --json | jq -e '[.hosts[].priority] | contains([7])'")
+    active.succeed(f"{STATUS} | jq -e '[.hosts[].priority] | contains([7])'")
 
 with subtest("the active is stopped cleanly"):
     struck = pool.fault("host-stopped", lambda host: host.succeed("systemctl stop neard.service", timeout=60))

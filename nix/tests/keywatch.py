@@ -1,7 +1,7 @@
 """Notes, all along, whether this host's neard has a validator key loaded: python3 keywatch.py PORT
 
 One line for each answer of neard's /status that shows a key: when it was asked for and when it came, in
-seconds since the epoch (the machines of a test share a clock, or have it set by their host to within milliseconds).
+seconds since the epoch. The machines of a test share a clock, or have theirs set to within milliseconds.
 """
 
 import http.client

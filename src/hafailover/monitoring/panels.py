@@ -1,0 +1,297 @@
+"""What the dashboard shows: sections of panels, each with its queries."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+# A host's series belong to the chosen pool if its agent says so; `instance` is the same in all jobs.
+POOL = 'on (instance) group_left () hafailover_info{account_id="$account"}'
+OWN = '{account_id="$account"}'
+FIRING = 'ALERTS{alertname=~"Hafailover.*", alertstate="firing"}'
+DISKS = '{fstype!~"tmpfs|ramfs|squashfs|overlay|vfat"}'
+ROLE_COLOURS = {
+    "active": "green",
+    "standby": "blue",
+    "promoting": "yellow",
+    "demoting": "yellow",
+    "syncing": "orange",
+    "starting": "orange",
+    "fenced": "red",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One PromQL expression and the text of its legend."""
+
+    expression: str
+    legend: str = "{{instance}}"
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel. Sizes in Grafana's grid: 24 columns; a row is 30 pixels high."""
+
+    title: str
+    queries: Sequence[Query]
+    description: str = ""
+    kind: str = "timeseries"
+    unit: str = "short"
+    width: int = 8
+    height: int = 7
+    minimum: float | None = 0
+    steps: Sequence[tuple[float | None, str]] = ((None, "green"),)
+    """From which value on which colour is shown; the first one counts from minus infinity."""
+    mappings: Sequence[dict[str, Any]] = field(default_factory=tuple)
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A headline and the panels below it."""
+
+    title: str
+    panels: Sequence[Panel]
+
+
+def _value_names(names: dict[str, tuple[str, str]]) -> list[dict[str, Any]]:
+    """Grafana's mapping of values to a text and a colour."""
+    options = {
+        value: {"text": text, "color": colour, "index": index}
+        for index, (value, (text, colour)) in enumerate(names.items())
+    }
+    return [{"type": "value", "options": options}]
+
+
+STAT = {"reduceOptions": {"calcs": ["lastNotNull"]}, "colorMode": "background", "graphMode": "none"}
+NAMED = {**STAT, "textMode": "name"}
+
+SECTIONS = (
+    Section(
+        "The pool",
+        (
+            Panel(
+                "Active hosts",
+                [Query(f'sum(hafailover_state{{hafailover_state="active"}} * {POOL})', "active")],
+                "Of the hosts scraped here. One is right; two for one scrape are a switchover.",
+                kind="stat",
+                width=4,
+                height=5,
+                steps=((None, "red"), (1, "green"), (2, "red")),
+                options=STAT,
+            ),
+            Panel(
+                "Active",
+                [Query(f'(hafailover_state{{hafailover_state="active"}} * {POOL}) == 1')],
+                kind="stat",
+                width=4,
+                height=5,
+                options=NAMED,
+            ),
+            Panel(
+                "Ready hosts",
+                [Query(f"sum(hafailover_ready * {POOL})", "ready")],
+                "The active counts, so below two nothing would take over.",
+                kind="stat",
+                width=4,
+                height=5,
+                steps=((None, "red"), (1, "orange"), (2, "green")),
+                options=STAT,
+            ),
+            Panel(
+                "Firing alerts",
+                [
+                    Query(
+                        'count(ALERTS{alertname=~"Hafailover.*", alertstate="firing"}) or vector(0)', "alerts"
+                    )
+                ],
+                "Of all pools in this Prometheus.",
+                kind="stat",
+                width=4,
+                height=5,
+                steps=((None, "green"), (1, "red")),
+                options=STAT,
+            ),
+            Panel(
+                "Alerts",
+                [Query(FIRING, "{{severity}}: {{alertname}} {{instance}}")],
+                kind="stat",
+                height=5,
+                steps=((None, "red"),),
+                options={**NAMED, "orientation": "horizontal"},
+            ),
+            Panel(
+                "Roles",
+                [
+                    Query(
+                        f'(hafailover_state{{hafailover_state="{role}"}} * {POOL}) == 1',
+                        f"{{{{instance}}}} {role}",
+                    )
+                    for role in ROLE_COLOURS
+                ],
+                kind="state-timeline",
+                width=24,
+                height=8,
+                options={"mergeValues": True, "showValue": "never", "rowHeight": 0.8},
+            ),
+        ),
+    ),
+    Section(
+        "The lease",
+        (
+            Panel(
+                "Left of the lease",
+                [Query(f"hafailover_lease_seconds_left * {POOL}")],
+                "Until the active drops its key unless another beat succeeds.",
+                unit="s",
+            ),
+            Panel(
+                "Length of a beat",
+                [
+                    Query(
+                        f"histogram_quantile({quantile}, sum by (instance, le) "
+                        f"(rate(hafailover_renew_seconds_bucket[$__rate_interval]) * {POOL}))",
+                        f"{{{{instance}}}} {name}",
+                    )
+                    for quantile, name in ((0.5, "median"), (0.99, "99 %"))
+                ],
+                "Each one goes through Consul's consensus.",
+                unit="s",
+            ),
+            Panel(
+                "Promotions, demotions and fences",
+                [
+                    Query(f"increase(hafailover_promotions_total[5m]) * {POOL}", "{{instance}} promoted"),
+                    Query(f"increase(hafailover_demotions_total[5m]) * {POOL}", "{{instance}} demoted"),
+                    Query(f"increase(hafailover_fences_total[5m]) * {POOL}", "{{instance}} {{cause}}"),
+                ],
+                "Within 5 minutes.",
+            ),
+            Panel(
+                "Loading and dropping the key",
+                [
+                    Query(
+                        "sum by (instance, direction) (increase(hafailover_hot_swap_seconds_sum[1h])) / "
+                        "sum by (instance, direction) (increase(hafailover_hot_swap_seconds_count[1h])) "
+                        f"* {POOL}",
+                        "{{instance}} {{direction}}",
+                    )
+                ],
+                "From the signal to the confirmed effect; mean of the last hour.",
+                unit="s",
+            ),
+            Panel(
+                "Guard and session",
+                [
+                    Query(f"hafailover_guard_connected * {POOL}", "{{instance}} guard"),
+                    Query(f"hafailover_session * {POOL}", "{{instance}} session"),
+                ],
+                kind="state-timeline",
+                mappings=_value_names({"1": ("yes", "green"), "0": ("no", "red")}),
+                options={"mergeValues": True, "showValue": "never"},
+            ),
+            Panel(
+                "Term",
+                [Query(f"hafailover_term * {POOL}")],
+                "The term that a host holds; 0 for none. It only ever grows.",
+            ),
+        ),
+    ),
+    Section(
+        "The chain",
+        (
+            Panel(
+                "Missed in this epoch",
+                [
+                    Query(
+                        f"max(near_validators_{unit}_expected{OWN} - near_validators_{unit}_produced{OWN})",
+                        unit,
+                    )
+                    for unit in ("blocks", "chunks")
+                ],
+                "As the chain counts it.",
+            ),
+            Panel(
+                "Endorsements in this epoch",
+                [
+                    Query(
+                        "max("
+                        f"sum by (instance) (near_validators_chunk_endorsements_produced_by_shard{OWN})"
+                        f" / sum by (instance) (near_validators_chunk_endorsements_expected_by_shard{OWN})"
+                        ")",
+                        "endorsed",
+                    )
+                ],
+                "Below 70 % of an epoch a validator of chunks alone is removed.",
+                unit="percentunit",
+            ),
+            Panel(
+                "Validating",
+                [Query(f"near_is_validator * {POOL}")],
+                "Which neard has a key of this epoch loaded, by its own word.",
+                kind="state-timeline",
+                mappings=_value_names({"1": ("yes", "green"), "0": ("no", "blue")}),
+                options={"mergeValues": True, "showValue": "never"},
+            ),
+            Panel("Height", [Query(f"hafailover_block_height * {POOL}")], minimum=None),
+            Panel("Behind the others", [Query(f"hafailover_lag_blocks * {POOL}")], "In blocks."),
+            Panel("Peers", [Query(f"hafailover_peers * {POOL}")]),
+            Panel(
+                "Blocks a minute",
+                [Query(f"60 * deriv(near_block_height_head[1m]) * {POOL}")],
+                "How fast neard's head moves.",
+            ),
+            Panel("Starts of neard after the first", [Query(f"hafailover_neard_restarts * {POOL}")]),
+            Panel("Memory of neard", [Query(f"near_memory_usage_bytes * {POOL}")], unit="bytes"),
+        ),
+    ),
+    Section(
+        "Consul and the machines",
+        (
+            Panel(
+                "Candidacies of Consul's servers",
+                [Query("increase(consul_raft_state_candidate[1m])")],
+                "Within a minute. One or two are an election, more say that there is no majority.",
+            ),
+            Panel(
+                "Consul's commit",
+                [Query('consul_raft_commitTime{quantile="0.99"}')],
+                "How long the leader needs for an entry, 99 %.",
+                unit="ms",
+            ),
+            Panel(
+                "Servers that Consul can lose",
+                [Query("max(consul_autopilot_failure_tolerance)", "servers")],
+                kind="stat",
+                steps=((None, "orange"), (1, "green")),
+                options=STAT,
+            ),
+            Panel(
+                "CPU",
+                [
+                    Query(
+                        '1 - avg by (instance) (rate(node_cpu_seconds_total{mode="idle"}[$__rate_interval]))'
+                    )
+                ],
+                unit="percentunit",
+            ),
+            Panel(
+                "Memory",
+                [Query("1 - node_memory_MemAvailable_bytes / node_memory_MemTotal_bytes")],
+                unit="percentunit",
+            ),
+            Panel(
+                "Disk",
+                [
+                    Query(
+                        f"1 - node_filesystem_avail_bytes{DISKS} / node_filesystem_size_bytes{DISKS}",
+                        "{{instance}} {{mountpoint}}",
+                    )
+                ],
+                unit="percentunit",
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,5 @@
+"""What the tests of the rules run."""
+
+from ...promtool import promtool
+
+__all__ = ["promtool"]
