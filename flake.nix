@@ -45,8 +45,7 @@
       formatter = eachSystem (pkgs: pkgs.nixfmt);
 
       checks = eachSystem (
-        pkgs:
-        import ./nix/checks.nix { inherit pkgs self; } // import ./nix/tests { inherit pkgs self; }
+        pkgs: import ./nix/checks.nix { inherit pkgs self; } // import ./nix/tests { inherit pkgs self; }
       );
 
       templates = {

@@ -1,4 +1,5 @@
-# The checks that need no machine: packages, and the form of the .nix files.
+# The checks that need no machine: packages, what the module says of wrong configurations, and the form of the .nix
+# files.
 { pkgs, self }:
 let
   sources = pkgs.lib.fileset.toSource {
@@ -20,6 +21,7 @@ in
   package = pkgs.hafailover;
   stand-in = pkgs.localneard;
   shell = self.devShells.${pkgs.stdenv.hostPlatform.system}.default;
+  module-eval = import ./tests/module-eval.nix { inherit pkgs self; };
 
   nixfmt = lint "nixfmt" [ pkgs.nixfmt ] ''
     find . -name '*.nix' -exec nixfmt --check {} +

@@ -8,14 +8,22 @@
 let
   cfg = config.services.hafailover;
   unit = import ./unit.nix { inherit lib; };
-  credentials = cfg.loadCredentials { consul_token = cfg.consul.tokenFile; };
+  token = cfg.consul.tokenFile;
+  key = cfg.settings.consul.key_file or null;
 
-  # What the agent takes over when it is told to reload; any other change restarts it.
-  reloadable = [
-    "log_level"
-    "priority"
-    "standby"
-  ];
+  # What the agent takes over when it is told to reload, and what only the guard goes by; any other change restarts it.
+  atStart =
+    removeAttrs cfg.settings [
+      "log_level"
+      "priority"
+      "standby"
+    ]
+    // {
+      neard = removeAttrs cfg.settings.neard [
+        "args"
+        "binary"
+      ];
+    };
 in
 {
   config = lib.mkIf cfg.isHost {
@@ -24,24 +32,29 @@ in
         hafailover = lib.getExe cfg.package;
         kill = "${pkgs.coreutils}/bin/kill";
         config = "/etc/hafailover/config.toml";
-        watchdog_s = toString cfg.timing.watchdog_s;
+        agent_watchdog_s = builtins.toJSON cfg.timing.agent_watchdog_s;
       })
       {
-        serviceConfig = credentials;
-        environment = lib.mkIf (cfg.consul.tokenFile != null) {
-          # The file names the operator's own path, for root's `hafailover status`; the agent gets a copy.
-          HAFAILOVER_CONSUL__TOKEN_FILE = "%d/consul_token";
+        serviceConfig = cfg.loadCredentials {
+          consul_token = token;
+          consul_key = key;
+        };
+        # The settings' file names the operator's own paths, for root's `hafailover status`; the agent gets copies.
+        environment = {
+          HAFAILOVER_CONSUL__TOKEN_FILE = lib.mkIf (token != null) "%d/consul_token";
+          HAFAILOVER_CONSUL__KEY_FILE = lib.mkIf (key != null) "%d/consul_key";
         };
         # One step, so that the session is still there.
         stopIfChanged = false;
-        restartTriggers = [ (builtins.toJSON (removeAttrs cfg.settings reloadable)) ];
+        restartTriggers = [ (builtins.toJSON atStart) ];
         reloadTriggers = [ config.environment.etc."hafailover/config.toml".source ];
       }
     ];
 
-    services.hafailover.settings.consul.token_file = lib.mkIf (cfg.consul.tokenFile != null) (
-      lib.mkDefault cfg.consul.tokenFile
-    );
+    # Nobody but the service can read an encrypted one.
+    services.hafailover.settings.consul = lib.mkIf (token != null && !cfg.encryptedCredentials) {
+      token_file = lib.mkDefault token;
+    };
 
     users.users.hafailover = {
       isSystemUser = true;

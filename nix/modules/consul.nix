@@ -8,6 +8,7 @@
 }:
 let
   inherit (lib)
+    mkDefault
     mkEnableOption
     mkIf
     mkOption
@@ -21,7 +22,10 @@ let
 
   isServer = consul.role != "client";
   servers = lib.attrNames consul.peers;
-  others = lib.filterAttrs (name: _: name != nodeName) consul.peers;
+  others = removeAttrs consul.peers [ nodeName ];
+  address = import ./address.nix;
+  # An IPv6 address needs brackets, and with them a port.
+  toJoin = text: if lib.hasInfix ":" text then "[${text}]:8301" else text;
   alone = isServer && consul.peers == { };
   bindAddr =
     if consul.bindAddr != null then
@@ -31,23 +35,34 @@ let
     else
       consul.peers.${nodeName} or consul.clients.${nodeName} or null;
 
-  # Unfree packages make nixpkgs throw where they are used; this asks before.
-  allowed = consul.package.meta.available or true;
+  wrong = lib.filter (text: !address.is text) (lib.attrValues (consul.peers // consul.clients));
+
+  # A package that is not allowed makes nixpkgs throw where it is used; this asks before.
+  inherit (consul.package) meta;
+  isFree = lib.all (license: license.free or true) (lib.toList (meta.license or [ ]));
+  allowed = isFree || meta.available or true;
   secret = name: "/run/credentials/consul.service/${name}";
   secretFile = "/run/consul-secrets/secrets.json";
-  credentials = lib.filterAttrs (_: file: file != null) {
+  # What Consul takes only as part of its configuration; the names are those of the credentials.
+  written = lib.filterAttrs (_: file: file != null) {
     gossip_key = consul.gossip.keyFile;
-    agent_token = consul.acl.agentTokenFile;
-    tls_key = if consul.tls.enable then consul.tls.keyFile else null;
+    agent_token = if consul.acl.enable then consul.acl.agentTokenFile else null;
   };
-  inSecretFile = consul.gossip.keyFile != null || consul.acl.agentTokenFile != null;
+  # With the credentials, Consul's user need not be able to read the operator's files.
+  credentials =
+    written
+    // optionalAttrs consul.tls.enable {
+      tls_ca = consul.tls.caFile;
+      tls_cert = consul.tls.certFile;
+      tls_key = consul.tls.keyFile;
+    };
 
   settings = {
     server = isServer;
     node_name = nodeName;
-    datacenter = consul.datacenter;
+    inherit (consul) datacenter;
     client_addr = "127.0.0.1";
-    retry_join = lib.attrValues others;
+    retry_join = map toJoin (lib.attrValues others);
     retry_interval = "1s";
     # An election takes a second or two; with Consul's default of 5 it takes more than ten.
     performance.raft_multiplier = consul.raftMultiplier;
@@ -64,18 +79,13 @@ let
   }
   // optionalAttrs (consul.bindInterface == null && bindAddr != null) { bind_addr = bindAddr; }
   // optionalAttrs consul.tls.enable {
-    tls = {
-      defaults = {
-        ca_file = consul.tls.caFile;
-        cert_file = consul.tls.certFile;
-        key_file = secret "tls_key";
-        verify_incoming = true;
-        verify_outgoing = true;
-      };
-      internal_rpc.verify_server_hostname = true;
-      # The API is on loopback, and plain.
-      https.verify_incoming = false;
-    };
+    # The names from before Consul 1.12, which newer versions take as well. The API is on loopback, and plain.
+    ca_file = secret "tls_ca";
+    cert_file = secret "tls_cert";
+    key_file = secret "tls_key";
+    verify_incoming_rpc = true;
+    verify_outgoing = true;
+    verify_server_hostname = true;
   }
   // optionalAttrs consul.acl.enable {
     acl = {
@@ -86,17 +96,19 @@ let
   };
 
   writeSecrets = ''
-    install -d -m 0700 -o consul /run/consul-secrets
     (
       umask 0377
       rm -f ${secretFile}
       # jq reads the secrets from their files: none is on a command line.
-      ${lib.getExe pkgs.jq} -n \
-        ${lib.optionalString (consul.gossip.keyFile != null) ''--rawfile gossip "$CREDENTIALS_DIRECTORY/gossip_key" \''}
-        ${lib.optionalString (consul.acl.agentTokenFile != null) ''--rawfile agent "$CREDENTIALS_DIRECTORY/agent_token" \''}
-        '($ARGS.named | map_values(rtrimstr("\n"))) as $s
-         | (if $s.gossip then {encrypt: $s.gossip} else {} end)
-           + (if $s.agent then {acl: {tokens: {agent: $s.agent}}} else {} end)' \
+      ${lib.getExe pkgs.jq} -n ${
+        toString (
+          lib.mapAttrsToList (name: _: ''--rawfile ${name} "$CREDENTIALS_DIRECTORY/${name}"'') written
+        )
+      } \
+        '($ARGS.named | map_values(rtrimstr("\n"))) as $given
+         | if any($given[]; . == "") then error("a file with a secret for Consul is empty") else . end
+         | (if $given.gossip_key then {encrypt: $given.gossip_key} else {} end)
+         + (if $given.agent_token then {acl: {tokens: {agent: $given.agent_token}}} else {} end)' \
         > ${secretFile}
       chown consul ${secretFile}
     )
@@ -187,7 +199,9 @@ in
       description = "File with the ACL token that the agent shows to Consul. Never in the Nix store.";
     };
 
-    gossip.keyFile = runtimePath "File with the key that encrypts gossip (`consul keygen`), the same on all hosts. Never in the Nix store.";
+    gossip.keyFile = runtimePath ''
+      File with the key that encrypts gossip (`consul keygen`), the same on all hosts. Never in the Nix store.
+    '';
 
     tls = {
       enable = mkEnableOption "TLS between the Consul agents";
@@ -202,110 +216,167 @@ in
     };
   };
 
-  config = mkIf enable {
-    services.consul = {
-      enable = allowed;
-      inherit (consul) package;
-      interface.bind = consul.bindInterface;
-      extraConfig = settings;
-      extraConfigFiles = mkIf inSecretFile [ secretFile ];
-    };
+  config = lib.mkMerge [
+    {
+      services.hafailover.checks = {
+        assertions = {
+          consul-witness-off = {
+            assertion = consul.role != "witness" || consul.enable;
+            message = ''services.hafailover.consul.role is "witness", which does nothing unless consul.enable = true.'';
+          };
+          consul-witness-key = {
+            assertion =
+              consul.role != "witness" || cfg.validatorKeyFile == null && cfg.validatorNodeKeyFile == null;
+            message = ''
+              services.hafailover.validatorKeyFile or validatorNodeKeyFile is set on a witness, which never
+              signs: take it out, and keep the key off this machine.'';
+          };
+        };
+        warnings.consul-off = {
+          when = consul.peers != { } && !consul.enable;
+          message = "services.hafailover.consul.peers is set, but consul.enable is not: this host runs no Consul.";
+        };
+      };
+    }
+    (mkIf enable {
+      services.consul = {
+        enable = allowed;
+        inherit (consul) package;
+        interface.bind = consul.bindInterface;
+        extraConfig = settings;
+        extraConfigFiles = mkIf (written != { }) [ secretFile ];
+      };
 
-    systemd.services.consul = mkIf allowed {
-      wants = [ "network-online.target" ];
-      after = [ "network-online.target" ];
-      startLimitIntervalSec = 0;
-      serviceConfig = {
-        Restart = lib.mkForce "always";
-        RestartSec = 1;
-        # Memory that is short is not to be found here: without Consul nobody signs.
-        OOMScoreAdjust = -950;
-        LimitNOFILE = 65536;
-        LoadCredential = lib.mapAttrsToList (name: file: "${name}:${file}") credentials;
-      };
-      preStart = mkIf inSecretFile (lib.mkAfter writeSecrets);
-    };
+      systemd.services.consul = mkIf allowed {
+        wants = [ "network-online.target" ];
+        after = [ "network-online.target" ];
+        # It fails until the address that it binds to is there, and is tried again until then.
+        startLimitIntervalSec = 0;
+        # A switch restarts it in one step: what takes longer than a few seconds costs the active its lease.
+        stopIfChanged = false;
+        preStart = mkIf (written != { }) (lib.mkAfter writeSecrets);
+        serviceConfig = {
+          Restart = lib.mkForce "always";
+          RestartSec = mkDefault 1;
+          # Memory that is short is not to be found here: without Consul nobody signs.
+          OOMScoreAdjust = mkDefault (-920);
+          CPUWeight = mkDefault 1000;
+          LimitNOFILE = mkDefault 65536;
+          LoadCredential = lib.mapAttrsToList (
+            name: file: "${name}:${lib.replaceStrings [ "%" ] [ "%%" ] file}"
+          ) (lib.filterAttrs (_: file: file != null) credentials);
+          RuntimeDirectory = mkIf (written != { }) "consul-secrets";
+          RuntimeDirectoryMode = mkIf (written != { }) "0700";
 
-    services.hafailover.checks = {
-      assertions = {
-        consul-unfree = {
-          assertion = allowed;
-          message = ''
-            services.hafailover.consul.enable needs Consul, whose licence (BSL) nixpkgs counts as unfree. Allow it:
-            nixpkgs.config.allowUnfreePredicate = pkg: lib.getName pkg == "consul";
-            or, with a nixpkgs that has it: nixpkgs.config.allowUnfreePackages = [ "consul" ];'';
-        };
-        consul-even = {
-          assertion = !isServer || alone || lib.mod (lib.length servers) 2 == 1;
-          message = ''
-            services.hafailover.consul.peers names ${toString (lib.length servers)} servers; an even number survives
-            no more losses than one server less. Add a witness (consul.role = "witness") or take one out.'';
-        };
-        consul-self = {
-          assertion = !isServer || alone || consul.peers ? ${nodeName};
-          message = ''
-            services.hafailover.consul.peers does not name this host: add ${nodeName} = "ADDRESS"; the list is the
-            same on all hosts. Or set services.hafailover.nodeName to this host's name in the list.'';
-        };
-        consul-client = {
-          assertion = isServer || consul.peers != { };
-          message = ''
-            services.hafailover.consul.peers is empty; with role = "client" it must name the Consul servers.'';
-        };
-        consul-client-not-server = {
-          assertion = isServer || !(consul.peers ? ${nodeName});
-          message = ''
-            services.hafailover.consul.role is "client", but consul.peers names ${nodeName} as a server: set the
-            role to "server", or move the host to consul.clients.'';
-        };
-        consul-witness = {
-          assertion = consul.role != "witness" || consul.peers != { };
-          message = ''
-            services.hafailover.consul.peers is empty; a witness needs the servers that it stands beside.'';
-        };
-        consul-addresses = {
-          assertion = lib.allUnique (lib.attrValues (consul.peers // consul.clients));
-          message = ''
-            services.hafailover.consul.peers and consul.clients give one address to two hosts; each has its own.'';
-        };
-        consul-bind = {
-          assertion = consul.bindAddr == null || consul.bindInterface == null;
-          message = "services.hafailover.consul.bindAddr and consul.bindInterface are both set; set one of them.";
-        };
-        consul-bind-missing = {
-          assertion = consul.bindInterface != null || bindAddr != null;
-          message = ''
-            services.hafailover.consul.bindAddr is not set, and consul.clients does not name ${nodeName}; say which
-            address of this host Consul is to use.'';
-        };
-        consul-tls = {
-          assertion =
-            !consul.tls.enable
-            || consul.tls.caFile != null && consul.tls.certFile != null && consul.tls.keyFile != null;
-          message = ''
-            services.hafailover.consul.tls.enable needs tls.caFile, tls.certFile and tls.keyFile.'';
-        };
-        consul-acl = {
-          assertion = !(consul.acl.enable && cfg.isHost) || consul.tokenFile != null;
-          message = ''
-            services.hafailover.consul.acl.enable needs consul.tokenFile: the agent's token, with the policy in
-            docs/operating.md.'';
+          # What a Consul server does without. Its preparation runs as root and writes below /etc.
+          LockPersonality = mkDefault true;
+          NoNewPrivileges = mkDefault true;
+          PrivateDevices = mkDefault true;
+          PrivateTmp = mkDefault true;
+          ProtectClock = mkDefault true;
+          ProtectControlGroups = mkDefault true;
+          ProtectHome = mkDefault true;
+          ProtectHostname = mkDefault true;
+          ProtectKernelLogs = mkDefault true;
+          ProtectKernelModules = mkDefault true;
+          ProtectKernelTunables = mkDefault true;
+          RestrictAddressFamilies = mkDefault "AF_UNIX AF_INET AF_INET6 AF_NETLINK";
+          RestrictNamespaces = mkDefault true;
+          RestrictRealtime = mkDefault true;
+          RestrictSUIDSGID = mkDefault true;
+          SystemCallArchitectures = mkDefault "native";
+          # Not 0077: nixpkgs' start script writes a file as root that Consul's user has to read.
+          UMask = mkDefault "0022";
         };
       };
-      warnings = {
-        consul-single = {
-          when = isServer && lib.length servers <= 1;
-          message = ''
-            services.hafailover.consul: a single Consul server is one point of failure, and a single host has nobody
-            to fail over to. Name three servers in consul.peers.'';
+
+      services.hafailover.checks = {
+        assertions = {
+          consul-unfree = {
+            assertion = allowed;
+            message = ''
+              services.hafailover.consul.enable needs Consul, whose licence (BSL) nixpkgs counts as unfree. Allow it:
+              nixpkgs.config.allowUnfreePredicate = pkg: lib.getName pkg == "consul";
+              or, with a nixpkgs that has it: nixpkgs.config.allowUnfreePackages = [ "consul" ];'';
+          };
+          consul-even = {
+            assertion = !isServer || alone || lib.mod (lib.length servers) 2 == 1;
+            message = ''
+              services.hafailover.consul.peers names ${toString (lib.length servers)} servers; an even number survives
+              no more losses than one server less. Add a witness (consul.role = "witness") or take one out.'';
+          };
+          consul-self = {
+            assertion = !isServer || alone || consul.peers ? ${nodeName};
+            message = ''
+              services.hafailover.consul.peers does not name this host: add ${nodeName} = "ADDRESS"; the list is the
+              same on all hosts. Or set services.hafailover.nodeName to this host's name in the list.'';
+          };
+          consul-client = {
+            assertion = isServer || consul.peers != { };
+            message = ''
+              services.hafailover.consul.peers is empty; with role = "client" it must name the Consul
+              servers.'';
+          };
+          consul-client-not-server = {
+            assertion = isServer || !(consul.peers ? ${nodeName});
+            message = ''
+              services.hafailover.consul.role is "client", but consul.peers names ${nodeName} as a server: set the
+              role to "server", or move the host to consul.clients.'';
+          };
+          consul-witness = {
+            assertion = consul.role != "witness" || consul.peers != { };
+            message = "services.hafailover.consul.peers is empty; a witness needs the servers that it stands beside.";
+          };
+          consul-addresses = {
+            assertion = lib.allUnique (lib.attrValues (consul.peers // consul.clients));
+            message = ''
+              services.hafailover.consul.peers and consul.clients give one address to two hosts; each has its
+              own.'';
+          };
+          consul-address-form = {
+            assertion = wrong == [ ];
+            message = ''
+              services.hafailover.consul.peers and consul.clients need IP addresses; these are none:
+              ${lib.concatStringsSep ", " wrong}.'';
+          };
+          consul-bind = {
+            assertion = consul.bindAddr == null || consul.bindInterface == null;
+            message = "services.hafailover.consul.bindAddr and consul.bindInterface are both set; set one of them.";
+          };
+          consul-bind-missing = {
+            assertion = consul.bindInterface != null || bindAddr != null;
+            message = ''
+              services.hafailover.consul.bindAddr is not set, and consul.clients does not name ${nodeName}; say which
+              address of this host Consul is to use.'';
+          };
+          consul-tls = {
+            assertion =
+              !consul.tls.enable
+              || consul.tls.caFile != null && consul.tls.certFile != null && consul.tls.keyFile != null;
+            message = "services.hafailover.consul.tls.enable needs tls.caFile, tls.certFile and tls.keyFile.";
+          };
+          consul-acl = {
+            assertion = !(consul.acl.enable && cfg.isHost) || consul.tokenFile != null;
+            message = ''
+              services.hafailover.consul.acl.enable needs consul.tokenFile: the agent's token, with the policy in
+              docs/operating.md.'';
+          };
         };
-        consul-raft-multiplier = {
-          when = consul.raftMultiplier > 2;
-          message = ''
-            services.hafailover.consul.raftMultiplier is ${toString consul.raftMultiplier}: an election takes longer
-            than any timing profile waits, so the loss of Consul's leader stops signing.'';
+        warnings = {
+          consul-single = {
+            when = isServer && lib.length servers <= 1;
+            message = ''
+              services.hafailover.consul: a single Consul server is one point of failure, and a single host has nobody
+              to fail over to. Name three servers in consul.peers.'';
+          };
+          consul-raft-multiplier = {
+            when = consul.raftMultiplier > 2;
+            message = ''
+              services.hafailover.consul.raftMultiplier is ${toString consul.raftMultiplier}: an election takes longer
+              than any timing profile waits, so the loss of Consul's leader stops signing.'';
+          };
         };
       };
-    };
-  };
+    })
+  ];
 }

@@ -6,10 +6,9 @@ let
   cfg = config.services.hafailover;
 
   secrets = {
-    validatorKeyFile = cfg.validatorKeyFile;
-    validatorNodeKeyFile = cfg.validatorNodeKeyFile;
-    nodeKeyFile = cfg.nodeKeyFile;
+    inherit (cfg) validatorKeyFile validatorNodeKeyFile nodeKeyFile;
     "consul.tokenFile" = cfg.consul.tokenFile;
+    "settings.consul.key_file" = cfg.settings.consul.key_file or null;
     "consul.tls.keyFile" = cfg.consul.tls.keyFile;
     "consul.gossip.keyFile" = cfg.consul.gossip.keyFile;
     "consul.acl.agentTokenFile" = cfg.consul.acl.agentTokenFile;
@@ -19,7 +18,8 @@ let
     "secret-absolute-${id name}" = {
       assertion = value == null || lib.hasPrefix "/" value;
       message = ''
-        services.hafailover.${name} is "${toString value}"; it must be an absolute path on the running machine.'';
+        services.hafailover.${name} is "${toString value}"; it must be an absolute path on the running
+        machine.'';
     };
     "secret-in-store-${id name}" = {
       assertion = value == null || !(lib.hasPrefix builtins.storeDir value);
@@ -41,16 +41,18 @@ in
     validatorKeyFile = path "The pool's key (validator_key.json), the same on all hosts." // {
       example = "/var/lib/secrets/validator_key.json";
     };
-    validatorNodeKeyFile = path "With `promotion = \"restart\"`: the node key that goes with the validator key, the same on all hosts.";
+    validatorNodeKeyFile = path ''
+      With `promotion = "restart"`: the node key that goes with the validator key, the same on all
+      hosts.'';
     nodeKeyFile = path "This host's own node key. Without it, neard makes one at its first start.";
 
     encryptedCredentials = mkOption {
       type = types.bool;
       default = false;
       description = ''
-        Whether the files named by `validatorKeyFile`, `validatorNodeKeyFile`, `nodeKeyFile` and
-        `consul.tokenFile` are encrypted by systemd-creds(1), each under the name of the credential that it
-        becomes: `validator_key`, `validator_node_key`, `node_key`, `consul_token`.
+        Whether the files named by `validatorKeyFile`, `validatorNodeKeyFile`, `nodeKeyFile`, `consul.tokenFile`
+        and `settings.consul.key_file` are encrypted by systemd-creds(1), each under the name of the credential
+        that it becomes: `validator_key`, `validator_node_key`, `node_key`, `consul_token`, `consul_key`.
       '';
     };
 
@@ -61,7 +63,10 @@ in
       description = "A service's settings for its credentials, of which those that are null are left out.";
       default = files: {
         ${if cfg.encryptedCredentials then "LoadCredentialEncrypted" else "LoadCredential"} =
-          lib.mapAttrsToList (name: file: "${name}:${file}") (lib.filterAttrs (_: file: file != null) files);
+          # '%' begins one of systemd's own placeholders.
+          lib.mapAttrsToList (name: file: "${name}:${lib.replaceStrings [ "%" ] [ "%%" ] file}") (
+            lib.filterAttrs (_: file: file != null) files
+          );
       };
     };
   };

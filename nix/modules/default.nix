@@ -10,5 +10,6 @@
     ./consul.nix
     ./firewall.nix
     ./host.nix
+    ./monitoring.nix
   ];
 }

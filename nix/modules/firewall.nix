@@ -13,15 +13,25 @@ let
 
   iptables =
     command: address:
-    lib.concatMapStrings (protocol: ''
-      ${command} -A nixos-fw -p ${protocol} -s ${address} -m multiport --dports ${ports} -j nixos-fw-accept
-    '') [ "tcp" "udp" ];
+    lib.concatMapStrings
+      (protocol: ''
+        ${command} -A nixos-fw -p ${protocol} -s ${address} -m multiport --dports ${ports} -j nixos-fw-accept
+      '')
+      [
+        "tcp"
+        "udp"
+      ];
   nftables =
     family: addresses:
     lib.optionalString (addresses != [ ]) (
-      lib.concatMapStrings (protocol: ''
-        ${family} saddr { ${lib.concatStringsSep ", " addresses} } ${protocol} dport { ${ports} } accept
-      '') [ "tcp" "udp" ]
+      lib.concatMapStrings
+        (protocol: ''
+          ${family} saddr { ${lib.concatStringsSep ", " addresses} } ${protocol} dport { ${ports} } accept
+        '')
+        [
+          "tcp"
+          "udp"
+        ]
     );
   consulRules = consul.enable && hosts != [ ];
 in

@@ -18,7 +18,16 @@ let
   json = pkgs.formats.json { };
   unit = import ./unit.nix { inherit lib; };
 
-  binary = if neard.binary != null then neard.binary else lib.getExe' neard.package "neard";
+  binary =
+    if neard.binary != null then
+      neard.binary
+    else if neard.package != null then
+      lib.getExe' neard.package "neard"
+    else
+      null;
+  address = import ./address.nix;
+  # What the units' sandbox hides (ProtectHome, PrivateTmp).
+  hidden = path: builtins.match "/(home|root|tmp|var/tmp|run/user)(/.*)?" path != null;
   inStateDirectory = lib.hasPrefix "/var/lib/" neard.home;
   stop = cfg.settings.neard.stop_s or 240;
 
@@ -48,7 +57,8 @@ let
     neard.publicAddress
   ];
   shards = neard.settings.tracked_shards_config or null;
-  loopback = builtins.match "(127\\.[0-9.]+|\\[::1]|localhost):[0-9]+" neard.settings.rpc.addr != null;
+  loopback =
+    builtins.match "(127\\.[0-9.]+|\\[::1]|localhost):[0-9]+" neard.settings.rpc.addr != null;
 in
 {
   options.services.hafailover.neard = {
@@ -72,7 +82,7 @@ in
     settings = mkOption {
       type = types.submodule { freeformType = json.type; };
       default = { };
-      example = lib.literalExpression ''{ consensus.min_num_peers = 5; }'';
+      example = lib.literalExpression "{ consensus.min_num_peers = 5; }";
       description = ''
         What neard's config.json says differently from what `neard init` writes: objects are merged, all else
         replaces. The defaults suit a failover pair. Checked when the system is built.
@@ -133,11 +143,13 @@ in
         store.load_mem_tries_for_tracked_shards = mkDefault true;
         rpc.addr = mkDefault "127.0.0.1:${toString neard.rpcPort}";
         network.addr = mkDefault "0.0.0.0:${toString neard.port}";
-        network.boot_nodes = mkIf (neard.bootNodes != [ ]) (mkDefault (lib.concatStringsSep "," neard.bootNodes));
+        network.boot_nodes = mkIf (neard.bootNodes != [ ]) (
+          mkDefault (lib.concatStringsSep "," neard.bootNodes)
+        );
       };
       settings.neard = {
         home = mkDefault neard.home;
-        binary = mkDefault binary;
+        binary = mkIf (binary != null) (mkDefault binary);
         # The agent's user has no business in neard's home.
         rpc_address = mkDefault neard.settings.rpc.addr;
         args = mkIf (neard.extraArgs != [ ]) (mkDefault neard.extraArgs);
@@ -149,8 +161,8 @@ in
         hafailover = lib.getExe cfg.package;
         config = "/etc/hafailover/config.toml";
         neard_home = neard.home;
-        watchdog_s = toString cfg.timing.watchdog_s;
-        guard_stop_s = toString (stop + 30);
+        guard_watchdog_s = builtins.toJSON cfg.timing.guard_watchdog_s;
+        guard_stop_s = builtins.toJSON (stop + 30);
       })
       {
         serviceConfig = {
@@ -171,10 +183,12 @@ in
       }
     ];
 
-    systemd.tmpfiles.settings.hafailover.${neard.home}.d = mkIf (!inStateDirectory) {
-      user = "neard";
-      group = "neard";
-      mode = "0750";
+    systemd.tmpfiles.settings = mkIf (!inStateDirectory) {
+      hafailover.${neard.home}.d = {
+        user = "neard";
+        group = "neard";
+        mode = "0750";
+      };
     };
 
     users.users.neard = {
@@ -197,15 +211,36 @@ in
           message = "services.hafailover.neard.package and neard.binary are both set; set one of them.";
         };
         neard-binary = {
-          assertion = neard.binary == null || lib.hasPrefix "/" neard.binary;
+          assertion = neard.binary == null || lib.hasPrefix "/" neard.binary && !hidden neard.binary;
           message = ''
-            services.hafailover.neard.binary is "${toString neard.binary}"; it must be an absolute path.'';
+            services.hafailover.neard.binary is "${toString neard.binary}"; it must be an absolute path, and not
+            below /home, /root or /tmp, which the service does not see. /opt/neard/neard would do.'';
+        };
+        neard-genesis = {
+          assertion =
+            neard.genesisFile == null || lib.hasPrefix "/" neard.genesisFile && !hidden neard.genesisFile;
+          message = ''
+            services.hafailover.neard.genesisFile is "${toString neard.genesisFile}"; it must be an absolute
+            path, and not below /home, /root or /tmp, which the service does not see.'';
+        };
+        neard-public-address = {
+          assertion = neard.publicAddress == null || address.isWithOrWithoutPort neard.publicAddress;
+          message = ''
+            services.hafailover.neard.publicAddress is "${toString neard.publicAddress}"; it must be an IP
+            address, or one with a port: 192.0.2.7:24567 or [2001:db8::7]:24567.'';
+        };
+        neard-settings-astray = {
+          assertion = cfg.settings.neard.home == neard.home && cfg.settings.neard.binary or null == binary;
+          message = ''
+            services.hafailover.settings.neard: take out home and binary, and set services.hafailover.neard.home,
+            and neard.package or neard.binary.'';
         };
         neard-home = {
-          assertion = builtins.match "/[^/ %@]+(/[^/ %@]+)+" neard.home != null;
+          assertion = builtins.match "/[^/ %@]+(/[^/ %@]+)+" neard.home != null && !hidden neard.home;
           message = ''
             services.hafailover.neard.home is "${neard.home}"; it must be an absolute path below a folder,
-            without blanks, '%' and '@', such as "/var/lib/neard".'';
+            without blanks, '%' and '@', and not below /home, /root or /tmp, which the service does not see.
+            /var/lib/neard would do.'';
         };
         neard-key-in-home = {
           assertion = cfg.validatorKeyFile == null || !(lib.hasPrefix "${neard.home}/" cfg.validatorKeyFile);
@@ -216,7 +251,8 @@ in
         neard-ports = {
           assertion = neard.port != neard.rpcPort;
           message = ''
-            services.hafailover.neard.port and neard.rpcPort are both ${toString neard.port}; give each its own.'';
+            services.hafailover.neard.port and neard.rpcPort are both ${toString neard.port}; give each its
+            own.'';
         };
         neard-shards = {
           assertion = cfg.promotion != "hot" || shards == { ShadowValidator = cfg.accountId; };

@@ -20,19 +20,30 @@ let
   accountId = "([a-z0-9]+[-_])*[a-z0-9]+(\\.([a-z0-9]+[-_])*[a-z0-9]+)*";
   isAccount =
     text:
-    builtins.match accountId text != null
-    && lib.stringLength text >= 2
-    && lib.stringLength text <= 64;
+    builtins.match accountId text != null && lib.stringLength text >= 2 && lib.stringLength text <= 64;
+
+  # Settings on which more depends than agent and guard, so that their options must be used.
+  owned = {
+    account_id = "accountId";
+    node_name = "nodeName";
+    promotion = "promotion";
+    validator_key_file = "validatorKeyFile";
+    validator_node_key_file = "validatorNodeKeyFile";
+    "consul.token_file" = "consul.tokenFile";
+  };
+  valueAt = path: lib.attrByPath (lib.splitString "." path) null;
+  astray = lib.filterAttrs (
+    setting: option:
+    valueAt setting cfg.settings != null && valueAt setting cfg.settings != valueAt option cfg
+  ) owned;
 
   # TOML has no null: what is not set is left out.
   given = lib.filterAttrsRecursive (_: value: value != null) cfg.settings;
   written = toml.generate "hafailover-settings.toml" given;
-  checked =
-    pkgs.runCommand "hafailover-config.toml" { nativeBuildInputs = [ cfg.package ]; }
-      ''
-        hafailover check settings --config ${written}
-        cp ${written} $out
-      '';
+  checked = pkgs.runCommand "hafailover-config.toml" { nativeBuildInputs = [ cfg.package ]; } ''
+    hafailover check settings --config ${written}
+    cp ${written} $out
+  '';
 in
 {
   options.services.hafailover = {
@@ -97,39 +108,53 @@ in
         }
       '';
       description = ''
-        Settings of agent and guard, as docs/configuration.md lists them. The options of this module are written
-        into it; what is set here is stronger. The result is /etc/hafailover/config.toml, checked when the
-        system is built. Secrets do not belong here: every user of the machine can read the file.
+        Settings of agent and guard, as docs/configuration.md lists them, beside those that have an option here. The
+        result is /etc/hafailover/config.toml, checked when the system is built. Secrets do not belong here: every
+        user of the machine can read the file.
       '';
     };
   };
 
-  config = mkIf cfg.isHost {
-    services.hafailover.settings = {
-      account_id = mkDefault cfg.accountId;
-      node_name = mkDefault cfg.nodeName;
-      priority = mkDefault cfg.priority;
-      promotion = mkDefault cfg.promotion;
-      guard_socket = mkDefault "/run/neard/guard.sock";
-      state_dir = mkDefault "/run/hafailover";
-    };
-
-    environment.etc."hafailover/config.toml".source = checked;
-    environment.systemPackages = [ cfg.package ];
-
-    services.hafailover.checks.assertions = {
-      account = {
-        assertion = isAccount cfg.accountId;
-        message = ''
-          services.hafailover.accountId is "${cfg.accountId}", which is not a NEAR account; set it to the pool's
-          account, such as "mypool.poolv1.near".'';
-      };
-      node-name = {
+  config = lib.mkMerge [
+    {
+      services.hafailover.checks.assertions.node-name = {
         assertion = builtins.match "[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?" cfg.nodeName != null;
         message = ''
           services.hafailover.nodeName is "${cfg.nodeName}"; it must be letters, digits, '.', '_' and '-', at
           most 64. Set it, or networking.hostName.'';
       };
-    };
-  };
+    }
+    (mkIf cfg.isHost {
+      services.hafailover.settings = {
+        account_id = mkDefault cfg.accountId;
+        node_name = mkDefault cfg.nodeName;
+        priority = mkDefault cfg.priority;
+        promotion = mkDefault cfg.promotion;
+        guard_socket = mkDefault "/run/neard/guard.sock";
+        state_dir = mkDefault "/run/hafailover";
+      };
+
+      environment.etc."hafailover/config.toml".source = checked;
+      environment.systemPackages = [ cfg.package ];
+
+      services.hafailover.checks.assertions = {
+        account = {
+          assertion = isAccount cfg.accountId;
+          message = ''
+            services.hafailover.accountId is "${cfg.accountId}", which is not a NEAR account; set it to the
+            pool's account, such as "mypool.poolv1.near".'';
+        };
+        settings-astray = {
+          assertion = astray == { };
+          message = "services.hafailover.settings: ${
+            lib.concatStringsSep "; " (
+              lib.mapAttrsToList (
+                setting: option: "take out ${setting} and set services.hafailover.${option}"
+              ) astray
+            )
+          }.";
+        };
+      };
+    })
+  ];
 }

@@ -10,19 +10,22 @@ let
   name = timing.profile or "default";
   known = table.profiles ? ${name};
   # An unknown profile is the settings' check to refuse; what follows is then about the default.
-  p =
-    table.profiles.${if known then name else "default"}
-    // removeAttrs timing [ "profile" ];
+  p = table.profiles.${if known then name else "default"} // removeAttrs timing [ "profile" ];
 
   say = builtins.toJSON;
   attempts = p.beat_s + 2 * (p.call_deadline_s + p.retry_s) + bounds.min_grant_s;
   goneWithin = p.fence_after_s + p.drop_budget_s;
   feed = p.beat_s + p.call_deadline_s + p.retry_s;
-  least =
-    if cfg.consul.enable && cfg.consul.role == "client" then 10 else 3 + 4 * config.services.hafailover.consul.raftMultiplier;
+  # hafailover.timing.sensible_fence_after_s: what rides out the loss of Consul's leader.
+  election = 3 + 4 * cfg.consul.raftMultiplier;
+  least = if cfg.consul.role == "client" then lib.max election 10 else election;
   setting = key: "services.hafailover.settings.timing.${key}";
   # Floating-point sums may be off in the last digit.
   atLeast = value: bound: value >= bound - 1.0e-9;
+  positive = key: {
+    assertion = p.${key} > 0;
+    message = "${setting key} is ${say p.${key}} and must be above 0.";
+  };
 in
 {
   options.services.hafailover.timing = mkOption {
@@ -32,7 +35,8 @@ in
     description = "The profile with this host's changes, in seconds.";
     default = p // {
       gone_within_s = goneWithin;
-      watchdog_s = (p.fence_after_s - p.beat_s) / 2.0;
+      agent_watchdog_s = lib.max bounds.min_agent_watchdog_s ((p.check_ttl_s - p.beat_s) / 2.0);
+      guard_watchdog_s = (p.fence_after_s - p.beat_s) / 2.0;
     };
   };
 
@@ -44,6 +48,9 @@ in
           ${setting "profile"} is ${say name}; it must be one of
           ${lib.concatStringsSep ", " (lib.attrNames table.profiles)}.'';
       };
+      timing-beat = positive "beat_s";
+      timing-call-deadline = positive "call_deadline_s";
+      timing-retry = positive "retry_s";
       timing-fence-after = {
         assertion = atLeast p.fence_after_s attempts;
         message = ''
@@ -66,13 +73,11 @@ in
       };
       timing-margin = {
         assertion = atLeast p.margin_s bounds.min_margin_s;
-        message = ''
-          ${setting "margin_s"} is ${say p.margin_s} and must be ${say bounds.min_margin_s} or more.'';
+        message = "${setting "margin_s"} is ${say p.margin_s} and must be ${say bounds.min_margin_s} or more.";
       };
       timing-margin-rate = {
         assertion = atLeast p.margin_rate bounds.min_margin_rate;
-        message = ''
-          ${setting "margin_rate"} is ${say p.margin_rate} and must be ${say bounds.min_margin_rate} or more.'';
+        message = "${setting "margin_rate"} is ${say p.margin_rate} and must be ${say bounds.min_margin_rate} or more.";
       };
       timing-session-ttl-min = {
         assertion = p.session_ttl_s >= bounds.consul_min_session_ttl_s;

@@ -54,9 +54,15 @@ class Profile:
         return self.drop_budget_s / 2
 
     @property
-    def watchdog_s(self) -> float:
-        """``WatchdogSec`` of agent and guard: a frozen agent is killed, and started again by systemd, while
-        more than half of the guard's grant is left."""
+    def agent_watchdog_s(self) -> float:
+        """``WatchdogSec`` of the agent: a frozen one is killed, and back a second later, before its check with
+        Consul ends the session. Two seconds at least, since a machine may be busy for nearly as long; profile
+        ``fast`` hands over instead."""
+        return max(MIN_AGENT_WATCHDOG_S, (self.check_ttl_s - self.beat_s) / 2)
+
+    @property
+    def guard_watchdog_s(self) -> float:
+        """``WatchdogSec`` of the guard while it holds no key; with one, it makes the limit shorter itself."""
         return (self.fence_after_s - self.beat_s) / 2
 
 
@@ -71,6 +77,8 @@ PROFILES: dict[str, Profile] = {
 
 LONGEST_GONE_WITHIN_S = max(profile.gone_within_s for profile in PROFILES.values())
 """What a successor assumes of a predecessor it knows nothing about. No host may exceed it."""
+
+MIN_AGENT_WATCHDOG_S = 2.0
 
 MIN_GRANT_S = 1.0
 """A grant that would run out sooner is not worth loading a key for."""

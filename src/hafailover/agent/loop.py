@@ -7,6 +7,7 @@ import queue
 import re
 import signal
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from hafailover import __version__
@@ -17,6 +18,7 @@ from hafailover.agent.identity import StateFolder
 from hafailover.agent.keeper import SessionKeeper
 from hafailover.agent.lease_worker import LeaseWorker
 from hafailover.agent.neard_watch import NeardWatch
+from hafailover.agent.reload import Reloader, done, reconfigured
 from hafailover.agent.watchers import WAIT_S, LeaseEyes
 from hafailover.clock import boottime
 from hafailover.config.settings import Settings
@@ -48,14 +50,21 @@ class Agent:
     """Wires the core to the world.
 
     :param open_rpc: connects with this host's neard.
+    :param read_settings: reads the settings again; raises ``ConfigError``.
     """
 
     def __init__(
-        self, settings: Settings, address: Address, state: StateFolder, open_rpc: Callable[[], NeardRpc]
+        self,
+        settings: Settings,
+        address: Address,
+        state: StateFolder,
+        open_rpc: Callable[[], NeardRpc],
+        read_settings: Callable[[], Settings],
     ) -> None:
         self._settings = settings
         self._address = address
-        self._queue: queue.Queue[ev.Event | None] = queue.Queue()
+        # Signal handlers put into it, too, so it must be one whose put() may interrupt its get().
+        self._queue: queue.SimpleQueue[ev.Event | None] = queue.SimpleQueue()
         self._exit_code = 0
         node, account, profile = settings.node_name, settings.account_id, settings.profile
         self._state = initial(_core_config(settings), boottime())
@@ -87,6 +96,7 @@ class Agent:
             lambda: RequestWatch(address, account, WAIT_S),
             self.emit,
         )
+        self._reloader = Reloader(settings, read_settings, self.emit)
         self._said = ""
         self._looked_at_consul = False
         self._last_event = ""
@@ -99,6 +109,7 @@ class Agent:
         """Works until SIGTERM or SIGINT; the exit code. What the guard was granted stays as it is."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._queue.put(None))
+        signal.signal(signal.SIGHUP, lambda *_: self._reloader.ask())
         server = serve(
             self._settings.listen_address, self.metrics.registry, self.refresh, self._health, self._ready
         )
@@ -110,7 +121,8 @@ class Agent:
             self._settings.timing.profile,
             *server.server_address[:2],
         )
-        for part in (self._hand, self._neard, self._lease, self._keeper, self._chores, self._eyes):
+        parts = (self._hand, self._neard, self._lease, self._keeper, self._chores, self._eyes, self._reloader)
+        for part in parts:
             part.start()
         notify("READY=1")
         self._work()
@@ -124,7 +136,7 @@ class Agent:
         while True:
             now = boottime()
             if interval is not None and now - patted_at >= interval:
-                notify("WATCHDOG=1")
+                notify("WATCHDOG=1", wait_s=0)
                 patted_at = now
             try:
                 event = self._queue.get(timeout=max(0.001, next_wake(self._state, now) - now))
@@ -146,6 +158,9 @@ class Agent:
             self._without_session_since = boottime()
             self._session_changed(before.session, self._state.session)
         self._say(before)
+        if isinstance(event, ev.Reconfigured):
+            self._chores.touch()
+            done()
 
     def _session_changed(self, before: str | None, after: str | None) -> None:
         self._chores.use_session(after)
@@ -202,7 +217,7 @@ class Agent:
             return
         self._said = plain
         log.info("%s", text)
-        notify(f"STATUS={text}")
+        notify(f"STATUS={text}", wait_s=0)
         if before.role is not state.role or before.reason != state.reason:
             self._chores.touch()
 
@@ -278,18 +293,12 @@ class Agent:
 
 
 def _core_config(settings: Settings) -> Config:
-    hot = settings.promotion == "hot"
-    standby = settings.standby
-    return Config(
+    config = Config(
         node=settings.node_name,
         account_id=settings.account_id,
         profile=settings.profile,
-        priority=settings.priority,
-        hot_swap=hot,
-        require_shadow=standby.require_shadow,
-        max_lag_blocks=standby.max_lag_blocks,
-        min_peers=standby.min_peers,
-        max_head_age_s=standby.max_head_age_s,
-        restart_after_drop=standby.restart_after_drop,
-        **({} if hot else {"arm_timeout_s": settings.neard.stop_s + RESTART_ARM_S}),
+        **asdict(reconfigured(settings)),
     )
+    if settings.promotion == "hot":
+        return config
+    return replace(config, hot_swap=False, arm_timeout_s=settings.neard.stop_s + RESTART_ARM_S)

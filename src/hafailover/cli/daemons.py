@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,8 +33,15 @@ def run(context: typer.Context, config: ConfigOption = None) -> None:
 
     Examples: hafailover run; hafailover run --config host1.toml --priority 10
     """
-    settings = settings_or_exit(config, context.args, "hafailover run [--config FILE]", run.__doc__)
-    raise typer.Exit(_run_agent(settings))
+    prog = "hafailover run [--config FILE]"
+    settings = settings_or_exit(config, context.args, prog, run.__doc__)
+
+    def read_again() -> Settings:
+        from hafailover.config.load import load_settings
+
+        return load_settings(config, context.args, prog)
+
+    raise typer.Exit(_run_agent(settings, read_again))
 
 
 def guard(context: typer.Context, config: ConfigOption = None) -> None:
@@ -93,7 +101,7 @@ def guard_settings(settings: Settings) -> GuardSettings:
     )
 
 
-def _run_agent(settings: Settings) -> int:
+def _run_agent(settings: Settings, read_again: Callable[[], Settings]) -> int:
     from hafailover import log
     from hafailover.agent.identity import StateError, StateFolder
     from hafailover.agent.loop import Agent
@@ -104,7 +112,7 @@ def _run_agent(settings: Settings) -> int:
     try:
         address = consul_address(settings)
         state = StateFolder(settings.state_dir, settings.account_id, settings.node_name)
-        return Agent(settings, address, state, RpcOpener(settings)).run()
+        return Agent(settings, address, state, RpcOpener(settings), read_again).run()
     except (ConfigError, StateError, ListenError) as error:
         fail(str(error), WRONG_SETTINGS)
 

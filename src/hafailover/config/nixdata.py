@@ -1,14 +1,18 @@
-"""``nix/timing.json``, made from :mod:`hafailover.timing`: ``python -m hafailover.config.nixdata``.
+"""What the NixOS module knows of timing, made from :mod:`hafailover.timing`.
 
-The NixOS module refuses wrong timings while it is evaluated. It states the same rules in its own language, so
-the file also holds cases: changes of a profile, and the settings that the broken rules name.
+``python -m hafailover.config.nixdata FOLDER`` writes ``timing.json`` (profiles and bounds) and
+``timing-cases.json`` into it. The module refuses wrong timings while it is evaluated, so it states the rules
+in its own language; the cases (changes of a profile, and the settings that the broken rules name) hold both
+together.
 """
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 from hafailover import timing
@@ -36,7 +40,11 @@ _CASES: tuple[tuple[str, dict[str, float]], ...] = (
     ("wide", {"session_ttl_s": 12}),
     ("default", {"check_ttl_s": 2.2}),
     ("default", {"check_ttl_s": 2.3}),
+    ("default", {"session_ttl_s": 9}),
     ("default", {"call_deadline_s": 2.6}),
+    ("default", {"beat_s": 0}),
+    ("default", {"call_deadline_s": 0}),
+    ("default", {"retry_s": 0}),
     ("fast", {"retry_s": 1, "margin_s": 0.1, "drop_budget_s": 0.1}),
 )
 
@@ -44,26 +52,32 @@ _CASES: tuple[tuple[str, dict[str, float]], ...] = (
 def profile_values(profile: Profile) -> dict[str, Any]:
     """Every value of a profile and what follows from it, in seconds (``margin_rate``: a fraction)."""
     values = {field.name: getattr(profile, field.name) for field in fields(profile) if field.name != "name"}
-    return {**values, "watchdog_s": profile.watchdog_s, "gone_within_s": profile.gone_within_s}
+    derived = ("agent_watchdog_s", "guard_watchdog_s", "gone_within_s")
+    return {**values, **{name: getattr(profile, name) for name in derived}}
 
 
-def nix_data() -> dict[str, Any]:
-    """What the NixOS module knows of timing: profiles, the bounds of the rules, and cases to test it by."""
+def timing_table() -> dict[str, Any]:
+    """``timing.json``: the profiles, and the bounds of the rules. Times in seconds."""
     return {
         "profiles": {name: profile_values(profile) for name, profile in PROFILES.items()},
         "bounds": {
             "longest_gone_within_s": timing.LONGEST_GONE_WITHIN_S,
+            "min_agent_watchdog_s": timing.MIN_AGENT_WATCHDOG_S,
             "min_grant_s": timing.MIN_GRANT_S,
             "min_drop_budget_s": timing.MIN_DROP_BUDGET_S,
             "min_margin_s": timing.MIN_MARGIN_S,
             "min_margin_rate": timing.MIN_MARGIN_RATE,
             "consul_min_session_ttl_s": timing.CONSUL_MIN_SESSION_TTL_S,
         },
-        "cases": [
-            {"profile": name, "changes": changes, "broken": broken_settings(name, changes)}
-            for name, changes in _CASES
-        ],
     }
+
+
+def timing_cases() -> list[dict[str, Any]]:
+    """``timing-cases.json``: each rule broken at least once, and changes that break none."""
+    return [
+        {"profile": name, "changes": changes, "broken": broken_settings(name, changes)}
+        for name, changes in _CASES
+    ]
 
 
 def broken_settings(profile: str, changes: dict[str, float]) -> list[str]:
@@ -76,5 +90,24 @@ def broken_settings(profile: str, changes: dict[str, float]) -> list[str]:
     return found
 
 
+def files() -> dict[str, str]:
+    """The files' names and texts."""
+    return {
+        "timing.json": json.dumps(timing_table(), indent=2) + "\n",
+        "timing-cases.json": json.dumps(timing_cases(), indent=2) + "\n",
+    }
+
+
+def write(folder: Path) -> None:
+    """Writes the files, each in one step.
+
+    :raises OSError: the folder is missing or cannot be written to.
+    """
+    for name, text in files().items():
+        new = folder / f"{name}.new"
+        new.write_text(text)
+        new.replace(folder / name)
+
+
 if __name__ == "__main__":
-    print(json.dumps(nix_data(), indent=2))
+    write(Path(sys.argv[1]))

@@ -6,7 +6,7 @@ the same facts lead to the same act in whatever order they came.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from hafailover.core import arming, gates, holder, leaving, standby
 from hafailover.core import events as ev
@@ -95,6 +95,8 @@ def _absorb(state: State, event: ev.Event, now: float) -> tuple[State, list[Effe
             if hold is not None and hold.stage is Stage.WAITING:
                 hold = replace(hold, witnessed_at=now)
             return replace(state, hold=hold), []
+        case ev.Reconfigured():
+            return replace(state, config=replace(state.config, **asdict(event))), []
 
 
 def _advance(state: State, now: float) -> tuple[State, list[Effect]]:

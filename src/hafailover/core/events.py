@@ -133,6 +133,18 @@ class OwnBlockSeen:
     height: int
 
 
+@dataclass(frozen=True, slots=True)
+class Reconfigured:
+    """The operator has changed these of his choices: fields of :class:`hafailover.core.state.Config`."""
+
+    priority: int
+    require_shadow: bool
+    max_lag_blocks: int
+    min_peers: int
+    max_head_age_s: float
+    restart_after_drop: bool
+
+
 Event = (
     Tick
     | SessionReady
@@ -152,4 +164,5 @@ Event = (
     | GuardLost
     | HandGone
     | OwnBlockSeen
+    | Reconfigured
 )

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
+OOM_SCORE = Path("/proc/self/oom_score_adj")
 LEFTOVER_WAIT_S = 10.0
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -124,8 +125,19 @@ def _bind_to_parent(parent: int) -> None:
     _LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
+    _take_no_precedence()
     # neard's own handler replaces this; before that stands, a SIGHUP would kill it.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+
+def _take_no_precedence() -> None:
+    """When memory runs out, neard goes before the guard: it gives back what the guard inherits from its unit.
+
+    Only ever towards being killed, which needs no right; without it, the rest still holds.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        if int(OOM_SCORE.read_text()) < 0:
+            OOM_SCORE.write_text("0")
 
 
 def _start_time(pid: int) -> int | None:

@@ -6,6 +6,7 @@ directive given several times. Texts hold these placeholders:
 * ``@hafailover@``: absolute path of the command; ``@kill@``: that of kill(1)
 * ``@config@``: the settings' file
 * ``@neard_home@``: neard's home folder
-* ``@watchdog_s@``: :attr:`hafailover.timing.Profile.watchdog_s` of the host's profile, in seconds
+* ``@agent_watchdog_s@``, ``@guard_watchdog_s@``: those of the host's :class:`hafailover.timing.Profile`, in
+  seconds
 * ``@guard_stop_s@``: setting ``neard.stop_s`` and half a minute more, in seconds
 """

@@ -26,10 +26,13 @@ def test_these_are_all() -> None:
     assert every_command() == [
         "run",
         "guard",
+        "prepare-home",
         "status",
         "switchover",
         "demo",
         "bench",
+        "check settings",
+        "check neard-config",
         "localnet init",
         "localnet up",
         "localnet down",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from hafailover.core.views import KeyState, NeardPhase
 from hafailover.guard import model as m
@@ -76,12 +76,12 @@ class Bench:
 
     # --- ways to get somewhere
 
-    def booting(self) -> Bench:
+    def booting(self) -> Self:
         assert m.StartNeard() in self.tick()
         self.start()
         return self
 
-    def up(self) -> Bench:
+    def up(self) -> Self:
         """neard runs without the key and has answered."""
         self.booting()
         self.wait(0.1)
@@ -89,13 +89,13 @@ class Bench:
         assert self.guard.phase is NeardPhase.UP
         return self
 
-    def loading(self, term: int = 5, grant_s: float = 7.0) -> Bench:
+    def loading(self, term: int = 5, grant_s: float = 7.0) -> Self:
         self.up()
         self.arm(term, grant_s)
         assert self.guard.key is KeyState.LOADING
         return self
 
-    def loaded(self, term: int = 5, grant_s: float = 7.0) -> Bench:
+    def loaded(self, term: int = 5, grant_s: float = 7.0) -> Self:
         self.loading(term, grant_s)
         self.wait(0.02)
         self.answer(POOL_KEY)

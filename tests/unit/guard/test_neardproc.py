@@ -330,3 +330,31 @@ def test_a_note_that_cannot_be_read_is_no_trouble(pid_file: Path) -> None:
     pid_file.unlink()
     pid_file.mkdir()
     end_leftover(pid_file, lambda _: None)
+
+
+# --- when memory runs out
+
+
+@pytest.mark.parametrize(("before", "after"), [("-900\n", "0"), ("0\n", "0\n"), ("300\n", "300\n")])
+def test_neard_never_outlives_the_guard_for_want_of_memory(
+    before: str, after: str, tmp_path: Path, pid_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which score neard has is for the kernel to lower by right alone; here a file stands for it."""
+    score = tmp_path / "oom_score_adj"
+    score.write_text(before)
+    monkeypatch.setattr("hafailover.guard.neardproc.OOM_SCORE", score)
+    process = NeardProcess(["true"], pid_file)
+    process.start()
+
+    assert ended(process) == 0
+    assert score.read_text() == after
+
+
+def test_a_score_that_cannot_be_changed_keeps_no_neard_from_starting(
+    tmp_path: Path, pid_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hafailover.guard.neardproc.OOM_SCORE", tmp_path / "none")
+    process = NeardProcess(["true"], pid_file)
+    process.start()
+
+    assert ended(process) == 0

@@ -1,0 +1,220 @@
+"""neard's home made ready by way of the stand-in's own init: what is made, kept, replaced and refused."""
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from hafailover.near.keyfile import read_key
+from hafailover.near.prepare import Plan, PrepareError, prepare_home
+
+from .conftest import CHAIN, POOL, read
+
+Make = Callable[..., Plan]
+
+
+def files(home: Path) -> dict[str, tuple[int, bytes]]:
+    return {one.name: (one.stat().st_ino, one.read_bytes()) for one in home.iterdir()}
+
+
+def refusal(plan: Plan) -> str:
+    with pytest.raises(PrepareError) as caught:
+        prepare_home(plan)
+    return str(caught.value)
+
+
+def test_a_first_start_makes_all_but_a_validator_key(home: Path, plan: Make) -> None:
+    prepare_home(plan())
+    names = {one.name for one in home.iterdir()}
+    assert names == {
+        "config.json",
+        "config.base.json",
+        "config.base.version",
+        "genesis.json",
+        "node_key.json",
+    }
+    modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in home.iterdir()}
+    assert modes.pop("node_key.json") == 0o600
+    assert set(modes.values()) == {0o640}
+    config = read(home / "config.json")
+    assert config["tracked_shards_config"] == {"ShadowValidator": POOL}
+    assert config["rpc"]["addr"] == "127.0.0.1:4040"
+    assert config["rpc"]["cors_allowed_origins"], "what neard wrote beside it is gone"
+
+
+def test_a_second_start_writes_nothing(home: Path, plan: Make) -> None:
+    prepare_home(plan())
+    before = files(home)
+    prepare_home(plan())
+    assert files(home) == before
+
+
+def test_other_wishes_reach_config_json_and_nothing_else(home: Path, plan: Make) -> None:
+    prepare_home(plan())
+    before = files(home)
+    prepare_home(plan(overlay={"rpc": {"addr": "127.0.0.1:5050"}}))
+    after = files(home)
+    assert {name for name in after if after[name] != before[name]} == {"config.json"}
+    config = read(home / "config.json")
+    assert config["rpc"]["addr"] == "127.0.0.1:5050"
+    assert config["tracked_shards_config"] == read(home / "config.base.json")["tracked_shards_config"]
+
+
+def test_a_new_version_of_neard_writes_the_base_anew_and_keeps_the_keys(home: Path, plan: Make) -> None:
+    prepare_home(plan())
+    key = (home / "node_key.json").read_bytes()
+    (home / "config.base.version").write_text("an older one")
+    (home / "config.base.json").write_text("{}")
+    prepare_home(plan())
+    assert read(home / "config.base.json")["consensus"]
+    assert (home / "node_key.json").read_bytes() == key
+    assert (home / "config.base.version").read_text() != "an older one"
+
+
+def test_a_start_that_broke_off_leaves_nothing_behind(home: Path, plan: Make) -> None:
+    leftover = home / ".init-broken"
+    leftover.mkdir()
+    (leftover / "validator_key.json").write_text("{}")
+    prepare_home(plan())
+    assert not list(home.glob(".init-*"))
+
+
+def test_a_given_node_key_is_taken(home: Path, plan: Make, tmp_path: Path) -> None:
+    prepare_home(plan())
+    own = read_key(home / "node_key.json").public_key
+    given = tmp_path / "given.json"
+    prepare_home(plan(home=_another(tmp_path)))
+    shutil.copy(tmp_path / "another" / "node_key.json", given)
+    prepare_home(plan(node_key=given, public_address="192.0.2.1"))
+    found = read_key(home / "node_key.json").public_key
+    assert found != own
+    assert read(home / "config.json")["network"]["public_addrs"] == [f"{found}@192.0.2.1:24567"]
+
+
+def test_a_loose_node_key_is_refused(plan: Make, tmp_path: Path) -> None:
+    given = tmp_path / "given.json"
+    given.write_text("{}")
+    given.chmod(0o644)
+    assert "chmod 600" in refusal(plan(node_key=given))
+
+
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [("192.0.2.1", "192.0.2.1:777"), ("192.0.2.1:9", "192.0.2.1:9"), ("2001:db8::1", "[2001:db8::1]:777")],
+)
+def test_public_addresses(home: Path, plan: Make, address: str, written: str) -> None:
+    overlay = {"network": {"addr": "0.0.0.0:777"}}
+    prepare_home(plan(overlay=overlay, public_address=address))
+    (found,) = read(home / "config.json")["network"]["public_addrs"]
+    assert found.partition("@")[2] == written
+
+
+def test_a_public_address_that_is_none(plan: Make) -> None:
+    assert "public_address: nowhere" in refusal(plan(public_address="nowhere"))
+
+
+def test_with_restarts_the_hosts_own_key_stays_beside_the_link(home: Path, plan: Make) -> None:
+    prepare_home(plan(hot=False))
+    own = (home / "node_key.json").read_bytes()
+    (home / "node_key.json").rename(home / "node_key.host.json")
+    (home / "node_key.json").symlink_to("node_key.host.json")
+    prepare_home(plan(hot=False, public_address="192.0.2.1"))
+    assert (home / "node_key.json").is_symlink()
+    assert (home / "node_key.host.json").read_bytes() == own
+    assert read(home / "config.json")["network"]["public_addrs"] == []
+
+
+def test_a_validator_key_in_the_home_is_refused_and_untouched(home: Path, plan: Make) -> None:
+    (home / "validator_key.json").write_text("{}")
+    assert "only a link may be" in refusal(plan())
+    assert [one.name for one in home.iterdir()] == ["validator_key.json"]
+
+
+def test_a_private_chain_needs_its_genesis(home: Path, plan: Make) -> None:
+    assert f"chain {CHAIN} is a private one" in refusal(plan(genesis=None))
+    prepare_home(plan())
+    prepare_home(plan(genesis=None))
+
+
+def test_a_genesis_of_another_chain(home: Path, plan: Make, tmp_path: Path) -> None:
+    assert "set to mainnet" in refusal(plan(chain_id="mainnet"))
+    prepare_home(plan())
+    assert "set to mainnet" in refusal(plan(chain_id="mainnet", genesis=None))
+    assert "is no file" in refusal(plan(genesis=tmp_path / "none.json"))
+
+
+def test_a_genesis_that_changed_is_taken(home: Path, plan: Make, tmp_path: Path, genesis: Path) -> None:
+    prepare_home(plan())
+    changed = tmp_path / "genesis.json"
+    changed.write_bytes(genesis.read_bytes() + b"\n")
+    prepare_home(plan(genesis=changed))
+    assert (home / "genesis.json").read_bytes() == changed.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("script", "named"),
+    [("exit 3", "failed with code 3"), ("echo broken; exit 1", "broken"), ("exit 0", "node_key.json")],
+)
+def test_a_neard_that_fails(home: Path, plan: Make, tmp_path: Path, script: str, named: str) -> None:
+    binary = tmp_path / "neard"
+    binary.write_text(f'#!/bin/sh\n[ "$1" = --version ] && exit 0\n{script}\n')
+    binary.chmod(0o755)
+    assert named in refusal(plan(neard=str(binary)))
+    assert not list(home.glob(".init-*"))
+
+
+def test_no_neard_and_no_home(home: Path, plan: Make) -> None:
+    assert "neard.binary: /nowhere" in refusal(plan(neard="/nowhere"))
+    assert "neard.home:" in refusal(plan(home=home / "none"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_home_of_somebody_else(home: Path, plan: Make) -> None:
+    home.chmod(0o500)
+    try:
+        assert "cannot be written to" in refusal(plan())
+    finally:
+        home.chmod(0o700)
+
+
+def test_the_command_on_a_home_that_neard_then_takes(
+    home: Path, plan: Make, tmp_path: Path, genesis: Path, neard: str
+) -> None:
+    config, overlay = tmp_path / "config.toml", tmp_path / "overlay.json"
+    config.write_text(f'account_id = "{POOL}"\n[neard]\nhome = "{home}"\nbinary = "{neard}"\n')
+    overlay.write_text('{"tracked_shards_config": {"ShadowValidator": "node3"}}')
+    words = ["prepare-home", "--config", str(config), "--chain-id", CHAIN, "--overlay", str(overlay)]
+    done = subprocess.run(
+        [sys.executable, "-m", "hafailover", *words, "--genesis", str(genesis)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "wrote config.json" in done.stderr
+    checked = subprocess.run(
+        [neard, "--home", str(home), "validate-config"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+    overlay.write_text('{"rpc": null}')
+    done = subprocess.run(
+        [sys.executable, "-m", "hafailover", *words], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "rpc: must be an object" in done.stderr
+
+
+def _another(tmp_path: Path) -> Path:
+    path = tmp_path / "another"
+    path.mkdir()
+    return path
