@@ -55,9 +55,11 @@ class Profile:
 
     @property
     def agent_watchdog_s(self) -> float:
-        """``WatchdogSec`` of the agent: a frozen one is killed, and back a second later, before its check with
-        Consul ends the session. Two seconds at least, since a machine may be busy for nearly as long; profile
-        ``fast`` hands over instead."""
+        """``WatchdogSec`` of the agent: a frozen one is killed, and back before Consul's check notices.
+
+        Two seconds at least, since a machine may be busy for nearly as long;
+        profile ``fast`` hands over instead.
+        """
         return max(MIN_AGENT_WATCHDOG_S, (self.check_ttl_s - self.beat_s) / 2)
 
     @property
