@@ -29,7 +29,21 @@
         default = self.nixosModules.hafailover;
       };
 
-      lib.mkNeard = import ./nix/packages/neard.nix;
+      lib = {
+        mkNeard = import ./nix/packages/neard.nix;
+
+        # The failover test with a real neard; it takes long to build, so it is not among the checks.
+        realNeardTest =
+          {
+            system,
+            src,
+            version,
+          }:
+          import ./nix/tests/real-neard.nix {
+            inherit self src version;
+            pkgs = pkgsFor system;
+          };
+      };
 
       packages = eachSystem (pkgs: {
         inherit (pkgs) hafailover localneard;

@@ -169,6 +169,10 @@ in
           ExecStartPre = [ (utils.escapeSystemdExecArgs prepare) ];
           StateDirectory = mkIf inStateDirectory (lib.removePrefix "/var/lib/" neard.home);
           StateDirectoryMode = mkIf inStateDirectory "0750";
+          # testnet's genesis is downloaded at the first start: several GB.
+          TimeoutStartSec = mkIf (cfg.chainId == "testnet" && neard.genesisFile == null) (
+            lib.mkOverride 900 3900
+          );
         }
         // cfg.loadCredentials {
           validator_key = cfg.validatorKeyFile;

@@ -144,10 +144,12 @@ class Pool(typing.Generic[H]):
         assert self._seen, "nobody has ever been seen with the key"
         found = two_at_once(list(self._seen))
         assert not found, f"two active: {found[:5]}"
+        # Only the stand-in keeps this record, and it has to answer.
         twice = self.chain.succeed(
-            "for port in 25100 25101 25102; do "
-            "curl -sf -m 5 http://$(jq -r '.nodes[0].rpc_addr' "
-            f"{NET}/localnet.json | cut -d: -f1):$port/localneard/double_signs; done"
+            f"address=$(jq -r '.nodes[0].rpc_addr' {NET}/localnet.json | cut -d: -f1);"
+            f" case $(jq -r .neard {NET}/localnet.json) in */localneard)"
+            " for port in 25100 25101 25102; do"
+            " curl -sf -m 5 http://$address:$port/localneard/double_signs; done ;; esac"
         )
         assert POOL not in twice, f"a height was signed twice: {twice}"
 

@@ -1,7 +1,11 @@
 # runNixOSTest with the shared helpers in front of the script, and a limit on everything.
-{ pkgs, self }:
 {
-  nodes = import ./nodes.nix { inherit pkgs self; };
+  pkgs,
+  self,
+  neard ? "${pkgs.localneard}/bin/localneard",
+}:
+{
+  nodes = import ./nodes.nix { inherit pkgs self neard; };
 
   test =
     {

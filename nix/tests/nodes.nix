@@ -1,5 +1,10 @@
 # The machines of the tests: `chain` runs the plain validators of a localnet, the others are hosts of one pool.
-{ pkgs, self }:
+# `neard` is the path of the binary that all of them run.
+{
+  pkgs,
+  self,
+  neard,
+}:
 let
   chainId = "hafailover-test";
   basePort = 25000;
@@ -14,7 +19,6 @@ rec {
   # Where the test script puts what each host has to be given: the pool's key and the chain's genesis.
   secrets = "/var/lib/hafailover-secrets";
   genesis = "/var/lib/hafailover-genesis/genesis.json";
-  neard = "${pkgs.localneard}/bin/localneard";
 
   # Four validators; the last one is the pool, whose key the hosts share.
   chain =

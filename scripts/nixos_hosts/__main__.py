@@ -149,6 +149,9 @@ def main() -> int:
     except Broken as error:
         say(f"FAILED: {error}")
         return 1
+    except KeyboardInterrupt:
+        say("stopped")
+        return 130
 
 
 if __name__ == "__main__":
