@@ -21,7 +21,7 @@ with subtest("only the guard's user can read the credential"):
     credential = "/run/credentials/neard.service/validator_key"
     for host in pool.hosts:
         # What must fail for others works for the guard's user: the commands are there, and so is the file.
-        host.succeed(f"runuser -u neard -- grep -qF -- {word} {credential}")
+        host.succeed(f"runuser -u neard -- grep -q secret_key {credential}")
         host.fail(f"runuser -u hafailover -- cat {credential}")
         host.fail(f"runuser -u hafailover -- cat {SECRETS}/validator_key.json")
         host.fail("runuser -u hafailover -- ls /var/lib/neard")
@@ -85,7 +85,8 @@ with subtest("a secret that others can read is refused with the command that men
 
 with subtest("an encrypted credential serves as well"):
     standby.succeed(
-        f"systemd-creds encrypt --with-key=host --name=validator_key {SECRETS}/validator_key.json /run/key.cred",
+        "systemd-creds encrypt --with-key=host --name=validator_key"
+        f" {SECRETS}/validator_key.json /run/key.cred",
         f"! grep -qF -- {word} /run/key.cred",
         "mkdir -p /run/systemd/system/neard.service.d",
         "printf '[Service]\\nLoadCredential=\\nLoadCredentialEncrypted=validator_key:/run/key.cred\\n'"
