@@ -94,9 +94,10 @@ class Chores:
             self._do_next()
             now = boottime()
             try:
-                self._publish(now)
-                self._read_members(now)
-                self._complaints.fine()
+                published, read = self._publish(now), self._read_members(now)
+                # Where there was nothing to ask, nothing has been learned of Consul.
+                if published or read:
+                    self._complaints.fine()
             except CallError as error:
                 self._complaints.trouble(str(error))
 
@@ -117,22 +118,26 @@ class Chores:
             timer.daemon = True
             timer.start()
 
-    def _publish(self, now: float) -> None:
+    def _publish(self, now: float) -> bool:
+        """Publishes what has changed; whether there was anything."""
         if self._session is None or now - self._published_at < PUBLISH_EVERY_S:
-            return
+            return False
         self._published_at = now
         data = self._record().model_dump()
         if data == self._published:
-            return
+            return False
         if self._roster.publish(self._node, self._session, data):
             self._published = data
         else:
             self._published = {}
+        return True
 
-    def _read_members(self, now: float) -> None:
+    def _read_members(self, now: float) -> bool:
+        """Reads the others' records if it is time; whether it was."""
         if now - self._members_at < MEMBERS_EVERY_S:
-            return
+            return False
         self._members_at = now
         entries = self._roster.entries()
         members = tuple(member_of(entry) for entry in entries)
         self._emit(ev.MembersSeen(members, self._roster.pool_public_key()))
+        return True

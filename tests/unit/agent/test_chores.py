@@ -156,3 +156,20 @@ def test_one_that_fails_holds_up_no_other_and_is_given_up(
     bench.consul.await_key(f"{KEYS.dropped}19")
     until(lambda: "writing the history: given up: Consul denied it" in caplog.messages, "the end of trying")
     assert len(tries) > 1
+
+
+def test_a_trouble_is_not_over_while_nothing_is_asked(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    bench.chores.touch()
+    bench.events.wait(ev.MembersSeen)
+    bench.consul.down = True
+    bench.chores.look_at_members()
+    until(lambda: "this host's record in Consul" in caplog.text, "the complaint")
+    turns: list[int] = []
+    for _ in range(3):
+        bench.chores.once("a turn that asks nothing", lambda: turns.append(1))
+    until(lambda: len(turns) == 3, "three turns")
+    assert "works again" not in caplog.text
+    bench.consul.down = False
+    bench.chores.look_at_members()
+    until(lambda: "works again" in caplog.text, "the end of the trouble")
