@@ -1,5 +1,15 @@
 """Three hosts with a Consul server each: every kind of loss on the active, and a planned switchover."""
 
+
+def freeze_agent(host: Machine) -> None:
+    """Stops it where it is, until its watchdog has put another one in its place."""
+    frozen = main_pid(host, "hafailover")
+    signal_unit(host, "hafailover", "STOP")
+    host.wait_until_succeeds(
+        f"pid=$(systemctl show -P MainPID hafailover) && [ $pid -ne 0 ] && [ $pid -ne {frozen} ]", timeout=30
+    )
+
+
 start_all()
 pool = Pool("cluster-failover", chain, [host1, host2, host3])
 pool.set_up()
@@ -16,9 +26,10 @@ with subtest("the agent is killed: it comes back in time"):
     pool.no_failover("agent-killed", lambda host: signal_unit(host, "hafailover", "KILL"))
     pool.wait_safe()
 
-with subtest("the agent freezes: its watchdog ends it, and it comes back in time"):
-    pool.no_failover("agent-frozen", lambda host: signal_unit(host, "hafailover", "STOP"))
-    pool.wait_safe()
+with subtest("the agent freezes: its watchdog ends it"):
+    # After two seconds, and Consul's check notices after five: whether the next agent is there then depends
+    # on how busy the machine is.
+    pool.either_way("agent-frozen", freeze_agent)
 
 with subtest("the guard is killed, and neard with it"):
     pool.fault("guard-killed", lambda host: signal_unit(host, "neard", "KILL"))

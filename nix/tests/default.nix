@@ -45,6 +45,26 @@ in
     script = ./consul-outage.py;
   };
 
+  pair =
+    let
+      servers = [
+        "host1"
+        "host2"
+        "witness"
+      ];
+      host = nodes.host { inherit servers; };
+    in
+    test {
+      name = "pair";
+      nodes = {
+        inherit (nodes) chain;
+        host1 = host;
+        host2 = host;
+        witness = nodes.witness { inherit servers; };
+      };
+      script = ./pair.py;
+    };
+
   secrets = test {
     name = "secrets";
     nodes = cluster;

@@ -14,6 +14,24 @@ let
     inherit secs;
     nanos = 0;
   };
+  address = node: node.networking.primaryIPAddress;
+
+  # Consul's servers, from the names of their machines; without any, a host has one of its own.
+  consul =
+    servers:
+    { lib, nodes, ... }:
+    {
+      imports = [ self.nixosModules.default ];
+
+      services.hafailover = {
+        enable = true;
+        openFirewall = true;
+        consul = {
+          enable = true;
+          peers = lib.genAttrs servers (name: address nodes.${name});
+        };
+      };
+    };
 in
 rec {
   # Where the test script puts what each host has to be given: the pool's key and the chain's genesis.
@@ -57,7 +75,19 @@ rec {
       };
     };
 
-  # A host of the pool. `servers` names the machines with a Consul server; without any, it has one of its own.
+  # A third vote, and nothing else.
+  witness =
+    { servers }:
+    { lib, ... }:
+    {
+      imports = [ (consul servers) ];
+
+      virtualisation.memorySize = lib.mkDefault 1024;
+      environment.systemPackages = [ pkgs.curl ];
+      services.hafailover.consul.role = "witness";
+    };
+
+  # A host of the pool. `servers` names the machines with a Consul server.
   host =
     {
       servers ? [ ],
@@ -69,12 +99,9 @@ rec {
       nodes,
       ...
     }:
-    let
-      address = node: node.networking.primaryIPAddress;
-    in
     {
       imports = [
-        self.nixosModules.default
+        (consul servers)
         settings
       ];
 
@@ -88,15 +115,13 @@ rec {
       ];
 
       services.hafailover = {
-        enable = true;
         accountId = "node3";
         inherit chainId;
         validatorKeyFile = "${secrets}/validator_key.json";
-        openFirewall = true;
         neard = {
           binary = neard;
           genesisFile = genesis;
-          publicAddress = config.networking.primaryIPAddress;
+          publicAddress = address config;
           bootNodes = [ "${node0}@${address nodes.chain}:${toString basePort}" ];
           settings = {
             network.allow_private_ip_in_public_addrs = true;
@@ -108,10 +133,6 @@ rec {
               max_block_wait_delay = duration 6;
             };
           };
-        };
-        consul = {
-          enable = true;
-          peers = lib.genAttrs servers (name: address nodes.${name});
         };
         settings.neard.stop_s = 10;
       };

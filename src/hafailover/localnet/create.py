@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from hafailover.localnet.model import FILE_NAME, Localnet, LocalnetNode, Pool, R
 from hafailover.localnet.neard import find_neard
 from hafailover.localnet.pidfiles import running_nodes
 from hafailover.localnet.places import LOOPBACK, Places
+from hafailover.near.command import CommandError, run_neard
 from hafailover.near.home import HomeError, read_config
 from hafailover.near.keyfile import KeyFileError, read_key
 
@@ -96,23 +96,9 @@ def _check_target(home: Path, *, force: bool) -> None:
 def _run_neard(binary: Path, home: Path, validators: int, hosts: int) -> None:
     command = [str(binary), "--home", str(home), "localnet", "-v", str(validators), "-n", str(hosts)]
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=_NEARD_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise LocalnetError(f"{binary} localnet did not end within {_NEARD_TIMEOUT_S} s") from None
-    except OSError as error:
-        raise LocalnetError(f"{binary} cannot be run: {error.strerror}") from error
-    if done.returncode != 0:
-        tail = "\n".join(done.stdout.splitlines()[-10:])
-        raise LocalnetError(f"{binary} localnet failed with code {done.returncode}:\n{tail}")
+        run_neard(command, "localnet", _NEARD_TIMEOUT_S)
+    except CommandError as error:
+        raise LocalnetError(str(error)) from None
 
 
 def _arrange(

@@ -11,12 +11,12 @@ import logging
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hafailover.near.command import CommandError, run_neard
 from hafailover.near.files import read_regular, write_whole
 from hafailover.near.home import HomeError, read_config
 from hafailover.near.keyfile import KeyFileError, read_key
@@ -167,34 +167,18 @@ def _run_init(plan: Plan, folder: Path) -> None:
         else:
             command.append("--download-genesis")
             timeout = DOWNLOAD_TIMEOUT_S
-    _run(command, timeout)
+    _run(command, "init", timeout)
 
 
 def _version(neard: str) -> str:
-    return _run([neard, "--version"], VERSION_TIMEOUT_S).strip()
+    return _run([neard, "--version"], "--version", VERSION_TIMEOUT_S).strip()
 
 
-def _run(command: list[str], timeout_s: float) -> str:
-    what = " ".join([Path(command[0]).name, *command[1:]])
+def _run(command: list[str], name: str, timeout_s: float) -> str:
     try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=timeout_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise PrepareError(f"`{what}` did not end within {timeout_s:g} s") from None
-    except OSError as error:
-        raise PrepareError(f"neard.binary: {command[0]} cannot be run: {error.strerror}") from None
-    if done.returncode != 0:
-        tail = "\n  ".join(done.stdout.splitlines()[-10:])
-        raise PrepareError(f"`{what}` failed with code {done.returncode}:\n  {tail}")
-    return done.stdout
+        return run_neard(command, name, timeout_s)
+    except CommandError as error:
+        raise PrepareError(f"neard.binary: {error}") from None
 
 
 def _node_key(home: Path) -> Path:

@@ -103,6 +103,27 @@ def test_numbers_and_block_time_can_be_chosen(fake_neard: Path, tmp_path: Path) 
     assert read(net.node("host1").home / "genesis.json")["epoch_length"] == 9
 
 
+def test_address_ports_and_chain_id_can_be_chosen(fake_neard: Path, tmp_path: Path) -> None:
+    net = init_localnet(
+        tmp_path, neard=fake_neard, hosts=1, address="127.0.0.2", base_port=25000, chain_id="mine"
+    )
+    assert net.chain_id == "mine"
+    for number, node in enumerate(net.nodes):
+        assert (node.rpc_addr, node.network_addr) == (f"127.0.0.2:{25100 + number}", f"127.0.0.2:{25000 + number}")
+        config = read(node.home / "config.json")
+        key = read_key(node.home / "node_key.json").public_key
+        assert config["rpc"]["addr"] == node.rpc_addr
+        assert config["network"]["addr"] == node.network_addr
+        assert config["network"]["public_addrs"] == [f"{key}@{node.network_addr}"]
+        assert read(node.home / "genesis.json")["chain_id"] == "mine"
+    host = read(net.node("host1").home / "config.json")
+    assert [one.partition("@")[2] for one in host["network"]["boot_nodes"].split(",")] == [
+        "127.0.0.2:25000",
+        "127.0.0.2:25001",
+        "127.0.0.2:25002",
+    ]
+
+
 def test_a_localnet_is_replaced_only_with_force(localnet: Localnet, fake_neard: Path) -> None:
     (localnet.home / "node0" / "data").mkdir()
     with pytest.raises(LocalnetError, match="already holds a localnet; --force replaces it"):
@@ -131,6 +152,8 @@ def test_a_folder_with_something_else_is_left_alone(force: bool, fake_neard: Pat
         ({"hosts": 0}, "at least one failover host, not 0"),
         ({"block_time_s": 0.01}, "block time must be at least 0.1 s, not 0.01"),
         ({"epoch_length": 0}, "epoch length must be at least one block, not 0"),
+        ({"address": "chain"}, "address: chain is no IP address"),
+        ({"base_port": 70000}, "base port: 70000 leaves no 7 ports"),
         ({"neard": "no-such-neard"}, "no-such-neard cannot be run; give --neard the path of a neard binary"),
         ({"neard": "/bin/false"}, "/bin/false localnet failed with code 1"),
         (

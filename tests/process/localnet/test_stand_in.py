@@ -51,3 +51,22 @@ def test_blocks_are_made_and_a_host_follows_with_and_without_the_key(localnet: L
         running.process("host1").signal(signal.SIGHUP)
         wait_until(lambda: view_node(host).validator_key is None, timeout_s=10, what="the key dropped")
         running.wait_blocks(2, timeout_s=20)
+
+
+def test_the_address_that_was_asked_for_is_the_one_that_answers(tmp_path: Path) -> None:
+    first = free_port()
+    net = init_localnet(
+        tmp_path / "net", validators=2, hosts=1, address="127.0.0.2", base_port=first, block_time_s=0.5
+    )
+    with LocalnetProcesses(net, names=["node0"]) as running:
+        wait_until(
+            lambda: view_node(net.node("node0")).answers, timeout_s=30, what="an answer of node0", check=running.ended
+        )
+        assert net.node("node0").rpc_addr == f"127.0.0.2:{first + 100}"
+
+
+def test_the_vm_tests_know_the_first_validators_node_key(tmp_path: Path) -> None:
+    """nix/tests/nodes.nix needs it before there is a localnet."""
+    net = init_localnet(tmp_path / "net", hosts=1)
+    key = read_key(net.node("node0").home / "node_key.json").public_key
+    assert f'"{key}"' in (Path(__file__).parents[3] / "nix" / "tests" / "nodes.nix").read_text()
