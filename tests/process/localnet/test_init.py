@@ -109,7 +109,10 @@ def test_address_ports_and_chain_id_can_be_chosen(fake_neard: Path, tmp_path: Pa
     )
     assert net.chain_id == "mine"
     for number, node in enumerate(net.nodes):
-        assert (node.rpc_addr, node.network_addr) == (f"127.0.0.2:{25100 + number}", f"127.0.0.2:{25000 + number}")
+        assert (node.rpc_addr, node.network_addr) == (
+            f"127.0.0.2:{25100 + number}",
+            f"127.0.0.2:{25000 + number}",
+        )
         config = read(node.home / "config.json")
         key = read_key(node.home / "node_key.json").public_key
         assert config["rpc"]["addr"] == node.rpc_addr
