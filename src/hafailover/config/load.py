@@ -16,7 +16,7 @@ from hafailover.lock.client import Address
 from hafailover.near.files import read_regular
 
 MAX_TOKEN_BYTES = 4096
-NOT_SETTINGS = ("config", "consul_binary", "model_seeds", "model_stories")
+NOT_SETTINGS = ("config", "consul_binary", "model_seeds", "model_stories", "nixos_eval")
 """The project's other variables, without their prefix."""
 SECTIONS = ("consul", "neard", "timing", "standby")
 
