@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -20,6 +21,7 @@ from nixos_hosts.problem import Broken
 QUICK_S = 20
 BOOT_S = 60
 POWER_OFF_S = 15
+LOOK_S = 0.05
 NIC = "eth1"
 CGROUPS = Path("/sys/fs/cgroup")
 CAPABILITIES = "CAP_NET_ADMIN,CAP_SYS_RESOURCE,CAP_BPF,CAP_PERFMON"
@@ -129,14 +131,36 @@ class Container:
         self._process = None
         self.clean()
 
+    def freeze(self, on: bool) -> None:
+        """Stops every process of the machine, or lets them go on; its clock goes on all the while.
+
+        :raises Broken: this kernel cannot.
+        """
+        for cgroup in self._cgroups():
+            if (cgroup / "cgroup.freeze").exists():
+                (cgroup / "cgroup.freeze").write_text("1" if on else "0")
+                return
+        raise Broken(f"{self.spec.name}: there is no control group that can be frozen")
+
     def clean(self) -> None:
-        """Removes what the kernel keeps of a machine that is off."""
+        """Removes what the kernel keeps of a machine, which is off then if it was not."""
+        self._kill_rest()
         run(["ip", "-n", self.spec.hub, "link", "del", self.spec.plug], QUICK_S, check=False)
         run(["ip", "netns", "del", self.spec.namespace], QUICK_S, check=False)
         for cgroup in self._cgroups():
             for one in sorted(cgroup.glob("**/"), reverse=True):
                 with contextlib.suppress(OSError):
                     one.rmdir()
+
+    def _kill_rest(self) -> None:
+        """Ends what is still in the machine's own control group, as when its keeper was killed."""
+        for cgroup in self._cgroups():
+            end = time.monotonic() + POWER_OFF_S
+            # None of it is there when the machine has been cleaned up before, or is at this moment.
+            with contextlib.suppress(OSError):
+                (cgroup / "cgroup.kill").write_text("1")
+                while "populated 1" in (cgroup / "cgroup.events").read_text() and time.monotonic() < end:
+                    time.sleep(LOOK_S)
 
     def leader(self) -> int:
         """The pid, out here, of the machine's PID 1.
@@ -147,20 +171,24 @@ class Container:
             children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
             with contextlib.suppress(OSError, ValueError):
                 for pid in map(int, children.read_text().split()):
-                    ids = (
-                        Path(f"/proc/{pid}/status").read_text().partition("NSpid:")[2].split("\n")[0].split()
-                    )
-                    if len(ids) > 1 and ids[-1] == "1":
+                    ids = re.search(r"(?m)^NSpid:.*\s(\d+)$", Path(f"/proc/{pid}/status").read_text())
+                    if ids is not None and ids[1] == "1":
                         return pid
         raise Broken(f"{self.spec.name}: it is not running")
 
-    def inside(self, *command: str) -> list[str]:
-        """The command line that runs a command in the machine's namespaces and in its control group."""
+    def inside(self, *command: str, children_only: bool = False) -> list[str]:
+        """The command line that runs a command in the machine's namespaces and in its control group.
+
+        :param children_only: only what the command starts is a process of the machine. Its systemd, which at
+            shutdown waits for every process that it sees, need not wait for the command itself then.
+        :raises Broken: the machine is off.
+        """
         groups = [group / "payload" for group in self._cgroups() if (group / "payload").is_dir()]
         join = "".join(f"echo $$ > {group}/cgroup.procs && " for group in groups)
         path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
         env = ["env", "-i", "HOME=/root", "USER=root", "SYSTEMD_PAGER=", f"PATH={path}"]
-        enter = ["nsenter", "-t", str(self.leader()), "-m", "-u", "-i", "-n", "-p", "-C", *env, *command]
+        options = ["-m", "-u", "-i", "-n", "-p", "-C", *(["--no-fork"] if children_only else [])]
+        enter = ["nsenter", "-t", str(self.leader()), *options, *env, *command]
         return ["sh", "-c", f'{join}exec "$@"', "sh", *enter]
 
     def _wait_for_boot(self) -> None:
@@ -207,16 +235,18 @@ class Container:
     def _boot_script(self) -> str:
         folder, spec = self.folder, self.spec
         join = "".join(f"echo $$ > {group}/cgroup.procs\n" for group in self._cgroups())
-        layers = f"lowerdir={':'.join(spec.layers)},upperdir={folder}/disk,workdir={folder}/work"
-        nspawn = [
-            *("systemd-nspawn", "--quiet", "--register=no", "--keep-unit", "--console=pipe"),
-            *("--resolv-conf=off", "--timezone=off", "--link-journal=no"),
-            *(f"--directory={folder}/root", f"--machine={spec.namespace}", f"--hostname={spec.name}"),
+        overlay = f"lowerdir={':'.join(spec.layers)},upperdir={folder}/disk,workdir={folder}/work"
+        options = [
+            "--quiet --register=no --keep-unit --console=pipe",
+            "--resolv-conf=off --timezone=off --link-journal=no",
+            f"--directory={folder}/root --machine={spec.namespace} --hostname={spec.name}",
             f"--network-namespace-path=/run/netns/{spec.namespace}",
-            *(f"--capability={CAPABILITIES}", "--system-call-filter=bpf"),
-            *("--boot", "systemd.show_status=no"),
+            f"--capability={CAPABILITIES} --system-call-filter=bpf",
         ]
-        return f"{join}mount -t overlay overlay -o {layers} {folder}/root\nexec {' '.join(nspawn)}\n"
+        return (
+            f"{join}mount -t overlay overlay -o {overlay} {folder}/root\n"
+            f"exec systemd-nspawn {' '.join(options)} --boot systemd.show_status=no\n"
+        )
 
     def _cgroups(self) -> list[Path]:
         return [top / self.spec.run_id / self.spec.name for top in _cgroup_tops()]

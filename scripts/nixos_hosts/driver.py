@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import signal
@@ -13,13 +14,15 @@ from pathlib import Path
 
 from nixos_hosts.command import run
 from nixos_hosts.evaluated import Test
-from nixos_hosts.image import cache
+from nixos_hosts.image import alone, cache
 
 GRACE_S = 60
 PIP_TIMEOUT_S = 600
+ENDED = "the driver ended with code "
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 _SUBTEST = re.compile(r"\(finished: subtest: (.*), in ([0-9.]+) seconds\)")
 _MEASURED = re.compile(r"measured: (\S+): ([0-9.]+)")
+_COMPLAINT = re.compile(r"!!!|Error\b|error: |fake_qemu: |^timeout reached")
 
 
 @dataclass
@@ -35,34 +38,31 @@ class Outcome:
 
 
 def environment(requirements: Path) -> Path:
-    """The Python of a virtual environment with what the driver needs, made once."""
-    folder = cache() / "driver"
+    """The Python of a virtual environment with what the driver needs, made once for each lock and Python.
+
+    :raises Broken: the packages cannot be had.
+    """
+    identity = f"{sys.version}\n{requirements.read_text()}"
+    folder = cache() / f"driver-{hashlib.sha256(identity.encode()).hexdigest()[:12]}"
     python = folder / "bin" / "python"
-    if not (folder / "ready").exists():
-        venv.create(folder, with_pip=True, clear=True)
-        pip = [str(python), "-m", "pip", "-q", "--disable-pip-version-check", "install", "--require-hashes"]
-        run([*pip, "-r", str(requirements)], PIP_TIMEOUT_S)
-        (folder / "ready").touch()
+    with alone():
+        if not (folder / "ready").exists():
+            venv.create(folder, with_pip=True, clear=True)
+            options = ("-q", "--disable-pip-version-check", "--require-hashes", "-r")
+            run([python, "-m", "pip", "install", *options, requirements], PIP_TIMEOUT_S)
+            (folder / "ready").touch()
     return python
 
 
 def drive(python: Path, driver: Path, test: Test, specs: list[Path], folder: Path) -> str:
-    """Runs a test's script; returns the driver's output, and puts it into ``driver.log``. Bounded."""
-    start_scripts = []
-    for spec in specs:
-        script = folder / f"run-{spec.parent.name}-vm"
-        here = Path(__file__).resolve().parent.parent
-        script.write_text(
-            f'#!/bin/sh\nPYTHONPATH="{here}" exec "{sys.executable}" -m nixos_hosts.fake_qemu "{spec}" "$@"\n'
-        )
-        script.chmod(0o755)
-        # The driver reads the machine's name from the end of the command.
-        start_scripts.append(f"exec {script}")
+    """Runs a test's script; returns the driver's output, which also stands in ``driver.log``. Bounded."""
+    start_scripts = [_start_script(spec, folder) for spec in specs]
     text = folder / "test-script.py"
     text.write_text(test.script)
     state, out = folder / "state", folder / "out"
     for one in (state, out):
         one.mkdir(exist_ok=True)
+    # Newer trees keep the driver's package under src/.
     source = driver / "src" if (driver / "src" / "test_driver").is_dir() else driver
     command = [
         *(str(python), "-c", "from test_driver import main; main()"),
@@ -76,25 +76,44 @@ def drive(python: Path, driver: Path, test: Test, specs: list[Path], folder: Pat
             command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env, cwd=folder
         )
         try:
-            code = process.wait(test.timeout_s + GRACE_S)
-        except BaseException:
-            process.send_signal(signal.SIGTERM)
+            code = str(process.wait(test.timeout_s + GRACE_S))
+        except subprocess.TimeoutExpired:
+            code = f"none within {test.timeout_s + GRACE_S} s"
+        finally:
+            _end(process)
+    return f"{_ESCAPES.sub('', log.read_text(errors='replace'))}\n{ENDED}{code}\n"
+
+
+def _start_script(spec: Path, folder: Path) -> str:
+    """The command that the driver starts a machine with; it reads the machine's name from its end."""
+    script = folder / f"run-{spec.parent.name}-vm"
+    packages = Path(__file__).resolve().parent.parent
+    script.write_text(
+        f'#!/bin/sh\nPYTHONPATH="{packages}" exec "{sys.executable}" -m nixos_hosts.fake_qemu "{spec}" "$@"\n'
+    )
+    script.chmod(0o755)
+    return f"exec {script}"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Its machines see for themselves that it is gone."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.poll() is None:
+            process.send_signal(number)
             try:
                 process.wait(GRACE_S)
             except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-            raise
-    said = _ESCAPES.sub("", log.read_text(errors="replace"))
-    return said + f"\nthe driver ended with code {code}\n"
+                continue
 
 
 def outcome(name: str, said: str, seconds: float) -> Outcome:
     """What the driver's output says. Pure."""
-    found = Outcome(name, said.rstrip().endswith("the driver ended with code 0"), seconds)
+    found = Outcome(name, said.rstrip().endswith(f"\n{ENDED}0"), seconds)
     found.subtests = {match[1]: float(match[2]) for match in _SUBTEST.finditer(said)}
     found.measured = {match[1].partition("/")[2]: float(match[2]) for match in _MEASURED.finditer(said)}
     if not found.passed:
-        errors = [line for line in said.splitlines() if re.search(r"!!!|Error|error:|failed", line)]
-        found.error = "\n".join(errors[-5:] or said.splitlines()[-5:])
+        lines = said.splitlines()
+        # Commands are left out: they may hold a whole file.
+        errors = [line for line in lines if _COMPLAINT.search(line) and "must succeed" not in line]
+        found.error = "\n".join(line[:300] for line in (errors[-5:] or lines[-5:]))
     return found

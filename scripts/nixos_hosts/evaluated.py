@@ -1,4 +1,4 @@
-"""What a NixOS test consists of, by the real module system: its script, addresses, units and files.
+"""What a NixOS test consists of, by the real module system: its script, its machines, their units and files.
 
 Done by an evaluator beside the checkout, which needs no package of nixpkgs to be built. It is named by
 HAFAILOVER_NIXOS_EVAL, and its tree of nixpkgs' sources by NIXOS_EVAL_TREE.
@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,9 @@ from nixos_hosts.problem import Broken, Skip
 
 UNITS_TIMEOUT_S = 180
 OWN_UNITS = ("consul", "hafailover", "keywatch", "localnet", "neard")
-"""What is taken over: this product, what it runs beside, what the tests add. The rest of NixOS stays out."""
+"""What is taken over: this product, what it runs beside, and what the tests add; not the rest of NixOS."""
 OWN_ETC = ("consul.d", "consul.json", "hafailover")
+_IDENTITY = re.compile(r"^(?:User|Group|SupplementaryGroups)=(.+)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -38,13 +40,26 @@ class Evaluator:
 
 
 @dataclass(frozen=True)
+class Node:
+    """A machine: its address, and NixOS's users with the groups of each, the primary one first."""
+
+    address: str
+    users: Mapping[str, list[str]]
+
+
+@dataclass(frozen=True)
 class Test:
-    """A test as evaluated: ``nodes`` gives each machine's address."""
+    """A test as evaluated."""
 
     name: str
     script: str
-    nodes: dict[str, str]
+    nodes: Mapping[str, Node]
     timeout_s: int
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Of each machine by its name."""
+        return {name: node.address for name, node in self.nodes.items()}
 
 
 def find_evaluator(root: Path) -> Evaluator:
@@ -55,9 +70,7 @@ def find_evaluator(root: Path) -> Evaluator:
     if not (folder / "units").is_file():
         raise Skip("the evaluator of NixOS modules is not here; name its folder in HAFAILOVER_NIXOS_EVAL")
     if not (tree / "nixos" / "lib" / "test-driver").is_dir():
-        raise Skip(
-            "the evaluator's tree is not here; make it with its `assemble`, or name it in NIXOS_EVAL_TREE"
-        )
+        raise Skip("the evaluator's tree is not here; make it with `assemble`, or name it in NIXOS_EVAL_TREE")
     if shutil.which("nix-instantiate") is None:
         raise Skip("nix-instantiate is not here; install Debian's nix-bin")
     return Evaluator(folder, tree)
@@ -68,17 +81,29 @@ def evaluate(evaluator: Evaluator, project: Path, names: list[str]) -> list[Test
 
     :raises Broken: one does not evaluate, or there is none of that name.
     """
+    wanted = " ".join(json.dumps(name) for name in names)
     found = _ask(
         evaluator,
         project,
         f"""
-        lib.genAttrs {json.dumps(names).replace(",", " ")} (name: let test = tests.${{name}}; in {{
+        lib.genAttrs [ {wanted} ] (name: let test = tests.${{name}}; in {{
           script = test.config.testScriptString;
           timeout = test.config.globalTimeout;
-          nodes = lib.mapAttrs (_: node: node.networking.primaryIPAddress) test.nodes;
+          nodes = lib.mapAttrs (_: node: {{
+            address = node.networking.primaryIPAddress;
+            users = lib.mapAttrs (_: user: [ user.group ] ++ user.extraGroups) node.users.users;
+          }}) test.nodes;
         }})""",
     )
-    return [Test(name, one["script"], one["nodes"], int(one["timeout"])) for name, one in found.items()]
+    return [
+        Test(
+            name,
+            found[name]["script"],
+            {node: Node(**values) for node, values in found[name]["nodes"].items()},
+            int(found[name]["timeout"]),
+        )
+        for name in names
+    ]
 
 
 def _ask(evaluator: Evaluator, project: Path, expression: str) -> Any:
@@ -108,26 +133,30 @@ def _ask(evaluator: Evaluator, project: Path, expression: str) -> Any:
     return value
 
 
-def write_node(evaluator: Evaluator, project: Path, test: str, node: str, folder: Path) -> None:
-    """Writes what is taken over of a node's units, /etc and store, as a layer of a root file system."""
+def write_node(evaluator: Evaluator, project: Path, test: Test, name: str, folder: Path) -> None:
+    """Writes what of a node's units, /etc and store is taken over, as the upper part of a root file system.
+
+    :raises Broken: the node does not evaluate, or a unit runs as a user that NixOS does not make.
+    """
     whole = folder.with_name(f"{folder.name}.whole")
-    shutil.rmtree(whole, ignore_errors=True)
     run(
-        [evaluator.folder / "units", project, f"{test}/{node}", whole, evaluator.tree],
+        [evaluator.folder / "units", project, f"{test.name}/{name}", whole, evaluator.tree],
         UNITS_TIMEOUT_S,
         env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
     )
-    shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(whole / "nix", folder / "nix", symlinks=True)
-    for name in OWN_ETC:
-        source = whole / "etc" / name
+    (folder / "etc").mkdir()
+    for entry in OWN_ETC:
+        source = whole / "etc" / entry
         if source.is_dir():
-            shutil.copytree(source, folder / "etc" / name, symlinks=True)
+            shutil.copytree(source, folder / "etc" / entry, symlinks=True)
         elif source.exists():
-            (folder / "etc").mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, folder / "etc" / name)
-    _suit_old_consul(folder / "etc" / "consul.json")
-    _write_units(whole / "etc/systemd/system", folder / "etc/systemd/system", folder)
+            shutil.copy2(source, folder / "etc" / entry)
+    _suit_old_consul(folder / "etc/consul.json")
+    units = write_units(whole / "etc/systemd/system", folder / "etc/systemd/system")
+    accounts = folder / "etc/sysusers.d/nixos.conf"
+    accounts.parent.mkdir()
+    accounts.write_text(sysusers(units, test.nodes[name].users))
     shutil.rmtree(whole)
 
 
@@ -139,20 +168,42 @@ def _suit_old_consul(path: Path) -> None:
         path.write_text(json.dumps(settings))
 
 
-def _write_units(source: Path, target: Path, root: Path) -> None:
-    wants = target / "multi-user.target.wants"
-    wants.mkdir(parents=True, exist_ok=True)
-    users = set()
+def write_units(source: Path, target: Path) -> dict[str, str]:
+    """Copies the units that are taken over, with the links that start them; returns their texts by name.
+
+    A unit that NixOS would not start is not started here either.
+    """
+    target.mkdir(parents=True)
+    texts = {}
     for name in OWN_UNITS:
         unit = source / f"{name}.service"
         if not unit.exists():
             continue
+        texts[unit.name] = unit.read_text()
         shutil.copy2(unit, target)
-        (wants / unit.name).symlink_to(f"../{unit.name}")
-        users |= set(
-            re.findall(r"^(?:User|Group|SupplementaryGroups)=(\S+)$", unit.read_text(), re.MULTILINE)
-        )
-    # NixOS makes users when it is activated; here systemd does at boot.
-    sysusers = root / "etc/sysusers.d/nixos.conf"
-    sysusers.parent.mkdir(parents=True, exist_ok=True)
-    sysusers.write_text("".join(f'u {name} - "{name}"\n' for name in sorted(users)))
+        for link in (*source.glob(f"*.wants/{unit.name}"), *source.glob(f"*.requires/{unit.name}")):
+            place = target / link.parent.name
+            place.mkdir(exist_ok=True)
+            (place / unit.name).symlink_to(f"../{unit.name}")
+    return texts
+
+
+def sysusers(units: Mapping[str, str], users: Mapping[str, list[str]]) -> str:
+    """The users and groups of the units, for systemd to make at boot; NixOS makes them when it is activated.
+
+    :raises Broken: a unit names one that NixOS does not make.
+    """
+    groups = {group for own in users.values() for group in own}
+    lines = set()
+    for unit, text in sorted(units.items()):
+        for name in " ".join(_IDENTITY.findall(text)).split():
+            if name == "root":
+                continue
+            if name in users:
+                lines.add(f'u {name} - "{name}"')
+                lines |= {f"m {name} {group}" for group in users[name] if group != name}
+            elif name in groups:
+                lines.add(f"g {name} -")
+            else:
+                raise Broken(f"{unit} runs as {name}, a user or group that its NixOS does not make")
+    return "".join(f"{line}\n" for line in sorted(lines))

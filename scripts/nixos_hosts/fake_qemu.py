@@ -1,30 +1,43 @@
-"""Taken for a QEMU by the NixOS test driver: ``python3 -m nixos_hosts.fake_qemu MACHINE.json OPTIONS...``
+"""Taken for a QEMU by the NixOS test driver: ``python3 -m nixos_hosts.fake_qemu MACHINE.json QEMU-OPTION...``
 
-Of QEMU's options it looks at three: the sockets of the monitor, of QMP and of the console that the driver
-types at. The monitor knows quit, system_reset, set_link NAME on|off.
+Of QEMU's options it looks at three: the sockets of the monitor, of QMP, and of the console that the driver
+types at. The monitor knows quit, stop, cont, set_link NAME on|off. The machine ends when the driver does.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
+from typing import Protocol
 
 from nixos_hosts.container import Container, Spec
 from nixos_hosts.problem import Broken
 
-PROMPT = "(qemu) "
+PROMPT = b"(qemu) "
 LOOK_S = 0.05
 
 
+class Controls(Protocol):
+    """The part of a container that the monitor acts on."""
+
+    def link(self, up: bool) -> None: ...
+    def freeze(self, on: bool) -> None: ...
+
+
+def say(text: str) -> None:
+    """To the machine's console, which the driver logs."""
+    print(f"fake_qemu: {text}", flush=True)
+
+
 def option(options: list[str], name: str, key: str) -> str:
-    """The path in one of QEMU's options, such as ``-monitor unix:PATH,server=on``."""
+    """The path in one of QEMU's options, such as ``-monitor unix:PATH,server=on``.
+
+    :raises ValueError: it is not there.
+    """
     value = options[options.index(name) + 1]
     for part in value.split(","):
         if part.startswith(key):
@@ -32,91 +45,84 @@ def option(options: list[str], name: str, key: str) -> str:
     raise ValueError(f"{name} {value}: no {key}")
 
 
-def connect(path: str) -> socket.socket:
+def monitor(connection: socket.socket, machine: Controls, ended: threading.Event) -> None:
+    """Carries out what the driver types at the monitor, until it says quit or goes away.
+
+    A cable that cannot be pulled must not look like one that was: then machine and test end.
+    """
+    try:
+        with connection.makefile() as lines:
+            connection.sendall(PROMPT)
+            for line in lines:
+                match line.split():
+                    case ["quit"]:
+                        return
+                    case ["set_link", _, "on" | "off" as state]:
+                        machine.link(state == "on")
+                    case ["stop" | "cont" as word]:
+                        machine.freeze(word == "stop")
+                    case words:
+                        raise Broken(f"this monitor does not know {words}")
+                connection.sendall(PROMPT)
+    except (Broken, OSError) as error:
+        say(str(error))
+    finally:
+        ended.set()
+
+
+def qmp(listener: socket.socket) -> None:
+    """Says yes to everything, of which the driver asks nothing that matters here."""
+    connection, _ = listener.accept()
+    with connection.makefile() as lines:
+        connection.sendall(b'{"QMP": {"version": {}, "capabilities": []}}\n')
+        for _ in lines:
+            connection.sendall(b'{"return": {}}\n')
+
+
+def shell(connection: socket.socket, container: Container) -> None:
+    """The root shell that the driver types at."""
+    try:
+        connection.sendall(b"Spawning backdoor root shell...\n")
+        command = container.inside("bash", "--norc", "-s", children_only=True)
+        end = connection.fileno()
+        subprocess.run(command, stdin=end, stdout=end, cwd="/", check=False)
+    except (Broken, OSError) as error:
+        say(str(error))
+
+
+def _connect(path: str) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     connection.connect(path)
     return connection
 
 
-class Machine:
-    """The container behind the sockets."""
-
-    def __init__(self, spec: Spec) -> None:
-        self.container = Container(spec)
-        self.ended = threading.Event()
-
-    def obey(self, words: list[str]) -> None:
-        """Carries out a command of the monitor."""
-        match words:
-            case ["quit"]:
-                self.ended.set()
-            case ["set_link", _, "on" | "off" as state]:
-                self.container.link(state == "on")
-            case ["system_reset"]:
-                self.container.power_off()
-                self.container.start()
-            case _:
-                print(f"fake_qemu: this monitor does not know {words}", flush=True)
-
-    def monitor(self, connection: socket.socket) -> None:
-        with connection.makefile("rw") as lines:
-            lines.write(PROMPT)
-            lines.flush()
-            for line in lines:
-                with contextlib.suppress(Broken):
-                    self.obey(line.split())
-                if self.ended.is_set():
-                    return
-                lines.write(PROMPT)
-                lines.flush()
-
-    def qmp(self, listener: socket.socket) -> None:
-        connection, _ = listener.accept()
-        with connection.makefile("rw") as lines:
-            lines.write(json.dumps({"QMP": {"version": {}, "capabilities": []}}) + "\n")
-            lines.flush()
-            for _ in lines:
-                lines.write(json.dumps({"return": {}}) + "\n")
-                lines.flush()
-
-    def shell(self, connection: socket.socket) -> None:
-        """The root shell that the driver types at."""
-        connection.sendall(b"Spawning backdoor root shell...\n")
-        command = self.container.inside("bash", "--norc", "-s")
-        number = connection.fileno()
-        subprocess.run(command, stdin=number, stdout=number, cwd="/", check=False)
-
-
 def main(arguments: list[str]) -> int:
     spec, options = Spec.load(Path(arguments[0])), arguments[1:]
-    machine = Machine(spec)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: machine.ended.set())
+    container, ended = Container(spec), threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: ended.set())
     path = Path(option(options, "-qmp", "unix:"))
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen(1)
-    monitor = connect(option(options, "-monitor", "unix:"))
-    shell = connect(option(options, "-chardev", "path="))
+    at_monitor = _connect(option(options, "-monitor", "unix:"))
+    at_shell = _connect(option(options, "-chardev", "path="))
     try:
-        # The driver waits for the monitor; the machine may take its time.
-        threading.Thread(target=machine.qmp, args=(listener,), daemon=True).start()
-        machine.container.start()
-        threading.Thread(target=machine.monitor, args=(monitor,), daemon=True).start()
-        threading.Thread(target=machine.shell, args=(shell,), daemon=True).start()
-        while machine.container.alive() and not machine.ended.wait(LOOK_S):
+        # The driver waits for the monitor's prompt; the machine may take its time to boot.
+        threading.Thread(target=qmp, args=(listener,), daemon=True).start()
+        container.start()
+        threading.Thread(target=monitor, args=(at_monitor, container, ended), daemon=True).start()
+        threading.Thread(target=shell, args=(at_shell, container), daemon=True).start()
+        while container.alive() and not ended.wait(LOOK_S):
             pass
     except Broken as error:
-        print(f"fake_qemu: {error}", flush=True)
+        say(str(error))
         return 1
     finally:
-        machine.container.power_off()
+        container.power_off()
     return 0
 
 
 if __name__ == "__main__":
-    started = time.monotonic()
-    code = main(sys.argv[1:])
-    print(f"fake_qemu: off after {time.monotonic() - started:.1f} s", flush=True)
-    sys.exit(code)
+    sys.exit(main(sys.argv[1:]))

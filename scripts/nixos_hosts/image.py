@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import hashlib
 import os
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from nixos_hosts.command import run
@@ -24,6 +26,7 @@ PACKAGES = (
     "iptables",
     "iputils-ping",
     "jq",
+    "netcat-openbsd",
     "procps",
     "python3",
     "systemd",
@@ -44,12 +47,22 @@ MASKED = (
 )
 DEBOOTSTRAP_TIMEOUT_S = 900
 PIP_TIMEOUT_S = 600
+IGNORED = shutil.ignore_patterns("*.egg-info", "__pycache__")
 
 
 def cache() -> Path:
     """Where the Debian is kept, outside of the checkout."""
     base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     return base / "hafailover" / "nixos-hosts"
+
+
+@contextlib.contextmanager
+def alone() -> Iterator[None]:
+    """Lets one process at a time put something into the cache; the others wait."""
+    cache().mkdir(parents=True, exist_ok=True)
+    with (cache() / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def debian(say: Callable[[str], None]) -> Path:
@@ -59,8 +72,13 @@ def debian(say: Callable[[str], None]) -> Path:
     """
     recipe = "\n".join([SUITE, *PACKAGES, *MASKED, "1"])
     root = cache() / f"debian-{hashlib.sha256(recipe.encode()).hexdigest()[:12]}"
-    if root.is_dir():
-        return root
+    with alone():
+        if not root.is_dir():
+            _make_debian(root, say)
+    return root
+
+
+def _make_debian(root: Path, say: Callable[[str], None]) -> None:
     if shutil.which("debootstrap") is None:
         raise Skip("debootstrap is not here: apt-get install debootstrap")
     say(f"making a Debian {SUITE} in {root} (once, about two minutes)")
@@ -81,47 +99,43 @@ def debian(say: Callable[[str], None]) -> Path:
     (new / "var/log/journal").mkdir(exist_ok=True)
     shutil.rmtree(new / "var/cache/apt", ignore_errors=True)
     new.rename(root)
-    return root
 
 
 def _mirror() -> list[str]:
     """The mirror that this machine itself uses; debootstrap's own choice where it names none."""
-    for path in sorted(Path("/etc/apt").glob("sources.list*")) + sorted(
-        Path("/etc/apt/sources.list.d").glob("*")
-    ):
-        if path.is_file():
-            match = re.search(r"(?m)^(?:URIs:|deb(?: \[[^]]*\])?)\s+(https?://\S+)", path.read_text())
-            if match is not None:
-                return [match[1]]
+    folder = Path("/etc/apt")
+    for path in (folder / "sources.list", *sorted((folder / "sources.list.d").glob("*"))):
+        found = first_mirror(path.read_text()) if path.is_file() else None
+        if found is not None:
+            return [found]
     return []
 
 
+def first_mirror(text: str) -> str | None:
+    """The first mirror of Debian itself that a file of apt's sources names, in either of its two formats."""
+    for match in re.finditer(r"(?m)^(?:URIs:|deb(?:[ \t]+\[[^]]*\])?)[ \t]+(https?://\S+)", text):
+        if re.search(r"/debian/?$", match[1]):
+            return match[1]
+    return None
+
+
 def product(project: Path, folder: Path, consul: Path) -> None:
-    """Writes this checkout's product with its locked dependencies, and Consul, as a layer above Debian."""
+    """Writes this checkout's product with its locked dependencies, and Consul, as a layer above the Debian.
+
+    :raises Broken: pip cannot install them.
+    """
     packages = folder / "opt" / "hafailover"
-    pip = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "-q",
-        "install",
-        "--target",
-        str(packages),
-    ]
-    run(
-        [
-            *pip,
-            "--python-version",
-            PYTHON,
-            "--only-binary=:all:",
-            "--require-hashes",
-            "-r",
-            project / "requirements.lock",
-        ],
-        PIP_TIMEOUT_S,
-    )
-    run([*pip, "--no-deps", "--no-build-isolation", "--upgrade", project], PIP_TIMEOUT_S)
+    pip: list[str | Path] = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    pip += ["--target", packages]
+    wheels = ("--python-version", PYTHON, "--only-binary=:all:", "--require-hashes")
+    run([*pip, *wheels, "-r", project / "requirements.lock"], PIP_TIMEOUT_S)
+    # Built from a copy: setuptools leaves its folders in what it builds from, and uses what it finds there.
+    source = folder.with_name(f"{folder.name}.source")
+    shutil.copytree(project / "src", source / "src", ignore=IGNORED)
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy2(project / name, source)
+    run([*pip, "--no-deps", "--no-build-isolation", source], PIP_TIMEOUT_S)
+    shutil.rmtree(source)
     found = folder / "usr/lib/python3/dist-packages/hafailover.pth"
     found.parent.mkdir(parents=True)
     found.write_text("/opt/hafailover\n")
