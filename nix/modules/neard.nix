@@ -169,10 +169,9 @@ in
           ExecStartPre = [ (utils.escapeSystemdExecArgs prepare) ];
           StateDirectory = mkIf inStateDirectory (lib.removePrefix "/var/lib/" neard.home);
           StateDirectoryMode = mkIf inStateDirectory "0750";
-          # testnet's genesis is downloaded at the first start: several GB.
-          TimeoutStartSec = mkIf (cfg.chainId == "testnet" && neard.genesisFile == null) (
-            lib.mkOverride 900 3900
-          );
+          # testnet's genesis has several GB: downloaded at the first start, and read and written anew where it is
+          # at hand, then and with each new neard.
+          TimeoutStartSec = mkIf (cfg.chainId == "testnet") (lib.mkOverride 900 3900);
         }
         // cfg.loadCredentials {
           validator_key = cfg.validatorKeyFile;

@@ -30,7 +30,7 @@ def write_whole(path: Path, content: bytes, mode: int) -> None:
 
     :raises OSError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.new")
+    temporary = unfinished(path)
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     with os.fdopen(descriptor, "wb") as file:
@@ -40,3 +40,23 @@ def write_whole(path: Path, content: bytes, mode: int) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+def move_whole(written: Path, path: Path, mode: int) -> None:
+    """Puts a file that has been written elsewhere on this disk into its place, with the same promise.
+
+    :raises OSError: it cannot be moved.
+    """
+    # Written by another process, so that it may be in memory alone.
+    descriptor = os.open(written, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fchmod(descriptor, mode)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    written.replace(path)
+
+
+def unfinished(path: Path) -> Path:
+    """Where a file is written before it takes its place; a crash may leave it behind."""
+    return path.with_name(f".{path.name}.new")

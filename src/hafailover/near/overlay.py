@@ -6,10 +6,13 @@ Pure: no files. What neard itself makes of each key is in nearcore/src/config.rs
 from __future__ import annotations
 
 import ipaddress
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+from hafailover.near.keyfile import is_account_id
 
 Json = dict[str, Any]
 
@@ -18,8 +21,12 @@ OLD_SHARD_KEYS = ("tracked_shards", "tracked_shard_schedule", "tracked_shadow_va
 SECTIONS = ("rpc", "network", "consensus", "store")
 PUBLIC_CHAINS = ("mainnet", "testnet")
 MAX_PUBLIC_ADDRS = 10
-_PEER = re.compile(r"(ed25519|secp256k1):[1-9A-HJ-NP-Za-km-z]{32,90}@(?P<address>\S+)")
-_DELAYS = ("min_block_production_delay", "max_block_production_delay", "max_block_wait_delay")
+_NAME = re.compile(r"[A-Za-z0-9.-]+")
+_KEY_BYTES = {"": 32, "ed25519": 32, "secp256k1": 64}
+_SHORTEST_DELAY = "min_block_production_delay"
+_OTHER_DELAYS = ("max_block_production_delay", "max_block_wait_delay")
+# What Rust's Ipv4Addr::is_private says, by which neard goes (chain/network/src/config.rs).
+_PRIVATE = tuple(ipaddress.ip_network(one) for one in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"))
 
 
 @dataclass
@@ -82,9 +89,8 @@ def is_endpoint(value: Any) -> bool:
     host, _, port = value.rpartition(":")
     if not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
         return False
-    if ":" in host and not (host.startswith("[") and host.endswith("]")):
-        return False
-    return _ip(host) is not None
+    address = _ip(host)
+    return address is not None and (address.version == 6) == (host.startswith("[") and host.endswith("]"))
 
 
 def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -127,37 +133,81 @@ def _addresses(rpc: Json, network: Json) -> Iterator[str]:
         yield "rpc.addr: must be an IP address and a port, such as 127.0.0.1:3030"
     if "addr" in network and not is_endpoint(network["addr"]):
         yield "network.addr: must be an IP address and a port, such as 0.0.0.0:24567"
-    public = network.get("public_addrs", [])
-    if not isinstance(public, list) or not all(_is_peer(one, by_name=False) for one in public):
-        yield "network.public_addrs: must be a list of KEY@ADDRESS:PORT, with the node's own key"
-    elif len(public) > MAX_PUBLIC_ADDRS:
-        yield f"network.public_addrs: neard takes at most {MAX_PUBLIC_ADDRS}"
+    yield from check_public_addrs(network)
     boot = network.get("boot_nodes", "")
-    if not isinstance(boot, str) or not all(_is_peer(one, by_name=True) for one in boot.split(",") if one):
-        yield "network.boot_nodes: must be one text of KEY@ADDRESS:PORT, with commas between them"
+    if not isinstance(boot, str) or not all(_is_boot_node(one) for one in boot.split(",") if boot):
+        yield "network.boot_nodes: must be one text of KEY@ADDRESS:PORT, with commas alone between them"
 
 
-def _is_peer(value: Any, *, by_name: bool) -> bool:
-    match = _PEER.fullmatch(value) if isinstance(value, str) else None
-    if match is None:
+def check_public_addrs(network: Json) -> Iterator[str]:
+    """What neard would refuse of ``network.public_addrs``: the entries, and which addresses they hold.
+
+    :param network: that section of config.json.
+    """
+    name = "network.public_addrs"
+    public = network.get("public_addrs", [])
+    if not isinstance(public, list) or not all(_is_public_addr(one) for one in public):
+        yield f"{name}: must be a list of KEY@IP:PORT, with the node's own key"
+        return
+    if len(public) > MAX_PUBLIC_ADDRS:
+        yield f"{name}: has {len(public)} entries, and neard takes at most {MAX_PUBLIC_ADDRS}"
+    keys = [one.partition("@")[0].rpartition(":")[2] for one in public]
+    if len(set(keys)) < len(keys):
+        yield f"{name}: has two entries with one key; leave one of them out"
+    private_too = network.get("allow_private_ip_in_public_addrs") is True
+    for endpoint in (one.partition("@")[2] for one in public):
+        address = _ip(endpoint.rpartition(":")[0])
+        assert address is not None
+        if address.is_unspecified:
+            yield f"{name}: {endpoint} is no address that others can reach"
+        elif not private_too and (address.is_loopback or any(address in one for one in _PRIVATE)):
+            yield (
+                f"{name}: {endpoint} is not public; give the public address, or on a private network set "
+                "network.allow_private_ip_in_public_addrs to true"
+            )
+
+
+def _is_public_addr(value: Any) -> bool:
+    if not isinstance(value, str) or value.count("@") != 1:
         return False
-    host, _, port = match["address"].rpartition(":")
-    named = by_name and re.fullmatch(r"[A-Za-z0-9.-]+", host) is not None and is_endpoint(f"0.0.0.0:{port}")
-    return named or is_endpoint(match["address"])
+    key, _, endpoint = value.partition("@")
+    return _is_key(key) and is_endpoint(endpoint)
+
+
+def _is_boot_node(text: str) -> bool:
+    """As neard reads one, which may also name the peer's account; without an address it is of no use."""
+    key, _, rest = text.partition("@")
+    endpoint, at, account = rest.partition("@")
+    host, _, port = endpoint.rpartition(":")
+    named = _NAME.fullmatch(host) is not None and is_endpoint(f"0.0.0.0:{port}")
+    return _is_key(key) and (named or is_endpoint(endpoint)) and (not at or is_account_id(account))
+
+
+def _is_key(text: str) -> bool:
+    import base58
+
+    kind, _, encoded = text.rpartition(":")
+    # Longer ones would only cost time.
+    if kind not in _KEY_BYTES or len(encoded) > 2 * _KEY_BYTES[kind]:
+        return False
+    try:
+        return len(base58.b58decode(encoded)) == _KEY_BYTES[kind]
+    except ValueError:
+        return False
 
 
 def _delays(consensus: Json) -> Iterator[str]:
-    times: list[float] = []
-    for name in _DELAYS:
-        if name not in consensus:
-            return
-        seconds = _seconds(consensus[name])
-        if seconds is None:
-            yield f'consensus.{name}: must be a duration such as {{"secs": 1, "nanos": 0}}'
-            return
-        times.append(seconds)
-    if not times[0] <= times[1] <= times[2]:
-        yield f"consensus: {', '.join(_DELAYS)} must rise in this order"
+    times: dict[str, float] = {}
+    for name in (_SHORTEST_DELAY, *_OTHER_DELAYS):
+        if name in consensus:
+            seconds = _seconds(consensus[name])
+            if seconds is None:
+                yield f'consensus.{name}: must be a duration such as {{"secs": 1, "nanos": 0}}'
+            else:
+                times[name] = seconds
+    for name in _OTHER_DELAYS:
+        if _SHORTEST_DELAY in times and times[_SHORTEST_DELAY] > times.get(name, math.inf):
+            yield f"consensus.{_SHORTEST_DELAY}: is longer than {name}; make it shorter"
 
 
 def _seconds(value: Any) -> float | None:

@@ -17,18 +17,21 @@ from pathlib import Path
 from typing import Any
 
 from hafailover.near.command import CommandError, run_neard
-from hafailover.near.files import read_regular, write_whole
+from hafailover.near.files import move_whole, read_regular, unfinished, write_whole
 from hafailover.near.home import HomeError, read_config
 from hafailover.near.keyfile import KeyFileError, read_key
-from hafailover.near.overlay import is_endpoint, merge
+from hafailover.near.overlay import OLD_SHARD_KEYS, check_public_addrs, is_endpoint, merge
 
 log = logging.getLogger(__name__)
 
 BASE = "config.base.json"
 BASE_VERSION = "config.base.version"
+NODE_KEY = "node_key.json"
+HOST_NODE_KEY = "node_key.host.json"
 INIT_TIMEOUT_S = 300.0
-"""mainnet's genesis is written out, testnet's is downloaded (several GB)."""
-DOWNLOAD_TIMEOUT_S = 3600.0
+"""mainnet's genesis is written out."""
+TESTNET_INIT_TIMEOUT_S = 3600.0
+"""testnet's genesis is downloaded, several GB, and read and written anew even where it is at hand."""
 VERSION_TIMEOUT_S = 30.0
 _HEAD_BYTES = 64 * 1024
 _SMALL_BYTES = 64 * 1024 * 1024
@@ -64,8 +67,8 @@ def prepare_home(plan: Plan) -> None:
     """
     try:
         _check_home(plan.home)
-        for leftover in plan.home.glob(f"{_LEFTOVER}*"):
-            shutil.rmtree(leftover)
+        _clear_leftovers(plan.home)
+        _settle_node_key(plan)
         _place_genesis(plan)
         _initialise(plan)
         _place_node_key(plan)
@@ -89,6 +92,22 @@ def _check_home(home: Path) -> None:
         )
 
 
+def _clear_leftovers(home: Path) -> None:
+    """What a start that broke off has left; some of it may be gigabytes, or a key."""
+    for folder in home.glob(f"{_LEFTOVER}*"):
+        shutil.rmtree(folder)
+    for name in ("genesis.json", BASE, BASE_VERSION, "config.json", NODE_KEY, HOST_NODE_KEY):
+        unfinished(home / name).unlink(missing_ok=True)
+
+
+def _settle_node_key(plan: Plan) -> None:
+    """A host that swapped keys by restart and does so no more: its own node key is the only one again."""
+    path, own = plan.home / NODE_KEY, plan.home / HOST_NODE_KEY
+    if plan.hot and path.is_symlink() and own.exists():
+        own.replace(path)
+        log.info("made %s a file again, from %s", NODE_KEY, HOST_NODE_KEY)
+
+
 def _place_genesis(plan: Plan) -> None:
     target = plan.home / "genesis.json"
     if plan.genesis is not None:
@@ -96,10 +115,9 @@ def _place_genesis(plan: Plan) -> None:
             raise PrepareError(f"genesis: {plan.genesis} is no file; set it to the chain's genesis.json")
         _check_chain(plan.genesis, plan.chain_id)
         if not _same(plan.genesis, target):
-            temporary = target.with_name(".genesis.json.new")
+            temporary = unfinished(target)
             shutil.copyfile(plan.genesis, temporary)
-            temporary.chmod(0o640)
-            temporary.replace(target)
+            move_whole(temporary, target, 0o640)
             log.info("took %s from %s", target.name, plan.genesis)
     elif target.exists():
         _check_chain(target, plan.chain_id)
@@ -137,7 +155,7 @@ def _initialise(plan: Plan) -> None:
         and noted.exists()
         and noted.read_text() == version
         and (home / "genesis.json").exists()
-        and _node_key(home).exists()
+        and _node_key(plan).exists()
     ):
         return
     with tempfile.TemporaryDirectory(prefix=_LEFTOVER, dir=home) as temporary:
@@ -145,11 +163,12 @@ def _initialise(plan: Plan) -> None:
         _run_init(plan, new)
         # On private chains neard makes a validator key, too; it ends here.
         (new / "validator_key.json").unlink(missing_ok=True)
-        for name, mode in (("genesis.json", 0o640), ("node_key.json", 0o600)):
-            present = _node_key(home) if name == "node_key.json" else home / name
+        for name, present, mode in (
+            ("genesis.json", home / "genesis.json", 0o640),
+            (NODE_KEY, _node_key(plan), 0o600),
+        ):
             if not present.exists():
-                (new / name).chmod(mode)
-                (new / name).rename(home / name)
+                move_whole(new / name, home / name, mode)
                 log.info("neard made %s", name)
         write_whole(home / BASE, (new / "config.json").read_bytes(), 0o640)
     # Last, so that a start that broke off begins anew.
@@ -162,11 +181,8 @@ def _run_init(plan: Plan, folder: Path) -> None:
     timeout = INIT_TIMEOUT_S
     genesis = plan.home / "genesis.json"
     if plan.chain_id == "testnet":
-        if genesis.exists():
-            command += ["--genesis", str(genesis)]
-        else:
-            command.append("--download-genesis")
-            timeout = DOWNLOAD_TIMEOUT_S
+        command += ["--genesis", str(genesis)] if genesis.exists() else ["--download-genesis"]
+        timeout = TESTNET_INIT_TIMEOUT_S
     _run(command, "init", timeout)
 
 
@@ -181,10 +197,10 @@ def _run(command: list[str], name: str, timeout_s: float) -> str:
         raise PrepareError(f"neard.binary: {error}") from None
 
 
-def _node_key(home: Path) -> Path:
+def _node_key(plan: Plan) -> Path:
     """This host's own node key: beside a link, where the guard swaps node keys (guard/keylink.py)."""
-    path = home / "node_key.json"
-    return home / "node_key.host.json" if path.is_symlink() else path
+    path = plan.home / NODE_KEY
+    return plan.home / HOST_NODE_KEY if path.is_symlink() and not plan.hot else path
 
 
 def _place_node_key(plan: Plan) -> None:
@@ -194,7 +210,7 @@ def _place_node_key(plan: Plan) -> None:
         read_key(plan.node_key, name="node_key_file")
     except KeyFileError as error:
         raise PrepareError(str(error)) from None
-    target = _node_key(plan.home)
+    target = _node_key(plan)
     given = read_regular(plan.node_key, _SMALL_BYTES)
     if not target.exists() or read_regular(target, _SMALL_BYTES) != given:
         write_whole(target, given, 0o600)
@@ -208,12 +224,7 @@ def _write_config(plan: Plan) -> None:
         raise PrepareError(str(error)) from None
     # neard refuses these beside what replaced them, which the overlay sets.
     if "tracked_shards_config" in plan.overlay:
-        for name in (
-            "tracked_shards",
-            "tracked_shard_schedule",
-            "tracked_shadow_validator",
-            "tracked_accounts",
-        ):
+        for name in OLD_SHARD_KEYS:
             config.pop(name, None)
     if plan.public_address is not None:
         config["network"] = {**config.get("network", {}), "public_addrs": _public_addrs(plan, config)}
@@ -239,7 +250,10 @@ def _public_addrs(plan: Plan, config: dict[str, Any]) -> list[str]:
             f"public_address: {plan.public_address} is neither an IP address nor one with a port"
         )
     try:
-        key = read_key(_node_key(plan.home), name="node_key.json").public_key
+        key = read_key(_node_key(plan), name=NODE_KEY).public_key
     except KeyFileError as error:
         raise PrepareError(str(error)) from None
-    return [f"{key}@{address}"]
+    addrs = [f"{key}@{address}"]
+    for wrong in check_public_addrs({**config.get("network", {}), "public_addrs": addrs}):
+        raise PrepareError(f"public_address: {plan.public_address} is not for neard: {wrong}")
+    return addrs

@@ -80,8 +80,25 @@ def test_a_start_that_broke_off_leaves_nothing_behind(home: Path, plan: Make) ->
     leftover = home / ".init-broken"
     leftover.mkdir()
     (leftover / "validator_key.json").write_text("{}")
+    for name in ("genesis.json", "node_key.json", "config.json"):
+        (home / f".{name}.new").write_text("half of")
     prepare_home(plan())
-    assert not list(home.glob(".init-*"))
+    assert [one.name for one in home.iterdir() if one.name.startswith(".")] == []
+
+
+def test_what_others_wrote_reaches_the_disk_before_its_name(
+    home: Path, plan: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: set[int] = set()
+    sync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.add(os.fstat(descriptor).st_ino)
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    prepare_home(plan())
+    assert {one.name for one in home.iterdir() if one.stat().st_ino not in synced} == set()
 
 
 def test_a_given_node_key_is_taken(home: Path, plan: Make, tmp_path: Path) -> None:
@@ -118,6 +135,34 @@ def test_a_public_address_that_is_none(plan: Make) -> None:
     assert "public_address: nowhere" in refusal(plan(public_address="nowhere"))
 
 
+def test_a_private_address_is_published_only_where_allowed(home: Path, plan: Make) -> None:
+    assert "public_address: 10.0.0.1 is not for neard" in refusal(plan(public_address="10.0.0.1"))
+    overlay = {"network": {"allow_private_ip_in_public_addrs": True}}
+    prepare_home(plan(overlay=overlay, public_address="10.0.0.1"))
+    (found,) = read(home / "config.json")["network"]["public_addrs"]
+    assert found.endswith("@10.0.0.1:24567")
+
+
+@pytest.mark.parametrize(
+    ("chain", "at_hand", "words"),
+    [
+        ("mainnet", False, "init --chain-id mainnet"),
+        ("testnet", False, "init --chain-id testnet --download-genesis"),
+        ("testnet", True, "init --chain-id testnet --genesis HOME/genesis.json"),
+    ],
+)
+def test_what_neard_is_asked_to_make(
+    home: Path, plan: Make, tmp_path: Path, chain: str, at_hand: bool, words: str
+) -> None:
+    binary, asked = tmp_path / "neard", tmp_path / "asked"
+    binary.write_text(f'#!/bin/sh\n[ "$1" = --version ] && exit 0\nshift 2\necho "$@" > {asked}\nexit 1\n')
+    binary.chmod(0o755)
+    if at_hand:
+        (home / "genesis.json").write_text(f'{{"chain_id": "{chain}"}}')
+    refusal(plan(neard=str(binary), chain_id=chain, genesis=None))
+    assert asked.read_text().strip() == words.replace("HOME", str(home))
+
+
 def test_with_restarts_the_hosts_own_key_stays_beside_the_link(home: Path, plan: Make) -> None:
     prepare_home(plan(hot=False))
     own = (home / "node_key.json").read_bytes()
@@ -127,6 +172,32 @@ def test_with_restarts_the_hosts_own_key_stays_beside_the_link(home: Path, plan:
     assert (home / "node_key.json").is_symlink()
     assert (home / "node_key.host.json").read_bytes() == own
     assert read(home / "config.json")["network"]["public_addrs"] == []
+
+
+def test_without_restarts_again_the_hosts_own_key_takes_the_links_place(
+    home: Path, plan: Make, tmp_path: Path
+) -> None:
+    prepare_home(plan(hot=False))
+    own = (home / "node_key.json").read_bytes()
+    (home / "node_key.json").rename(home / "node_key.host.json")
+    # As a guard leaves it that was killed while it held the key.
+    (home / "node_key.json").symlink_to(tmp_path / "credential-of-before")
+    prepare_home(plan())
+    assert not (home / "node_key.json").is_symlink()
+    assert (home / "node_key.json").read_bytes() == own
+    assert not (home / "node_key.host.json").exists()
+
+
+def test_a_node_key_that_is_a_link_of_the_operators_is_kept(home: Path, plan: Make, tmp_path: Path) -> None:
+    prepare_home(plan())
+    elsewhere = tmp_path / "elsewhere.json"
+    (home / "node_key.json").rename(elsewhere)
+    (home / "node_key.json").symlink_to(elsewhere)
+    (home / "config.base.version").unlink()
+    prepare_home(plan(public_address="192.0.2.1"))
+    assert (home / "node_key.json").readlink() == elsewhere
+    own = read_key(elsewhere).public_key
+    assert read(home / "config.json")["network"]["public_addrs"] == [f"{own}@192.0.2.1:24567"]
 
 
 def test_a_validator_key_in_the_home_is_refused_and_untouched(home: Path, plan: Make) -> None:

@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import base58
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from hafailover.near.overlay import Findings, check, is_endpoint, merge
 POOL = "pool.poolv1.near"
 SHADOW = {"ShadowValidator": POOL}
 PEER = "ed25519:7PGseFbWxvYVgZ89K1uTJKYoKetWs7BJtbyXDzfbAcqX@192.0.2.1:24567"
+OTHER = "ed25519:6DSjZ8mvsRZDvFqFxo8tCKePG96omXW7eVYVSySmDk8e@192.0.2.2:24567"
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
@@ -74,25 +76,63 @@ def test_what_suits_a_pair_is_found_good() -> None:
         ({"network": {"addr": "::1:24567"}}, "network.addr:"),
         ({"network": {"public_addrs": "x"}}, "network.public_addrs: must be"),
         ({"network": {"public_addrs": ["192.0.2.1:24567"]}}, "network.public_addrs: must be"),
-        ({"network": {"public_addrs": [PEER] * 11}}, "at most 10"),
+        ({"network": {"public_addrs": [PEER.replace("7PGseFbWx", "7PG")]}}, "network.public_addrs: must be"),
+        ({"network": {"public_addrs": [PEER.replace("ed25519", "rsa")]}}, "network.public_addrs: must be"),
+        ({"network": {"public_addrs": [PEER, PEER.replace("2.1:", "2.3:")]}}, "two entries with one key"),
         ({"network": {"boot_nodes": [PEER]}}, "network.boot_nodes:"),
         ({"network": {"boot_nodes": "nobody"}}, "network.boot_nodes:"),
-        (
-            {
-                "consensus": {
-                    "min_block_production_delay": {"secs": 3, "nanos": 0},
-                    "max_block_production_delay": {"secs": 2, "nanos": 0},
-                    "max_block_wait_delay": {"secs": 6, "nanos": 0},
-                }
-            },
-            "must rise",
-        ),
-        ({"consensus": {"min_block_production_delay": 1}}, "consensus.min_block_production_delay"),
+        ({"network": {"boot_nodes": f"{PEER}, {OTHER}"}}, "network.boot_nodes:"),
+        ({"network": {"boot_nodes": f"{PEER},"}}, "network.boot_nodes:"),
+        ({"consensus": {"min_block_production_delay": 1}}, "consensus.min_block_production_delay: must be"),
+        ({"consensus": {"max_block_wait_delay": "6s"}}, "consensus.max_block_wait_delay: must be"),
     ],
 )
 def test_what_cannot_work_is_refused_with_its_key(overlay: Any, named: str) -> None:
     (error,) = of(overlay).errors
     assert named in error
+
+
+def delays(shortest: float, **others: float) -> dict[str, Any]:
+    names = {"min_block_production_delay": shortest, **others}
+    return {"consensus": {name: {"secs": int(s), "nanos": int(s % 1 * 1e9)} for name, s in names.items()}}
+
+
+def test_each_delay_is_held_against_the_shortest() -> None:
+    assert not of(delays(0.6, max_block_production_delay=0.6, max_block_wait_delay=6)).errors
+    for name in ("max_block_production_delay", "max_block_wait_delay"):
+        (error,) = of(delays(2.5, **{name: 2})).errors
+        assert error == f"consensus.min_block_production_delay: is longer than {name}; make it shorter"
+    assert len(of(delays(9, max_block_production_delay=2, max_block_wait_delay=6)).errors) == 2
+
+
+def test_what_neard_allows_of_the_delays_is_allowed() -> None:
+    assert not of(delays(0.6, max_block_production_delay=9, max_block_wait_delay=6)).errors
+    assert not of(delays(100)).errors
+
+
+def test_at_most_ten_public_addresses() -> None:
+    keys = ["ed25519:" + base58.b58encode(bytes([number]) * 32).decode() for number in range(1, 12)]
+    addrs = [f"{key}@192.0.2.1:24567" for key in keys]
+    assert not of({"network": {"public_addrs": addrs[:10]}}).errors
+    (error,) = of({"network": {"public_addrs": addrs}}).errors
+    assert "has 11 entries, and neard takes at most 10" in error
+
+
+@pytest.mark.parametrize("ip", ["10.1.2.3", "172.31.0.1", "192.168.1.1", "127.0.0.1", "[::1]"])
+def test_private_addresses_are_published_only_where_allowed(ip: str) -> None:
+    network: dict[str, Any] = {"public_addrs": [PEER.replace("192.0.2.1", ip)]}
+    (error,) = of({"network": network}).errors
+    assert error.startswith(f"network.public_addrs: {ip}:24567 is not public; ")
+    network["allow_private_ip_in_public_addrs"] = True
+    assert not of({"network": network}).errors
+    network["public_addrs"] = [PEER.replace("192.0.2.1", "0.0.0.0")]
+    (error,) = of({"network": network}).errors
+    assert "no address that others can reach" in error
+
+
+@pytest.mark.parametrize("ip", ["172.32.0.1", "100.64.0.1", "[fd00::1]"])
+def test_what_neard_takes_for_public(ip: str) -> None:
+    assert not of({"network": {"public_addrs": [PEER.replace("192.0.2.1", ip)]}}).errors
 
 
 def test_all_shards_are_fatal_with_restarts_too_but_not_on_a_private_chain() -> None:
@@ -123,6 +163,12 @@ def test_boot_nodes_may_have_names_and_public_addresses_may_not() -> None:
     assert of({"network": {"public_addrs": [by_name]}}).errors
 
 
+def test_a_boot_node_may_name_its_account_and_leave_out_the_kind_of_key() -> None:
+    assert not of({"network": {"boot_nodes": f"{PEER}@some.near,{OTHER.removeprefix('ed25519:')}"}}).errors
+    assert of({"network": {"boot_nodes": f"{PEER}@Not An Account"}}).errors
+    assert of({"network": {"public_addrs": [f"{PEER}@some.near"]}}).errors
+
+
 @given(JSON)
 def test_nothing_that_json_can_say_breaks_it(anything: Any) -> None:
     keys = ("rpc", "network", "consensus", "store", "tracked_shards_config", "archive")
@@ -136,6 +182,7 @@ def test_nothing_that_json_can_say_breaks_it(anything: Any) -> None:
         ("127.0.0.1:1", True),
         ("[::1]:65535", True),
         ("::1:80", False),
+        ("[127.0.0.1]:80", False),
         ("127.0.0.1:65536", False),
         ("127.0.0.1", False),
         ("host:80", False),
