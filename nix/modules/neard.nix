@@ -57,8 +57,7 @@ let
     neard.publicAddress
   ];
   shards = neard.settings.tracked_shards_config or null;
-  loopback =
-    builtins.match "(127\\.[0-9.]+|\\[::1]|localhost):[0-9]+" neard.settings.rpc.addr != null;
+  loopback = builtins.match "(127\\.[0-9.]+|\\[::1]):[0-9]+" neard.settings.rpc.addr != null;
 in
 {
   options.services.hafailover.neard = {

@@ -47,26 +47,32 @@ class Sighting:
     host: str
 
 
-def two_at_once(sightings: Sequence[Sighting]) -> list[str]:
-    """Every proof that two hosts had the key at one time: one shows it between two sightings of the other.
-
-    A host whose sightings are less than a second apart had the key all the while.
-    """
-    found = []
-    by_host: dict[str, list[Sighting]] = {}
+def loadings(sightings: Sequence[Sighting]) -> list[list[Sighting]]:
+    """One host's sightings, divided where it was not seen with the key for a second."""
+    found: list[list[Sighting]] = []
     for sighting in sorted(sightings, key=lambda one: one.answered):
-        by_host.setdefault(sighting.host, []).append(sighting)
-    for host, own in by_host.items():
-        for before, after in itertools.pairwise(own):
-            if after.asked - before.answered >= CONTINUOUS_S:
-                continue
-            found += [
-                f"{host} and {other.host} both had the key at {other.asked:.3f}"
-                for others in by_host.values()
-                for other in others
-                if other.host != host and before.answered < other.asked and other.answered < after.asked
-            ]
+        if found and sighting.asked - found[-1][-1].answered < CONTINUOUS_S:
+            found[-1].append(sighting)
+        else:
+            found.append([sighting])
     return found
+
+
+def two_at_once(sightings: Sequence[Sighting]) -> list[str]:
+    """Every proof that two hosts had the key at one time: one shows it while the other has it.
+
+    A host had it at least from the first answer of a loading until the last question.
+    """
+    by_host: dict[str, list[Sighting]] = {}
+    for sighting in sightings:
+        by_host.setdefault(sighting.host, []).append(sighting)
+    return [
+        f"{host} and {other.host} both had the key at {other.asked:.3f}"
+        for host, own in by_host.items()
+        for loading in loadings(own)
+        for other in sorted(sightings, key=lambda one: one.asked)
+        if other.host != host and loading[0].answered <= other.asked and other.answered <= loading[-1].asked
+    ]
 
 
 def longest_gap(sightings: Sequence[Sighting], since: float, until: float) -> float:

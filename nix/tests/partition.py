@@ -25,10 +25,10 @@ def deafen(host: Machine, wanted: bool) -> None:
         )
 
 
-def fenced_in_time(host: Machine, began: float) -> None:
+def fenced_in_time(fault: str, host: Machine, began: float) -> None:
     """The key was gone from the host as promised: 7 s to its last beat's deadline, and 1.5 s to drop."""
     took = pool.last_key(host) - began
-    pool.say(f"{host.name}-key-gone", took)
+    pool.say(f"{fault}-key-gone", took)
     assert took < 8.5, f"{host.name} still had the key {took:.1f} s after it was cut off"
 
 
@@ -40,7 +40,7 @@ pool.wait_safe()
 with subtest("the active is cut off from everybody"):
     began = pool.now()
     struck = pool.fault("active-cut-off", lambda host: host.block())
-    fenced_in_time(struck, began)
+    fenced_in_time("active-cut-off", struck, began)
     struck.unblock()
     pool.wait_safe()
     pool.check()
@@ -60,7 +60,7 @@ with subtest("the host with Consul's leader is cut off while another one signs")
 with subtest("the active is no longer heard, but hears"):
     began = pool.now()
     struck = pool.fault("active-not-heard", lambda host: deafen(host, True))
-    fenced_in_time(struck, began)
+    fenced_in_time("active-not-heard", struck, began)
     deafen(struck, False)
     pool.wait_safe()
 

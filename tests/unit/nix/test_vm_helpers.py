@@ -36,6 +36,11 @@ def test_one_between_two_of_the_other_is_a_proof(helpers: ModuleType) -> None:
     assert found == ["a and b both had the key at 1.050"]
 
 
+def test_watches_that_go_in_step_prove_it_as_well(helpers: ModuleType) -> None:
+    seen = [(host, 1 + number / 10, 1.02 + number / 10) for number in range(4) for host in ("a", "b")]
+    assert "a and b both had the key at 1.100" in proofs(helpers, *seen)
+
+
 def test_the_order_of_the_lines_does_not_matter(helpers: ModuleType) -> None:
     assert proofs(helpers, ("b", 1.05, 1.06), ("a", 1.1, 1.11), ("a", 1.0, 1.01))
 
