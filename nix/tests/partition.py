@@ -8,7 +8,7 @@ def leader() -> Machine:
     )
     address = said.strip().rpartition(":")[0]
     for host in pool.hosts:
-        code, _ = host.execute(f"ip -o addr show dev eth1 | grep -q ' {address}/'")
+        code, _ = host.execute(f"ip -o addr show dev eth1 to {address} | grep .")
         if code == 0:
             return host
     raise AssertionError(f"no host has the address {address}")
@@ -17,7 +17,7 @@ def leader() -> Machine:
 def deafen(host: Machine, wanted: bool) -> None:
     """What the host sends to the other hosts goes to an address that nobody has; what they send arrives."""
     for other in pool.others(host):
-        address = host.succeed(f"getent ahostsv4 {other.name} | head -n1 | cut -d' ' -f1").strip()
+        address = host.succeed(f"getent ahostsv4 {other.name} | awk 'NR == 1 {{ print $1 }}'").strip()
         host.succeed(
             f"ip neigh replace {address} lladdr 02:00:00:00:00:99 nud permanent dev eth1"
             if wanted
