@@ -23,7 +23,7 @@ from nixos_hosts.evaluated import Evaluator, Test, evaluate, find_evaluator, wri
 from nixos_hosts.problem import Broken, Skip
 
 ROOT = Path(__file__).resolve().parents[2]
-DEFAULT = ("single", "cluster-failover", "partition", "consul-outage", "secrets")
+DEFAULT = ("single", "pair", "cluster-failover", "partition", "consul-outage", "secrets", "security")
 SKIPPED = 75
 """EX_TEMPFAIL: nothing was run, and nothing is known."""
 STOPPED = 130
