@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hafailover import timing
+from hafailover.near.files import write_whole
 from hafailover.timing import PROFILES, Profile, violations, with_changes
 
 _SETTING = re.compile(r"timing\.(\w+) (?:is|\+)")
@@ -104,9 +105,7 @@ def write(folder: Path) -> None:
     :raises OSError: the folder is missing or cannot be written to.
     """
     for name, text in files().items():
-        new = folder / f"{name}.new"
-        new.write_text(text)
-        new.replace(folder / name)
+        write_whole(folder / name, text.encode(), 0o644)
 
 
 if __name__ == "__main__":

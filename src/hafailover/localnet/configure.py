@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hafailover.localnet.errors import LocalnetError
+from hafailover.near.overlay import OLD_SHARD_KEYS
 
 Json = dict[str, Any]
 
@@ -19,8 +20,6 @@ neard's localnet has 90, at which a failover of ten seconds in a short epoch cos
 EPOCH_LENGTH_BLOCKS = 1000
 """Long enough that no epoch ends during a test: 17 minutes at blocks of 1 s."""
 
-# Setting one of these beside tracked_shards_config is an error (nearcore/src/config_validate.rs).
-_DEPRECATED = ("tracked_shards", "tracked_shard_schedule", "tracked_shadow_validator", "tracked_accounts")
 _SLACK_S = 1.0
 
 
@@ -75,7 +74,7 @@ def configure_node(
 
 def configure_host(config: Json, pool: str) -> Json:
     """Return a failover host's config.json: it follows the pool's shards whether it holds the key or not."""
-    config = {key: value for key, value in config.items() if key not in _DEPRECATED}
+    config = {key: value for key, value in config.items() if key not in OLD_SHARD_KEYS}
     config["tracked_shards_config"] = {"ShadowValidator": pool}
     config["store"] = {**config.get("store", {}), "load_mem_tries_for_tracked_shards": True}
     return config

@@ -18,6 +18,7 @@ Json = dict[str, Any]
 
 OWN_FILES = ("validator_key_file", "node_key_file", "genesis_file")
 OLD_SHARD_KEYS = ("tracked_shards", "tracked_shard_schedule", "tracked_shadow_validator", "tracked_accounts")
+"""Setting one of these beside tracked_shards_config is an error (nearcore/src/config_validate.rs)."""
 SECTIONS = ("rpc", "network", "consensus", "store")
 PUBLIC_CHAINS = ("mainnet", "testnet")
 MAX_PUBLIC_ADDRS = 10
