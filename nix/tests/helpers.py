@@ -193,16 +193,26 @@ class Pool(typing.Generic[H]):
         self._look()
         return longest_gap(list(self._seen), since, until)
 
-    def fault(self, name: str, strike: Callable[[H], object], timeout_s: float = 60, gone: bool = False) -> H:
+    def fault(
+        self,
+        name: str,
+        strike: Callable[[H], object],
+        timeout_s: float = 60,
+        gone: bool = False,
+        within_s: float = 60,
+    ) -> H:
         """Strikes the active and waits for another host to have the key; returns the one that was struck.
 
         :param gone: the struck host cannot be asked any more.
+        :param within_s: the longest that the pool may be without a key, from the strike on.
         """
         struck = self.active(timeout_s)
         began = self.now()
         strike(struck)
         successor = self.active(timeout_s, self.others(struck))
-        self.say(name, self.first_key_after(successor, began) - began)
+        took = self.first_key_after(successor, began) - began
+        self.say(name, took)
+        assert took < within_s, f"{name}: {successor.name} had the key only after {took:.1f} s"
         if not gone:
             self.check()
         return struck
