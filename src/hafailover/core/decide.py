@@ -61,7 +61,7 @@ def _absorb(state: State, event: ev.Event, now: float) -> tuple[State, list[Effe
         case ev.BeatSeen(stored):
             return _beat_seen(state, stored, now), []
         case ev.WatchGap():
-            return replace(state, sightings=forget(state.sightings)), []
+            return replace(state, sightings=forget(state.sightings), watching_since=None), []
         case ev.DroppedSeen(terms):
             return arming.dropped_seen(replace(state, dropped_terms=terms), now), []
         case ev.MembersSeen(members, key):
@@ -122,8 +122,13 @@ def _lock_seen(state: State, lock: LockView, now: float) -> State:
 
 
 def _beat_seen(state: State, stored: StoredBeat | None, now: float) -> State:
+    if state.watching_since is None:
+        state = replace(state, watching_since=now)
     if stored is None:
         return replace(state, heartbeat=None)
+    if state.heartbeat is not None and stored.index < state.heartbeat.index:
+        # What was written last is there no more: Consul was restored from a backup.
+        state = replace(state, sightings=forget(state.sightings), watching_since=now)
     before = state.heartbeat.beat if state.heartbeat else None
     changed = before is None or (before.term, before.phase) != (stored.beat.term, stored.beat.phase)
     return replace(

@@ -122,6 +122,19 @@ def successor_wait(
     return _wait_for(sightings, beat, predecessor.index, dropped_terms, now, profile)
 
 
+def with_short_memory(wait: Wait, since: float, profile: Profile) -> Wait:
+    """The wait of a host that has watched the heartbeat only since then.
+
+    What it reads may have come from a backup, with a later term forgotten whose holder still has the key. By
+    the time that this returns no key from before the watch began is left.
+    """
+    floor = _timed(since, LONGEST_GONE_WITHIN_S, profile, "")
+    if wait.not_before >= floor.not_before:
+        return wait
+    reason = f"{wait.reason}, but this host has not watched for long enough to know of every term"
+    return replace(floor, reason=reason, known=False)
+
+
 def _unknown(now: float, profile: Profile, reason: str) -> Wait:
     return replace(_timed(now, LONGEST_GONE_WITHIN_S, profile, reason), known=False)
 

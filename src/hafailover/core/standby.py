@@ -17,7 +17,7 @@ from hafailover.core.effects import (
     RestartNeard,
     WatchClosely,
 )
-from hafailover.core.sightings import Wait, note, successor_wait
+from hafailover.core.sightings import Wait, note, successor_wait, with_short_memory
 from hafailover.core.state import Hold, Stage, State
 from hafailover.core.views import KeyState
 from hafailover.timing import GUARD_SILENCE_S
@@ -73,9 +73,30 @@ def acquire_answered(state: State, event: ev.AcquireAnswered, now: float) -> tup
     if previous is not None and previous.beat.term == event.term:
         return _resume(state, event, previous, now)
     wait = successor_wait(state.sightings, previous, event.dropped_terms, now, state.config.profile)
+    if not _saw_the_handover(state, previous):
+        since = state.watching_since if state.watching_since is not None else now
+        wait = with_short_memory(wait, since, state.config.profile)
     if previous is not None:
         state = replace(state, sightings=note(state.sightings, previous, now))
     return _begin(state, event, wait, previous if wait.known else None, now)
+
+
+def _saw_the_handover(state: State, previous: StoredBeat | None) -> bool:
+    """Whether this host, the target of a planned handover, has watched live the term that was released to it.
+
+    No backup can make it see that, so what the release says is true, however short its memory.
+    """
+    if previous is None:
+        return False
+    beat, request = previous.beat, state.request
+    return (
+        beat.phase is Phase.RELEASED
+        and beat.handover_to == state.config.node
+        and request is not None
+        and request.id == state.expected_request
+        and request.term == beat.term
+        and any(s.term == beat.term and s.sequence < beat.sequence for s in state.sightings.seen)
+    )
 
 
 def _take_up_again(state: State, now: float) -> tuple[State, list[Effect]]:

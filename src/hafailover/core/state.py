@@ -126,6 +126,8 @@ class State:
     heartbeat_since: float = 0.0
     """Since when the heartbeat has shown its present term and phase."""
     sightings: Sightings = field(default_factory=Sightings)
+    watching_since: float | None = None
+    """Since when this process has watched the heartbeat without a gap; ``None`` if it does not yet."""
     dropped_terms: frozenset[int] = frozenset()
     members: tuple[Member, ...] = ()
     pool_public_key: str | None = None

@@ -45,12 +45,16 @@ def member(node: str, ready: bool = True, **more: Any) -> Member:
 
 
 class Core:
-    """One agent's core; ``now`` moves only when told to."""
+    """One agent's core; ``now`` moves only when told to.
 
-    def __init__(self, **config: Any) -> None:
+    :param watched_s: for how long it has watched the heartbeat; ``None`` for an agent that has just started.
+    """
+
+    def __init__(self, *, watched_s: float | None = 60.0, **config: Any) -> None:
         self.now = 1000.0
         given = {"node": "a", "account_id": ACCOUNT, "profile": DEFAULT, **config}
-        self.state: State = initial(Config(**given), self.now)
+        since = self.now - watched_s if watched_s is not None else None
+        self.state: State = replace(initial(Config(**given), self.now), watching_since=since)
 
     def feed(self, event: ev.Event, after: float = 0.0) -> list[ef.Effect]:
         self.now += after

@@ -1,5 +1,7 @@
 """Each gate is a sentence when it is shut, and nothing when it is open."""
 
+from typing import Any
+
 import pytest
 
 from hafailover.core import events as ev
@@ -10,7 +12,7 @@ from hafailover.core.views import Member, NeardPhase
 from .bench import KEY, Core, beat, guard, member, neard, stored
 
 
-def problems(*news: ev.Event, after: float = 0.0, **config: object) -> list[str]:
+def problems(*news: ev.Event, after: float = 0.0, **config: Any) -> list[str]:
     core = Core(**config).stand_by()
     core.feeds(*news)
     return gates.standby_problems(core.state, core.now + after)
@@ -119,7 +121,7 @@ class TestVersions:
 
 
 class TestRank:
-    def better(self, *others: Member, **config: object) -> bool:
+    def better(self, *others: Member, **config: Any) -> bool:
         core = Core(**config).stand_by()
         core.feed(ev.MembersSeen(others, KEY))
         return gates.better_standby(core.state)

@@ -1,4 +1,4 @@
-"""neard and its guard in the model: the real guard's decisions on a process that boots, reloads and dies."""
+"""The guard in the simulator: the real decisions and the real watchdog's limits, on a simulated neard."""
 
 from __future__ import annotations
 
@@ -6,109 +6,48 @@ from typing import TYPE_CHECKING
 
 from hafailover.core.views import GuardView, KeyState, NeardPhase
 from hafailover.guard import model as m
+from hafailover.guard import watchdog
 from hafailover.guard.decide import decide
 from hafailover.guard.protocol import describe, parse_report
 from hafailover.timing import GRANT_TICK_S, Profile
 
+from .neard import ACCOUNT, POOL_KEY, Neard
+
 if TYPE_CHECKING:
-    from .model import World
-    from .model_host import Host
+    from .host import Host
+    from .world import World
 
-POOL_KEY = "ed25519:pool"
-ACCOUNT = "pool.near"
 PROBE_DEADLINE_S = 0.5
-CONFIRMED = (KeyState.LOADING, KeyState.LOADED, KeyState.DROPPING)
-
-
-class Neard:
-    """One neard process. What counts is ``loaded``: whether its memory holds the key."""
-
-    def __init__(self, world: World, host: Host, pid: int) -> None:
-        self._world, self._host = world, host
-        self.pid = pid
-        self.alive = True
-        self.up = False
-        self.hung = False
-        self.loaded = False
-        self._reading = False
-        self._again = False
-        self._slow = world.rng.random() < 0.3
-        self.synced_at = 0.0
-        with_key = host.link
-        world.at(0.3 + 2.5 * world.rng.random(), lambda: self._boot(with_key))
-
-    @property
-    def key(self) -> str | None:
-        return POOL_KEY if self.loaded else None
-
-    def _boot(self, with_key: bool) -> None:
-        if self.alive:
-            self.up = True
-            self.synced_at = self._world.now + 1.5 * self._world.rng.random()
-            self._set(with_key)
-
-    def reload(self) -> None:
-        """SIGHUP: ignored before the handler stands, sometimes lost while a reload is under way."""
-        if not self.alive or not self.up or self.hung:
-            return
-        if self._reading:
-            self._again = self._world.rng.random() < 0.5
-            return
-        self._reading = True
-        rng = self._world.rng
-        takes = 0.6 * rng.random() if self._slow and rng.random() < 0.3 else 0.03 * rng.random()
-        looks_after = takes * rng.random()
-        self._world.at(looks_after, lambda: self._read(takes - looks_after))
-
-    def _read(self, rest: float) -> None:
-        there, ok = self._host.link, not self._host.broken_config
-        self._world.at(rest, lambda: self._apply(there, ok))
-
-    def _apply(self, there: bool, ok: bool) -> None:
-        self._reading = False
-        if not self.alive:
-            return
-        if ok:
-            self._set(there)
-        if self._again:
-            self._again = False
-            self.reload()
-
-    def terminate(self) -> None:
-        self._world.at(0.1 + 2 * self._world.rng.random(), self.die)
-
-    def kill(self) -> None:
-        self._world.at(0.005 * self._world.rng.random(), self.die)
-
-    def die(self) -> None:
-        if self.alive:
-            self.alive = False
-            self._set(False)
-            self._host.neard_died(self)
-
-    def _set(self, loaded: bool) -> None:
-        if loaded != self.loaded:
-            self.loaded = loaded
-            self._world.key_moved(self._host, loaded)
+UNIT_S = 3.0
+"""WatchdogSec of the guard's unit."""
+WITH_KEY = (KeyState.LOADING, KeyState.LOADED, KeyState.DROPPING)
 
 
 class GuardProcess:
-    """The guard: the real :func:`decide`, its timers, and its effects on the model's neard."""
+    """One guard process, with systemd beside it."""
 
     def __init__(self, world: World, host: Host, profile: Profile) -> None:
         self._world, self.host = world, host
-        self.guard = m.Guard(m.GuardConfig(POOL_KEY, ACCOUNT, drop_budget_s=profile.drop_budget_s))
+        config = m.GuardConfig(
+            POOL_KEY, ACCOUNT, hot_swap=world.shape.hot_swap, drop_budget_s=profile.drop_budget_s
+        )
+        self.guard = m.Guard(config)
         self.alive = True
-        self.frozen = False
+        self.stopped = False
+        """SIGSTOP."""
         self.neard: Neard | None = None
         self._backlog: list[m.GuardEvent | None] = []
         self._wake_at: float | None = None
         host.link = False
         self.feed(m.Tick())
 
+    @property
+    def view(self) -> GuardView:
+        return parse_report(describe(self.guard, "", 1)).view
+
     def feed(self, event: m.GuardEvent | None) -> None:
-        """Takes an event, or ``None`` for a ping; a frozen guard takes it when it thaws."""
-        if self.frozen:
+        """Takes an event, or ``None`` for a ping; a guard that stands still takes it when it goes on."""
+        if self.stopped or self.host.frozen:
             self._backlog.append(event)
             return
         queue = [event]
@@ -117,44 +56,88 @@ class GuardProcess:
             if first is None:
                 self.host.tell_agent(self.view)
                 continue
-            self.guard, effects = decide(self.guard, first, self.host.clock())
+            before = self.guard.key
+            self.guard, effects = decide(self.guard, first, self._now())
+            self._tell_world(before)
             for effect in effects:
                 failed = self._perform(effect)
                 if failed is not None:
                     queue.append(failed)
         self._set_timer()
 
-    def thaw(self) -> None:
-        self.frozen = False
+    def stop(self) -> bool:
+        """SIGSTOP; systemd's watchdog ends it, as late as it may."""
+        if not self.alive or self.stopped:
+            return False
+        self.stopped = True
+        # Had it given its sign of life right now: that is when systemd waits longest.
+        now = self._now()
+        pat = watchdog.next_pat(self.guard, None, UNIT_S, now)
+        left = pat.limit_s if pat is not None else watchdog.SHORTEST_S
+        late = watchdog.SYSTEMD_LATE_S * self._world.rng.random()
+        self.host.at(left + late, lambda: self.host.when_running(self._watchdog))
+        return True
+
+    def go_on(self) -> None:
+        """SIGCONT, or the machine runs again; nothing happens while something else still stops it."""
+        if self.stopped or self.host.frozen or not self.alive:
+            return
         backlog, self._backlog = self._backlog, []
         for event in [m.Tick(), *backlog]:
             self.feed(event)
 
-    @property
-    def view(self) -> GuardView:
-        return parse_report(describe(self.guard, "", 1)).view
+    def cont(self) -> None:
+        """SIGCONT."""
+        self.stopped = False
+        self.go_on()
+
+    def _watchdog(self) -> None:
+        if self.alive and self.stopped:
+            self._world.did["guards ended by systemd's watchdog"] += 1
+            self._world.note(f"systemd {self.host.name}: the guard gives no sign of life, so it is killed")
+            self.host.kill_guard()
+
+    def _now(self) -> float:
+        return self.host.clock()
+
+    def _tell_world(self, before: KeyState) -> None:
+        key, world = self.guard.key, self._world
+        if key is before:
+            return
+        if key is KeyState.LOADING:
+            world.aims.happened("arming", self.host)
+        elif key is KeyState.DROPPING or (before is KeyState.LOADED and key is KeyState.ABSENT):
+            late = self.guard.deadline <= self._now()
+            world.did["fences"] += late
+            world.did["drops"] += 1
+            world.aims.happened("dropping", self.host)
 
     def _set_timer(self) -> None:
         """A tick with nothing due changes nothing, so only those are run; each may come a tick late."""
         guard, due = self.guard, []
         if guard.key in (KeyState.LOADING, KeyState.LOADED):
             due.append(guard.deadline)
-        if guard.key is KeyState.LOADING:
+        if guard.key is KeyState.LOADING and guard.config.hot_swap:
             due.append(guard.key_since + guard.config.load_s)
         if guard.key is KeyState.DROPPING:
             due.append(guard.deadline + guard.config.drop_budget_s / 2)
-        due += [at for at in (guard.kill_at, guard.next_start_at, guard.problem_until) if at is not None]
+        for at in (guard.kill_at, guard.next_start_at, guard.problem_until, guard.terminate_at):
+            if at is not None:
+                due.append(at)
         if guard.phase is NeardPhase.BOOTING or guard.key in (KeyState.LOADING, KeyState.DROPPING):
-            due += [guard.signal_at] if guard.phase is NeardPhase.UP else []
-            due += [] if guard.probing else [guard.probe_at]
+            if guard.phase is NeardPhase.UP:
+                due.append(guard.signal_at)
+            if not guard.probing:
+                due.append(guard.probe_at)
         if not due:
             return
-        now = self.host.clock()
-        late = GRANT_TICK_S * self._world.rng.random() if guard.key in CONFIRMED else 0.0
+        now = self._now()
+        late = GRANT_TICK_S * self._world.rng.random() if guard.key in WITH_KEY else 0.0
         wake_at = max(min(due) + late, now + 0.001)
         if self._wake_at is None or wake_at < self._wake_at or self._wake_at <= now:
             self._wake_at = wake_at
-            self.host.at(wake_at - now, lambda: self._tick(wake_at))
+            # Short steps: a clock that changes its rate must not make it sleep too long.
+            self.host.at(min(wake_at - now, 1.0), lambda: self._tick(wake_at))
 
     def _tick(self, wake_at: float) -> None:
         if self.alive and self._wake_at == wake_at:
@@ -169,8 +152,9 @@ class GuardProcess:
                 self.neard = host.start_neard()
                 return m.Started(self.neard.pid)
             case m.LinkKey():
-                if host.broken_config:
+                if host.broken_config or host.disk_full:
                     return m.LinkFailed("neard would refuse to load the key")
+                self._world.referee.about_to_load(host, self.guard.deadline)
                 host.link = True
             case m.UnlinkKey():
                 host.link = False
@@ -195,7 +179,7 @@ class GuardProcess:
         def answer() -> None:
             if neard is None or not neard.alive or not neard.up:
                 reply: m.GuardEvent = m.ProbeFailed(number, "refused")
-            elif neard.hung:
+            elif neard.silent:
                 self.host.at(PROBE_DEADLINE_S, lambda: self._answered(m.ProbeFailed(number, "no answer")))
                 return
             else:

@@ -1,0 +1,185 @@
+"""Consul as the simulator knows it: sessions and the lease's keys, in one order of writes."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hafailover.core.beat import Beat, StoredBeat, parse_beat
+from hafailover.core.views import LockView, Member
+from hafailover.lock.base import Acquisition
+
+if TYPE_CHECKING:
+    from .host import Host
+    from .world import World
+
+BACKUP_EVERY_S = 7.0
+BACKUPS_KEPT = 12
+
+
+class NotHeldError(Exception):
+    """The transaction was refused: the lock is not the session's."""
+
+
+class LostError(Exception):
+    """The call is lost on its way: nothing is answered."""
+
+
+class NoSessionError(Exception):
+    """Consul does not know the session."""
+
+
+@dataclass(slots=True)
+class Session:
+    host: Host
+    fed_at: float
+    check_ttl_s: float
+    renewed_at: float
+    ttl_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """What ``consul snapshot save`` keeps."""
+
+    at: float
+    sessions: dict[str, Session]
+    lock: LockView
+    heartbeat: StoredBeat | None
+    dropped: frozenset[int]
+    records: dict[str, Member]
+
+
+class Consul:
+    """What the servers have agreed on; every write takes effect at one moment of true time."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.index = 100
+        self.sessions: dict[str, Session] = {}
+        self.lock = LockView(None, None, 0)
+        self.heartbeat: StoredBeat | None = None
+        self.dropped: frozenset[int] = frozenset()
+        self.records: dict[str, Member] = {}
+        self.backups: deque[Backup] = deque(maxlen=BACKUPS_KEPT)
+        world.at(BACKUP_EVERY_S, self._back_up)
+
+    # --- what the agents write, each one transaction
+
+    def open_session(self, host: Host, check_ttl_s: float, ttl_s: float) -> str:
+        name = f"s{self._next()}"
+        now = self.world.now
+        self.sessions[name] = Session(host, now, check_ttl_s, now, ttl_s)
+        return name
+
+    def renew(self, session: str) -> None:
+        self._session(session).renewed_at = self.world.now
+
+    def feed(self, host: Host) -> None:
+        """The host's check passes: every session of the host is bound to it."""
+        for session in self.sessions.values():
+            if session.host is host:
+                session.fed_at = self.world.now
+
+    def destroy(self, session: str) -> None:
+        if self.sessions.pop(session, None) is not None and self.lock.session == session:
+            self._set_lock(None)
+
+    def acquire(self, session: str) -> Acquisition:
+        host = self._session(session).host
+        if self.lock.session not in (None, session):
+            raise NotHeldError
+        if self.lock.session is None:
+            self._set_lock(session)
+            self.world.aims.happened("acquired", host)
+        return Acquisition(self.lock.index, self.stored_beat(), self.dropped)
+
+    def beat(self, session: str, beat: Beat) -> None:
+        if self.lock.session != session or self.lock.index != beat.term:
+            raise NotHeldError
+        # As it is written and read back.
+        parsed = parse_beat(beat.to_json())
+        assert parsed is not None
+        self.heartbeat = StoredBeat(parsed, self._next())
+        self.world.changed("heartbeat")
+
+    def release(self, session: str, beat: Beat) -> None:
+        self.beat(session, beat)
+        self._set_lock(None)
+
+    def record_dropped(self, term: int) -> None:
+        self.dropped |= {term}
+        self.world.changed("dropped")
+
+    def forget_dropped(self, before: int) -> None:
+        self.dropped = frozenset(term for term in self.dropped if term >= before)
+        self.world.changed("dropped")
+
+    # --- what others do to it
+
+    def free_by_hand(self) -> bool:
+        """An operator ends the holder's session. Returns whether there was one."""
+        if self.lock.session is None:
+            return False
+        self.destroy(self.lock.session)
+        return True
+
+    def restore(self, backup: Backup) -> None:
+        """All is as it was then, except that the index goes on: Raft's own never goes back."""
+        now = self.world.now
+        self.sessions = {
+            name: Session(one.host, now, one.check_ttl_s, now, one.ttl_s)
+            for name, one in backup.sessions.items()
+        }
+        self.lock, self.heartbeat = backup.lock, backup.heartbeat
+        self.dropped, self.records = backup.dropped, dict(backup.records)
+        self._next()
+        self.world.note(f"Consul: restored as it was {now - backup.at:.1f} s ago")
+        for what in ("lock", "heartbeat", "dropped"):
+            self.world.changed(what)
+
+    def stored_beat(self) -> StoredBeat | None:
+        return self.heartbeat
+
+    def expire(self, now: float) -> None:
+        """Ends the sessions whose host, check or TTL is gone."""
+        if not self.world.servers.has_leader or now < self.world.servers.ends_sessions_from:
+            return
+        for name, session in list(self.sessions.items()):
+            host = session.host
+            unfed = now - session.fed_at > session.check_ttl_s and host.server.well
+            expired = now - session.renewed_at > 2 * session.ttl_s
+            if unfed or expired or host.given_up:
+                why = "its check failed" if unfed else "its TTL ended" if expired else "its host is gone"
+                self.world.note(f"Consul: session {name} of {host.name} ends: {why}")
+                self.world.did[f"sessions ended since {why}"] += 1
+                self.destroy(name)
+
+    def _next(self) -> int:
+        self.index += 1
+        return self.index
+
+    def _session(self, name: str) -> Session:
+        if name not in self.sessions:
+            raise NoSessionError
+        return self.sessions[name]
+
+    def _set_lock(self, session: str | None) -> None:
+        node = self.sessions[session].host.name if session is not None else self.lock.node
+        self.lock = LockView(session, node, self._next())
+        self.world.did["terms"] += session is not None
+        self.world.note(f"Consul: lock {'of ' + str(node) if session else 'free'} at index {self.lock.index}")
+        self.world.changed("lock")
+
+    def _back_up(self) -> None:
+        backup = Backup(
+            self.world.now,
+            dict(self.sessions),
+            self.lock,
+            self.heartbeat,
+            self.dropped,
+            dict(self.records),
+        )
+        self.backups.append(backup)
+        self.world.at(BACKUP_EVERY_S, self._back_up)

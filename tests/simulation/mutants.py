@@ -1,0 +1,341 @@
+"""Products with one rule left out: the simulator must see two signers in each of them.
+
+Each says with which faults it is looked for, those that the rule is there for, and within how many seeds it
+has to be found. :func:`hunt` runs one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from hafailover.core import events as ev
+from hafailover.core import gates, holder, leaving, sightings, standby
+from hafailover.core.beat import Phase
+from hafailover.core.effects import DropGuard
+from hafailover.core.sightings import Wait
+from hafailover.core.state import Stage
+from hafailover.core.views import KeyState
+from hafailover.guard import decide as guard_decide
+from hafailover.guard import key, watchdog
+
+from .agent import Agent
+from .hand import GuardProcess
+from .run import Result, run
+
+HOURS = 0.1
+"""Virtual time of each seed of a hunt."""
+
+Patch = pytest.MonkeyPatch
+SUCCESSOR_WAIT = "hafailover.core.standby.successor_wait"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """:param step: only every so many seeds: those whose hosts have different profiles, for instance."""
+
+    name: str
+    apply: Callable[[Patch], None]
+    kinds: tuple[str, ...]
+    within: int
+    step: int = 1
+    first: int = 0
+
+    @property
+    def seeds(self) -> range:
+        return range(self.first, self.first + self.step * self.within, self.step)
+
+
+@dataclass(frozen=True)
+class Hunt:
+    """``tried``: how many seeds it took; all of them if ``found`` is ``None``."""
+
+    mutant: Mutant
+    tried: int
+    found: Result | None
+
+
+MUTANTS: list[Mutant] = []
+
+
+def mutant(
+    name: str, kinds: Sequence[str], within: int = 40, step: int = 1, first: int = 0
+) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
+    def register(apply: Callable[[Patch], None]) -> Callable[[Patch], None]:
+        MUTANTS.append(Mutant(name, apply, tuple(kinds), within, step, first))
+        return apply
+
+    return register
+
+
+def hunt(one: Mutant) -> Hunt:
+    """Tries seeds until the mutant breaks a rule of safety."""
+    with Patch.context() as patch:
+        one.apply(patch)
+        for tried, seed in enumerate(one.seeds, 1):
+            result = run(seed, HOURS, one.kinds)
+            if result.rule and result.rule != "liveness":
+                return Hunt(one, tried, result)
+    return Hunt(one, len(one.seeds), None)
+
+
+# --- the successor's wait
+
+
+@mutant("no wait for the predecessor", ("host cut off", "agent frozen", "session ended by hand"))
+def _no_wait(patch: Patch) -> None:
+    patch.setattr(SUCCESSOR_WAIT, lambda seen, last, terms, now, profile: Wait(now, 8.5, "mutant"))
+
+
+@mutant("the wait counts from the first beat of the term", ("host cut off", "agent frozen", "neard syncing"))
+def _wait_from_the_first_beat(patch: Patch) -> None:
+    def first_seen(seen: Any, term: int, sequence: int, index: int | None) -> float | None:
+        return min((s.first_seen for s in seen.seen if s.term == term), default=None)
+
+    patch.setattr(sightings, "first_seen", first_seen)
+
+
+@mutant(
+    "a heartbeat of a lower term is trusted",
+    ("Consul restored while the active is frozen", "switchover", "session ended by hand", "neard killed"),
+    within=80,
+)
+def _lower_term_trusted(patch: Patch) -> None:
+    """Without the rule for short memories, too, which would still protect from what a backup brings back."""
+    original = sightings.successor_wait
+    patch.setattr(SUCCESSOR_WAIT, lambda seen, *rest: original(replace(seen, highest_term=0), *rest))
+    _short_memory_trusted(patch)
+
+
+@mutant(
+    "an agent that has just started trusts what it reads",
+    ("Consul restored while the active is frozen", "switchover", "session ended by hand", "neard killed"),
+    within=80,
+)
+def _short_memory_trusted(patch: Patch) -> None:
+    patch.setattr("hafailover.core.standby.with_short_memory", lambda wait, since, profile: wait)
+
+
+@mutant(
+    "the wait goes by the successor's own, shorter profile",
+    ("host cut off", "agent frozen", "session ended by hand"),
+    step=5,
+)
+def _own_profile(patch: Patch) -> None:
+    original = sightings._timed
+    patch.setattr(
+        sightings,
+        "_timed",
+        lambda since, _, profile, reason: original(since, profile.gone_within_s, profile, reason),
+    )
+
+
+@mutant(
+    "a waiting holder promises no more than its own profile",
+    ("freed while its holder cannot see it", "session ended by hand", "agent frozen", "host cut off"),
+    step=5,
+    within=80,
+)
+def _own_promise_only(patch: Patch) -> None:
+    original = sightings.successor_wait
+
+    def wait(*args: Any) -> Wait:
+        return replace(original(*args), gone_within_s=args[-1].gone_within_s)
+
+    patch.setattr(SUCCESSOR_WAIT, wait)
+
+
+@mutant(
+    "a waiting holder's release is marked released",
+    ("freed while its holder cannot see it", "neard syncing", "host cut off"),
+)
+def _passed_as_released(patch: Patch) -> None:
+    original = leaving.releasing
+    patch.setitem(
+        holder._STAGES,
+        Stage.RELEASING,
+        lambda state, hold, now: original(state, replace(hold, final=Phase.RELEASED), now),
+    )
+
+
+@mutant(
+    "a term that never armed is recorded as dropped",
+    ("freed while its holder cannot see it", "host cut off", "agent frozen", "session ended by hand"),
+    within=80,
+)
+def _dropped_though_never_armed(patch: Patch) -> None:
+    original = leaving.lost
+    patch.setitem(
+        holder._STAGES,
+        Stage.LOST,
+        lambda state, hold, now: original(state, replace(hold, ever_armed=True), now),
+    )
+
+
+# --- the proof of the lease
+
+
+@mutant("the deadline counts from the answer", ("frozen in a call, then cut off", "agent frozen"))
+def _from_the_answer(patch: Patch) -> None:
+    original = holder.beat_answered
+    patch.setattr(
+        holder, "beat_answered", lambda state, event, now: original(state, replace(event, sent_at=now), now)
+    )
+
+
+def _proved_otherwise(patch: Patch, ask: Callable[[Agent, str, Callable[[bool], None]], None]) -> None:
+    def no_proof(agent: Agent, answered: ev.BeatAnswered, session: str) -> None:
+        sent_at = agent.now()
+
+        def done(ours: bool) -> None:
+            proof = replace(answered, sent_at=sent_at, outcome=ev.Outcome.OK) if ours else answered
+            agent._done(proof, session, False)
+
+        ask(agent, session, done)
+
+    patch.setattr(Agent, "_no_proof", no_proof)
+
+
+LEADERS = (
+    "Consul's leader frozen",
+    "Consul's leader frozen, and its host with it in the end",
+    "Consul's leader steps down",
+    "neard reloads slowly",
+)
+
+
+@mutant("a renewal's answer proves the lease", LEADERS, within=80)
+def _renewal_proves(patch: Patch) -> None:
+    def ask(agent: Agent, session: str, done: Callable[[bool], None]) -> None:
+        agent.renew(session, lambda outcome, _, __: done(outcome is ev.Outcome.OK))
+
+    _proved_otherwise(patch, ask)
+
+
+@mutant("a default read proves the lease", LEADERS, within=80)
+def _read_proves(patch: Patch) -> None:
+    _proved_otherwise(patch, Agent.reads_own_lock)
+
+
+@mutant("the lease rests on the session's TTL alone", ("host cut off", "agent frozen"))
+def _ttl_alone(patch: Patch) -> None:
+    _no_wait(patch)
+    _later_deadline(patch, 8.0)
+
+
+# --- giving up the key
+
+
+def _later_deadline(patch: Patch, seconds: float) -> None:
+    arm, grant = key.arm, key.grant
+
+    def late_arm(guard: Any, term: int, deadline: float, now: float) -> Any:
+        before = guard.key
+        guard, effects = arm(guard, term, deadline, now)
+        if before is KeyState.ABSENT and guard.key is KeyState.LOADING:
+            guard = replace(guard, deadline=guard.deadline + seconds)
+        return guard, effects
+
+    def late_grant(guard: Any, term: int, deadline: float, now: float) -> Any:
+        granted = grant(guard, term, deadline, now)
+        later = granted.deadline == deadline and granted.key is not KeyState.ABSENT
+        return replace(granted, deadline=max(guard.deadline, deadline + seconds)) if later else granted
+
+    patch.setattr(key, "arm", late_arm)
+    patch.setattr(key, "grant", late_grant)
+
+
+@mutant("the guard has no clock of its own", ("agent frozen", "agent killed"))
+def _guard_without_a_clock(patch: Patch) -> None:
+    _later_deadline(patch, 30.0)
+
+
+@mutant("the wall clock is used", ("wall clock stepped", "host cut off", "agent frozen"))
+def _wall_clock(patch: Patch) -> None:
+    patch.setattr(Agent, "now", lambda agent: agent.host.clock() + agent.host.wall_ahead)
+    patch.setattr(GuardProcess, "_now", lambda guard: guard.host.clock() + guard.host.wall_ahead)
+
+
+@mutant("the drop is not confirmed", ("switchover", "neard loses signals", "neard reloads slowly"))
+def _not_confirmed(patch: Patch) -> None:
+    patch.setattr(leaving, "key_is_gone", lambda state, hold: True)
+
+
+@mutant("the lock is released before the drop", ("switchover", "neard syncing"))
+def _released_first(patch: Patch) -> None:
+    give_way, end = leaving.give_way, leaving.end
+
+    def release(state: Any, hold: Any, cause: str, now: float, *rest: Any, **more: Any) -> Any:
+        state, _ = give_way(state, hold, cause, now, *rest, **more)
+        return replace(state, hold=replace(state.hold, stage=Stage.RELEASING, next_beat_at=now)), []
+
+    def drop_then(state: Any, hold: Any, now: float) -> Any:
+        state, effects = end(state, hold, now)
+        return state, [DropGuard(hold.term, urgent=True, reason="mutant"), *effects]
+
+    patch.setattr(leaving, "give_way", release)
+    patch.setattr(leaving, "end", drop_then)
+
+
+@mutant("the guard takes the signal for the drop", ("switchover", "neard loses signals"))
+def _signal_is_enough(patch: Patch) -> None:
+    original = key.begin_drop
+
+    def begin_drop(guard: Any, *args: Any, **more: Any) -> Any:
+        hot = guard.key is KeyState.LOADED
+        guard, effects = original(guard, *args, **more)
+        return (replace(guard, key=KeyState.ABSENT, kill_at=None) if hot else guard), effects
+
+    patch.setattr(key, "begin_drop", begin_drop)
+
+
+@mutant(
+    "the guard never kills neard",
+    ("neard loses signals", "neard frozen", "host cut off", "agent frozen"),
+    within=80,
+)
+def _no_kill(patch: Patch) -> None:
+    patch.setattr(guard_decide, "_kill_due", lambda guard, now: False)
+
+
+@mutant(
+    "the promise leaves out the time for the drop",
+    ("neard loses signals", "neard frozen", "neard's RPC hung", "host cut off"),
+    within=80,
+)
+def _no_time_for_the_drop(patch: Patch) -> None:
+    patch.setattr(gates, "promise_s", lambda state: state.config.profile.fence_after_s)
+
+
+@mutant(
+    "the guard's watchdog does not follow its grant",
+    ("agent frozen", "guard frozen", "host cut off"),
+    within=80,
+)
+def _watchdog_by_the_unit(patch: Patch) -> None:
+    patch.setattr(watchdog, "_latest_kill", lambda guard: None)
+
+
+# --- terms that are over
+
+
+@mutant(
+    "a term is armed again after its end",
+    ("release will be late", "agent killed", "agent and guard killed", "neard killed", "agent frozen"),
+    within=80,
+)
+def _armed_again(patch: Patch) -> None:
+    acquire, why_not = standby.acquire_answered, key._why_not
+
+    def acquire_answered(state: Any, event: Any, now: float) -> Any:
+        return acquire(replace(state, ended_term=0), event, now)
+
+    def resume(state: Any, event: Any, own: Any, now: float) -> Any:
+        return standby._begin(state, event, Wait(now, own.beat.gone_within_s, "mutant"), own, now)
+
+    patch.setattr(standby, "acquire_answered", acquire_answered)
+    patch.setattr(standby, "_resume", resume)
+    patch.setattr(key, "_why_not", lambda guard, *rest: why_not(replace(guard, retired=0), *rest))
