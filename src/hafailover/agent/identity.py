@@ -8,6 +8,8 @@ import json
 import os
 from pathlib import Path
 
+from hafailover.text import is_text
+
 
 class StateError(Exception):
     """The state folder cannot be used; the text names the setting and the fix."""
@@ -46,7 +48,7 @@ class StateFolder:
             session = data["session"] if data["boot"] == self._boot_id else None
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
-        return session if isinstance(session, str) else None
+        return session if is_text(session) and session else None
 
     def note(self, session: str) -> None:
         """Notes the session. Without a note a restarted agent waits until its old session has ended."""

@@ -16,7 +16,7 @@ from hafailover.lock.client import Address
 from hafailover.near.files import read_regular
 
 MAX_TOKEN_BYTES = 4096
-NOT_SETTINGS = ("config", "consul_binary", "model_seeds", "model_stories", "nixos_eval")
+NOT_SETTINGS = ("config", "consul_binary", "fuzz_examples", "model_seeds", "model_stories", "nixos_eval")
 """The project's other variables, without their prefix."""
 SECTIONS = ("consul", "neard", "timing", "standby")
 
@@ -150,6 +150,8 @@ def _check_toml(path: Path) -> None:
         raise ConfigError(f"{path}: not valid TOML: it is not UTF-8 text") from None
     except RecursionError:
         raise ConfigError(f"{path}: not valid TOML: nested too deeply") from None
+    except ValueError:
+        raise ConfigError(f"{path}: not valid TOML: a number of thousands of digits") from None
 
 
 def _unknown_variables() -> list[str]:

@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from hafailover.near.keyfile import is_account_id
+from hafailover.near.port import port_number
 from hafailover.timing import PROFILES, Profile, violations, with_changes
 
 ENV_PREFIX = "HAFAILOVER_"
@@ -49,7 +50,7 @@ def host_name() -> str:
 
 def _endpoint(value: str, example: str) -> str:
     host, _, port = value.rpartition(":")
-    if not host or not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+    if not host or port_number(port) is None:
         raise ValueError(f"must be an address and a port, such as {example}")
     return value
 
@@ -76,7 +77,7 @@ class ConsulSettings(_Section):
     @classmethod
     def _an_url(cls, value: str) -> str:
         match = ADDRESS.fullmatch(value)
-        if match is None or (match[3] is not None and not 0 < int(match[3]) < 65536):
+        if match is None or (match[3] is not None and port_number(match[3]) is None):
             raise ValueError("must be a URL such as http://127.0.0.1:8500")
         return value
 

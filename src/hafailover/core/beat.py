@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from hafailover.text import is_text
+
 MAX_BEAT_BYTES = 4096
 
 
@@ -128,6 +130,6 @@ def _whole(data: dict[str, Any], name: str) -> int:
 
 def _text(data: dict[str, Any], name: str) -> str:
     value = data.get(name)
-    if not isinstance(value, str) or not value or len(value) > 256:
+    if not is_text(value) or not value or len(value) > 256:
         raise BeatError(f"heartbeat has no text {name}")
     return value

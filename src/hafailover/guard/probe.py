@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
+from typing import Any
+
+from hafailover.text import is_text
 
 MAX_ANSWER_BYTES = 1 << 20
+MAX_KEY_CHARS = 256
+"""No key is longer, and the guard repeats in its reports which key neard shows."""
 
 
 class ProbeError(Exception):
@@ -40,7 +45,7 @@ async def probe_status(host: str, port: int, deadline_s: float, node_keys: froze
         raise ProbeError(f"no answer within {deadline_s:g} s") from None
     except OSError as error:
         raise ProbeError(error.strerror or type(error).__name__) from None
-    except UnicodeError:
+    except ValueError:
         raise ProbeError("rpc.addr in config.json names no address") from None
     return _parse(raw, node_keys)
 
@@ -80,8 +85,12 @@ def _parse(raw: bytes, node_keys: frozenset[str]) -> Status:
     except (ValueError, KeyError, TypeError, RecursionError):
         raise ProbeError("an answer that is not neard's status") from None
     whole = isinstance(height, int) and not isinstance(height, bool) and 0 <= height < 1 << 63
-    if not whole or not isinstance(public_key, str | None) or not isinstance(node_key, str):
+    if not whole or not (public_key is None or _is_key(public_key)) or not isinstance(node_key, str):
         raise ProbeError("an answer that is not neard's status")
     if node_key not in node_keys:
         raise ProbeError("another neard answers on this address; see rpc.addr in config.json")
     return Status(public_key, height)
+
+
+def _is_key(value: Any) -> bool:
+    return is_text(value) and len(value) <= MAX_KEY_CHARS

@@ -14,6 +14,7 @@ from typing import Any
 
 from hafailover.core.views import GuardView, KeyState, NeardPhase
 from hafailover.guard import model as m
+from hafailover.text import is_text
 
 MAX_LINE_BYTES = 64 * 1024
 
@@ -47,7 +48,8 @@ def decode(line: bytes) -> dict[str, Any]:
     if len(line) > MAX_LINE_BYTES:
         raise ProtocolError(f"a line of {len(line)} bytes")
     try:
-        data = json.loads(line)
+        # As UTF-8 alone: json would take UTF-16 as well, whose lines end elsewhere.
+        data = json.loads(line.decode())
     except (ValueError, RecursionError):
         raise ProtocolError("a line that is not JSON") from None
     if not isinstance(data, dict):
@@ -114,7 +116,7 @@ def parse_report(data: dict[str, Any]) -> GuardReport:
             problem=_text(data, "problem"),
             refused_term=_whole(data, "refused_term"),
             retired=_whole(data, "retired"),
-            drop_budget_s=_seconds(data.get("drop_budget_s")) or 0.0,
+            drop_budget_s=_duration(data.get("drop_budget_s")) or 0.0,
         )
     except ValueError as error:
         raise ProtocolError(str(error)) from None
@@ -125,8 +127,8 @@ def parse_report(data: dict[str, Any]) -> GuardReport:
         guard_pid=_whole(data, "guard_pid"),
         neard_pid=pid if isinstance(pid, int) and pid > 1 else None,
         restarts=_whole(data, "restarts"),
-        load_s=_seconds(data.get("load_s")),
-        drop_s=_seconds(data.get("drop_s")),
+        load_s=_duration(data.get("load_s")),
+        drop_s=_duration(data.get("drop_s")),
     )
 
 
@@ -154,13 +156,18 @@ def _seconds(value: Any) -> float | None:
     return seconds if math.isfinite(seconds) else None
 
 
+def _duration(value: Any) -> float | None:
+    seconds = _seconds(value)
+    return seconds if seconds is not None and seconds >= 0 else None
+
+
 def _reason(data: dict[str, Any]) -> str:
     return _text(data, "reason")[:500]
 
 
 def _text(data: dict[str, Any], name: str) -> str:
     value = data.get(name)
-    if not isinstance(value, str):
+    if not is_text(value):
         raise ProtocolError(f"no text {name}")
     return value
 

@@ -29,6 +29,7 @@ RAISED = (
     TypeError,
     IndexError,
     AttributeError,
+    ArithmeticError,
     RecursionError,
     urllib3.exceptions.HTTPError,
 )
@@ -88,9 +89,14 @@ def _conflict(what: str, rule: str, text: str) -> CallError:
         return denied(what, rule)
     if any("nvalid session" in reason for reason in reasons):
         return CallError(Kind.SESSION_GONE, f"{what}: Consul does not know the session")
-    if errors and errors[0].get("OpIndex") in LOCK_OPERATIONS:
+    if errors and _is_lock_operation(errors[0].get("OpIndex")):
         return CallError(Kind.REFUSED, f"{what}: the lock is not held by this session")
     return CallError(Kind.SERVER, f"{what}: Consul answered {_short('; '.join(reasons))}")
+
+
+def _is_lock_operation(index: Any) -> bool:
+    # False and 0.0 would be equal to 0.
+    return type(index) is int and index in LOCK_OPERATIONS
 
 
 def _txn_errors(text: str) -> list[dict[str, Any]] | None:
@@ -99,7 +105,7 @@ def _txn_errors(text: str) -> list[dict[str, Any]] | None:
         return None
     try:
         errors = json.loads(match.group(1)).get("Errors")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None
     if not isinstance(errors, list) or not all(isinstance(entry, dict) for entry in errors):
         return None
@@ -107,7 +113,7 @@ def _txn_errors(text: str) -> list[dict[str, Any]] | None:
 
 
 def _short(text: str) -> str:
-    """One line without session ids, which are as good as keys to the lock."""
+    """One line without session ids, which are as good as keys to the lock, or the larger part of one."""
     line = " ".join(text.split())
-    line = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "...", line)
+    line = re.sub(r"[0-9a-fA-F-]{12,}", "...", line)
     return line if len(line) <= 200 else line[:197] + "..."

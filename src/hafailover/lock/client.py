@@ -43,12 +43,19 @@ class Address:
         return f"Address({self.scheme}://{self.host}:{self.port})"
 
 
+class _Session(requests.Session):
+    """One that leaves redirections alone: to see where they lead, requests would read the whole body."""
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        return None
+
+
 class DeadlineClient(base.HTTPClient):  # type: ignore[misc]
     """HTTP for python-consul2 whose calls end within ``timeout`` seconds, dripping bodies included."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._session = requests.Session()
+        self._session = _Session()
         # Proxies, .netrc and CA bundles of the environment are not meant for this.
         self._session.trust_env = False
         adapter = DeadlineAdapter(pool_maxsize=1)
@@ -109,6 +116,11 @@ class DeadlineClient(base.HTTPClient):  # type: ignore[misc]
         ):
             body = _read(response)
             text = body.decode("utf-8", "replace")
+            if response.status_code != 200:
+                text = _without_token(text, headers)
+                if not 400 <= response.status_code < 600:
+                    # To the library this is a success, but a redirection or half a body proves nothing.
+                    raise base.ConsulException(f"{response.status_code} {text}")
             return callback(base.Response(response.status_code, response.headers, text, body))
 
 
@@ -140,6 +152,12 @@ class _Consul(base.Consul):  # type: ignore[misc]
         host: str, port: int, scheme: str, verify: Any = True, cert: Any = None, timeout: float = 1.0
     ) -> DeadlineClient:
         return DeadlineClient(host, port, scheme, verify, cert, timeout)
+
+
+def _without_token(text: str, headers: Any) -> str:
+    """An error's text, which goes into the log and may repeat what Consul was given."""
+    token = (headers or {}).get("X-Consul-Token")
+    return text.replace(token, "...") if token else text
 
 
 def _read(response: requests.Response) -> bytes:

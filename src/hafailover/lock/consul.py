@@ -15,7 +15,9 @@ from hafailover.lock.base import Acquisition, stored_beat
 from hafailover.lock.classify import call
 from hafailover.lock.client import Address, connect
 from hafailover.lock.errors import CallError, Kind
+from hafailover.lock.fields import index_of, key_of, session_of, watch_index
 from hafailover.lock.keys import SERVICE, PoolKeys
+from hafailover.text import is_text
 from hafailover.timing import Profile
 
 T = TypeVar("T")
@@ -65,7 +67,7 @@ class ConsulLease:
                 behavior="release",
             ),
         )
-        if not isinstance(session, str):
+        if not is_text(session) or not session:
             raise CallError(Kind.GARBAGE, "creating the session: Consul returned no session id")
         return session
 
@@ -94,8 +96,8 @@ class ConsulLease:
             if lock is None or lock.get("Session") != session:
                 raise CallError(Kind.GARBAGE, "acquiring the lock: Consul did not confirm the holder")
             beat = _entry(results, self._keys.heartbeat)
-            predecessor = stored_beat(_value(beat), int(beat["ModifyIndex"])) if beat is not None else None
-            return Acquisition(int(lock["ModifyIndex"]), predecessor, self._terms(results))
+            predecessor = stored_beat(_value(beat), index_of(beat)) if beat is not None else None
+            return Acquisition(index_of(lock), predecessor, self._terms(results))
 
         return self._transact(
             "acquiring the lock",
@@ -108,7 +110,7 @@ class ConsulLease:
     def beat(self, session: str, beat: Beat) -> None:
         self._transact(
             "the beat",
-            lambda results: self._confirm("the beat", results, session),
+            lambda results: self._confirm("the beat", results, session, beat.term),
             *self._still_ours(session, beat.term),
             {"Verb": "set", "Key": self._keys.heartbeat, "Value": _b64(beat.to_json())},
         )
@@ -117,7 +119,7 @@ class ConsulLease:
         value = json.dumps({"node": self._node})
         self._transact(
             "releasing the lock",
-            lambda results: self._confirm("releasing the lock", results, session),
+            lambda results: self._confirm("releasing the lock", results, session, beat.term),
             *self._still_ours(session, beat.term),
             {"Verb": "set", "Key": self._keys.heartbeat, "Value": _b64(beat.to_json())},
             {"Verb": "unlock", "Key": self._keys.lock, "Value": _b64(value), "Session": session},
@@ -159,14 +161,19 @@ class ConsulLease:
 
         def transact() -> T:
             answer = self._consul.txn.put(payload)
+            if answer.get("Errors"):
+                raise CallError(
+                    Kind.GARBAGE, f"{what}: Consul says both that it was done and that it was not"
+                )
             return read([entry["KV"] for entry in answer["Results"]])
 
         return call(what, self._keys.rule, transact)
 
-    def _confirm(self, what: str, results: list[dict[str, Any]], session: str) -> None:
-        """A success must show the lock as ours and the heartbeat as written, or it is no proof."""
+    def _confirm(self, what: str, results: list[dict[str, Any]], session: str, term: int) -> None:
+        """A success must show the lock as ours in this term and the heartbeat, or it is no proof."""
         lock = _entry(results, self._keys.lock)
-        if lock is None or lock.get("Session") != session or _entry(results, self._keys.heartbeat) is None:
+        ours = lock is not None and lock.get("Session") == session and index_of(lock) == term
+        if not ours or _entry(results, self._keys.heartbeat) is None:
             raise CallError(Kind.GARBAGE, f"{what}: Consul's answer does not confirm it")
 
     def _terms(self, entries: list[dict[str, Any]]) -> frozenset[int]:
@@ -185,7 +192,7 @@ class ConsulWatch:
         def read(entry: Any) -> LockView:
             if entry is None:
                 return LockView(None, None, 0)
-            return LockView(entry.get("Session"), _node_of(entry), int(entry["ModifyIndex"]))
+            return LockView(session_of(entry), _node_of(entry), index_of(entry))
 
         return self._get(self._keys.lock, index, wait_s, read, consistency="default" if fast else "stale")
 
@@ -193,7 +200,7 @@ class ConsulWatch:
         self, index: int | None, wait_s: float, fast: bool = False
     ) -> tuple[int, StoredBeat | None]:
         def read(entry: Any) -> StoredBeat | None:
-            return stored_beat(entry["Value"], int(entry["ModifyIndex"])) if entry is not None else None
+            return stored_beat(entry["Value"], index_of(entry)) if entry is not None else None
 
         return self._get(
             self._keys.heartbeat, index, wait_s, read, consistency="default" if fast else "stale"
@@ -201,7 +208,7 @@ class ConsulWatch:
 
     def dropped(self, index: int | None, wait_s: float) -> tuple[int, frozenset[int]]:
         def read(entries: Any) -> frozenset[int]:
-            names = (str(entry["Key"]).removeprefix(self._keys.dropped) for entry in entries or [])
+            names = (key_of(entry).removeprefix(self._keys.dropped) for entry in entries or [])
             return frozenset(int(name) for name in names if name.isascii() and name.isdigit())
 
         return self._get(self._keys.dropped, index, wait_s, read, recurse=True)
@@ -220,7 +227,7 @@ class ConsulWatch:
             at, data = self._consul.kv.get(
                 key, index=index, wait=f"{wait_s:g}s", consistency=consistency, recurse=recurse
             )
-            return int(at), read(data)
+            return watch_index(at), read(data)
 
         return call(f"watching {key}", self._keys.rule, get)
 
@@ -242,6 +249,6 @@ def _value(entry: dict[str, Any] | None) -> bytes | None:
 def _node_of(entry: dict[str, Any]) -> str | None:
     try:
         node = json.loads(entry["Value"] or b"{}").get("node")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         return None
-    return node if isinstance(node, str) else None
+    return node if is_text(node) else None

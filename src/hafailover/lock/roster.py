@@ -11,7 +11,9 @@ from hafailover.lock.classify import call
 from hafailover.lock.client import Address, connect
 from hafailover.lock.consul import WATCH_SLACK_S
 from hafailover.lock.errors import CallError, Kind
+from hafailover.lock.fields import index_of, key_of, session_of, watch_index
 from hafailover.lock.keys import PoolKeys
+from hafailover.text import is_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +44,23 @@ class Roster:
 
     def entry(self, node: str) -> Entry | None:
         """One host's record."""
-        _, data = self._call(
-            "reading a host's record",
-            lambda: self._consul.kv.get(self._keys.nodes + node, consistency="consistent"),
-        )
-        return self._entry(data) if data is not None else None
+
+        def read() -> Entry | None:
+            _, data = self._consul.kv.get(self._keys.nodes + node, consistency="consistent")
+            return self._entry(data) if data is not None else None
+
+        return call("reading a host's record", self._keys.rule, read)
 
     def entries(self, stale: bool = True) -> list[Entry]:
         """All hosts' records, by name."""
-        _, data = self._call(
-            "reading the hosts' records",
-            lambda: self._consul.kv.get(
+
+        def read() -> list[Entry]:
+            _, data = self._consul.kv.get(
                 self._keys.nodes, recurse=True, consistency="stale" if stale else "default"
-            ),
-        )
-        return sorted((self._entry(item) for item in data or []), key=lambda entry: entry.node)
+            )
+            return sorted((self._entry(item) for item in data or []), key=lambda entry: entry.node)
+
+        return call("reading the hosts' records", self._keys.rule, read)
 
     def pool_public_key(self) -> str | None:
         """The public key on record for the pool."""
@@ -78,10 +82,12 @@ class Roster:
 
     def history(self) -> list[dict[str, Any]]:
         """The whole history, oldest first."""
-        _, data = self._call(
-            "reading the history", lambda: self._consul.kv.get(self._keys.history, recurse=True)
-        )
-        entries = [(int(item["CreateIndex"]), _object(item.get("Value"))) for item in data or []]
+
+        def read() -> list[tuple[int, dict[str, Any] | None]]:
+            _, data = self._consul.kv.get(self._keys.history, recurse=True)
+            return [(index_of(item, "CreateIndex"), _object(item.get("Value"))) for item in data or []]
+
+        entries = call("reading the history", self._keys.rule, read)
         return [value for _, value in sorted(entries, key=lambda entry: entry[0]) if value]
 
     def lay_out(self) -> None:
@@ -118,7 +124,7 @@ class Roster:
             ),
             rule='session "NODE" { policy = "write" }',
         )
-        if not isinstance(session, str):
+        if not is_text(session) or not session:
             raise CallError(Kind.GARBAGE, "creating a session: Consul returned no session id")
         return session
 
@@ -138,9 +144,9 @@ class Roster:
 
     def _entry(self, item: dict[str, Any]) -> Entry:
         return Entry(
-            node=str(item["Key"]).removeprefix(self._keys.nodes),
-            session=item.get("Session"),
-            index=int(item["ModifyIndex"]),
+            node=key_of(item).removeprefix(self._keys.nodes),
+            session=session_of(item),
+            index=index_of(item),
             data=_object(item.get("Value")) or {},
         )
 
@@ -153,30 +159,33 @@ class RequestWatch:
         self._keys = PoolKeys(account_id)
 
     def request(self, index: int | None, wait_s: float) -> tuple[int, Request | None]:
-        def get() -> tuple[int, Any]:
+        def get() -> tuple[int, Request | None]:
             at, data = self._consul.kv.get(
                 self._keys.request, index=index, wait=f"{wait_s:g}s", consistency="stale"
             )
-            return int(at), data
+            # A wish without a session is one that its asker has left behind.
+            value = _object(data.get("Value")) if data and session_of(data) else None
+            return watch_index(at), _request(value)
 
-        at, data = call("watching for wishes", self._keys.rule, get)
-        # A wish without a session is one that its asker has left behind.
-        value = _object(data.get("Value")) if data and data.get("Session") else None
-        return at, _request(value)
+        return call("watching for wishes", self._keys.rule, get)
 
 
 def _request(value: dict[str, Any] | None) -> Request | None:
     if value is None:
         return None
     request_id, to, term = value.get("id"), value.get("to"), value.get("term")
-    if not isinstance(request_id, str) or not isinstance(to, str) or not isinstance(term, int):
+    if not isinstance(request_id, str) or not isinstance(to, str):
+        return None
+    if not isinstance(term, int) or isinstance(term, bool) or not 0 <= term < 1 << 63:
         return None
     return Request(request_id, to, term)
 
 
 def _object(raw: bytes | None) -> dict[str, Any] | None:
+    """A record's content; ``None`` for what is no object, or holds text that UTF-8 cannot."""
     try:
         value = json.loads(raw) if raw else None
+        json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hafailover.near import jsonc
 from hafailover.near.files import read_regular
+from hafailover.near.port import port_number
 
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
 
@@ -100,9 +102,17 @@ def reload_obstacles(home: NeardHome) -> list[str]:
 
 def _name(home: Path, data: dict[str, Any], key: str, default: str) -> str:
     value = data.get(key, default)
-    if not isinstance(value, str) or not value or "\0" in value:
+    if not isinstance(value, str) or not value or "\0" in value or not _can_be_a_path(value):
         raise HomeError(f"{home / 'config.json'}: {key} is not a file name")
     return value
+
+
+def _can_be_a_path(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _rpc_address(path: Path, data: dict[str, Any]) -> tuple[str, int]:
@@ -110,9 +120,9 @@ def _rpc_address(path: Path, data: dict[str, Any]) -> tuple[str, int]:
     address = rpc.get("addr", "0.0.0.0:3030") if isinstance(rpc, dict) else None
     if not isinstance(address, str):
         raise HomeError(f"{path}: rpc is switched off, but a failover cannot do without it; set rpc.addr")
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    if not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536 or not host:
+    host, _, digits = address.rpartition(":")
+    host, port = host.strip("[]"), port_number(digits)
+    if port is None or not host:
         raise HomeError(f"{path}: rpc.addr is {address!r}, not an address and a port such as 127.0.0.1:3030")
     # A listener on all addresses is reached on loopback.
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), int(port)  # noqa: S104
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host), port  # noqa: S104

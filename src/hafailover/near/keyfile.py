@@ -19,6 +19,7 @@ from hafailover.near import jsonc
 from hafailover.near.files import read_regular
 
 MAX_KEY_FILE_BYTES = 64 * 1024
+MAX_KEY_CHARS = 256
 ACCOUNT_ID = re.compile(r"(?=.{2,64}$)(?:[a-z0-9]+[-_])*[a-z0-9]+(?:\.(?:[a-z0-9]+[-_])*[a-z0-9]+)*")
 """NEAR's rule for account ids (nearcore/core/account-id)."""
 
@@ -136,6 +137,9 @@ def _decode(path: Path, name: str, text: str, length: int) -> bytes:
     kind, _, encoded = text.rpartition(":")
     if kind not in ("", "ed25519"):
         raise KeyFileError(f"{path}: {name} is not an ed25519 key, the only kind a validator may have")
+    if len(encoded) > MAX_KEY_CHARS:
+        # Decoding takes time by the square of the length: seconds, in which the guard does nothing.
+        raise KeyFileError(f"{path}: {name} is too long to be a key")
     try:
         raw: bytes = base58.b58decode(encoded)
     except ValueError:

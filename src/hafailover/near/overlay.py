@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from hafailover.near.keyfile import is_account_id
+from hafailover.near.port import port_number
 
 Json = dict[str, Any]
 
@@ -88,7 +89,7 @@ def is_endpoint(value: Any) -> bool:
     if not isinstance(value, str):
         return False
     host, _, port = value.rpartition(":")
-    if not (port.isascii() and port.isdigit()) or not 0 < int(port) < 65536:
+    if port_number(port) is None:
         return False
     address = _ip(host)
     return address is not None and (address.version == 6) == (host.startswith("[") and host.endswith("]"))
@@ -215,6 +216,10 @@ def _seconds(value: Any) -> float | None:
     if not isinstance(value, dict) or set(value) != {"secs", "nanos"}:
         return None
     secs, nanos = value["secs"], value["nanos"]
-    if not all(isinstance(one, int) and not isinstance(one, bool) and one >= 0 for one in (secs, nanos)):
+    if not all(_is_unsigned(one) for one in (secs, nanos)):
         return None
     return float(secs + nanos / 1e9)
+
+
+def _is_unsigned(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 64

@@ -10,6 +10,7 @@ import urllib3
 
 from hafailover.clock import boottime
 from hafailover.deadline import DeadlineAdapter, deadline
+from hafailover.text import is_text
 
 MAX_ANSWER_BYTES = 16 << 20
 
@@ -46,12 +47,16 @@ class NeardRpc:
     """A connection to one neard's RPC, kept open. For one thread.
 
     :param deadline_s: the longest that one call may take, in seconds.
+    :raises RpcError: ``host`` cannot be one.
     """
 
     def __init__(self, host: str, port: int, deadline_s: float = 1.0) -> None:
         self._deadline_s = deadline_s
         # Its connections end in time even where the head of an answer comes drop by drop.
-        self._pool = DeadlineAdapter(pool_maxsize=1).poolmanager.connection_from_host(host, port, "http")
+        try:
+            self._pool = DeadlineAdapter(pool_maxsize=1).poolmanager.connection_from_host(host, port, "http")
+        except ValueError:
+            raise RpcError("the address of neard's RPC is none") from None
 
     def status(self) -> Status:
         """:raises RpcError: no answer in time, or not neard's status."""
@@ -63,9 +68,9 @@ class NeardRpc:
                 syncing=sync["syncing"] is not False,
                 public_key=_optional_text(data["validator_public_key"]),
                 account_id=_optional_text(data.get("validator_account_id")),
-                version=str(data["version"]["version"]),
+                version=_text(data["version"]["version"]),
                 uptime_s=int(data.get("uptime_sec", 0)),
-                chain_id=str(data["chain_id"]),
+                chain_id=_text(data["chain_id"]),
             )
         except (KeyError, TypeError, ValueError, OverflowError):
             raise RpcError("an answer that is not neard's status") from None
@@ -90,7 +95,7 @@ class NeardRpc:
                 return None
             raise
         author = self._field(block, "author")
-        if not isinstance(author, str):
+        if not is_text(author):
             raise RpcError("a block without an author")
         return author
 
@@ -166,7 +171,7 @@ class NeardRpc:
             raise RpcError(_plain(error)) from None
         except urllib3.exceptions.TimeoutError:
             raise RpcError(f"no answer within {self._deadline_s:g} s") from None
-        except (urllib3.exceptions.HTTPError, OSError) as error:
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise RpcError(_plain(error)) from None
         if response.status >= 500 and not raw:
             raise RpcError(f"HTTP status {response.status}")
@@ -197,19 +202,23 @@ def _whole(value: Any) -> int:
     return value
 
 
-def _optional_text(value: Any) -> str | None:
-    if value is not None and not isinstance(value, str):
+def _text(value: Any) -> str:
+    if not is_text(value):
         raise ValueError
     return value
 
 
+def _optional_text(value: Any) -> str | None:
+    return _text(value) if value is not None else None
+
+
 def _error_name(error: Any) -> str:
-    if isinstance(error, dict):
-        cause = error.get("cause")
-        if isinstance(cause, dict) and cause.get("name"):
-            return str(cause["name"])[:100]
-        return str(error.get("name") or error.get("message") or "an error")[:100]
-    return "an error"
+    if not isinstance(error, dict):
+        return "an error"
+    cause = error.get("cause")
+    found = cause.get("name") if isinstance(cause, dict) else None
+    found = found or error.get("name") or error.get("message")
+    return found[:100] if is_text(found) else "an error"
 
 
 def _plain(error: Exception) -> str:

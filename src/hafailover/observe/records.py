@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hafailover.core.views import Member
 from hafailover.lock.roster import Entry
+
+# Strict: a "yes" is not yet ready, and NaN is no time.
+_CONFIG = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
+Whole = Annotated[int, Field(gt=-(1 << 63), lt=1 << 63)]
+"""What fits into the metrics, and into other programs' numbers."""
 
 
 class NodeRecord(BaseModel):
     """A host's record of itself; figures are those of the moment it was written."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = _CONFIG
 
     v: int = 1
     node: str
@@ -22,16 +27,16 @@ class NodeRecord(BaseModel):
     role_since: str = ""
     """UTC time for people, of the host's own wall clock."""
     ready: bool = False
-    priority: int = 0
-    height: int = 0
-    lag: int = 0
+    priority: Whole = 0
+    height: Whole = 0
+    lag: Whole = 0
     syncing: bool | None = None
-    peers: int | None = None
+    peers: Whole | None = None
     neard_version: str = ""
     agent_version: str = ""
     profile: str = ""
     public_key: str = ""
-    term: int = 0
+    term: Whole = 0
     lease_left_s: float | None = None
     """Seconds until the active fences itself unless another beat succeeds."""
     prepared_for: str | None = None
@@ -41,15 +46,15 @@ class NodeRecord(BaseModel):
 class TermRecord(BaseModel):
     """One entry of the history: a host began or ended a term."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = _CONFIG
 
     v: int = 1
     event: str
-    term: int
+    term: Whole
     node: str
     cause: str = ""
     from_node: str | None = None
-    height: int = 0
+    height: Whole = 0
     waited_s: float = 0.0
     public_key: str = ""
     at: str = ""
