@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint types unit process bench docs nix-eval nixos-hosts nixos-options lock fmt clean
+.PHONY: help venv demo test lint types unit process bench simulate model cluster soak fuzz docs nix-eval nixos-hosts nixos-options lock fmt clean
 
 VENV ?= $(CURDIR)/.venv
 ARGS ?=
@@ -44,6 +44,21 @@ process: venv ## run the tests with real processes and a real Consul only
 
 bench: venv ## measure the figures that the project promises (ARGS=--help)
 	@$(with_consul) exec $(bin)/hafailover bench $(ARGS)
+
+simulate: venv ## years of faults in virtual time, and every mutant found (SEEDS=, HOURS= of each seed)
+	@$(bin)/python -m tests.simulation $(if $(SEEDS),--seeds $(SEEDS)) $(if $(HOURS),--hours $(HOURS)) $(ARGS)
+
+model: ## check the protocol's model exhaustively, and that it fails without each rule (needs Spin and a C compiler)
+	@scripts/check-model $(ARGS) || [ $$? -eq 75 ]
+
+cluster: venv ## real faults on a cluster of real hosts, each in a network namespace, as root (ARGS=--help)
+	@$(with_consul) exec $(bin)/python -m tests.cluster run $(ARGS)
+
+soak: venv ## half an hour of random faults on such a cluster, and what it leaks (ARGS=--help)
+	@$(with_consul) exec $(bin)/python -m tests.cluster soak $(ARGS)
+
+fuzz: venv ## odd input for everything that agent and guard parse (EXAMPLES= of each property)
+	@HAFAILOVER_FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(bin)/python -m pytest tests/fuzz $(ARGS)
 
 docs: venv ## write anew what is made from the sources: docs/configuration.md, nix/timing*.json, dashboard.json
 	@$(bin)/python -m hafailover.config.reference > docs/configuration.md.new

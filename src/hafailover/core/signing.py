@@ -45,7 +45,9 @@ def _give_way_if_unfit(state: State, hold: Hold, now: float) -> Step:
         return (replace(state, unfit_since=None), []) if state.unfit_since is not None else (state, [])
     since = state.unfit_since if state.unfit_since is not None else now
     state = replace(state, unfit_since=since)
-    silent = state.neard_at is not None and now - state.neard_at > state.config.rpc_silent_s
+    # An agent that has just been started again may never have heard of it.
+    heard_at = state.neard_at if state.neard_at is not None else since
+    silent = now - heard_at > state.config.rpc_silent_s
     if (silent or now - since > state.config.unfit_s) and gates.ready_standbys(state):
         return leaving.give_way(state, hold, "; ".join(problems), now)
     return state, []

@@ -297,6 +297,13 @@ class TestGivingWay:
         effects = self._without_neard(core, 0.3)
         assert of(ef.DropGuard, effects)[0].reason.startswith("neard's RPC has not answered for 5 s")
 
+    def test_nor_does_one_that_was_never_heard_of_by_an_agent_that_has_restarted(self) -> None:
+        core = Core().arm()
+        core.state = replace(core.state, neard=None, neard_at=None)
+        core.feed(ev.MembersSeen((member("b"),), KEY))
+        assert of(ef.DropGuard, self._without_neard(core, 4.9)) == []
+        assert len(of(ef.DropGuard, self._without_neard(core, 0.5))) == 1
+
     def test_but_not_to_nobody(self) -> None:
         core = Core().arm()
         assert of(ef.DropGuard, self._without_neard(core, 30)) == []
