@@ -85,6 +85,7 @@ class Node:
         self._expected_shutdown = files.config.expected_shutdown
         self._pending_drop: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[Any]] = []
+        self._eaten: list[bytearray] = []
 
     async def start(self) -> None:
         """Take the key, open the network and begin. Raises NodeError."""
@@ -271,3 +272,6 @@ class Node:
         while True:
             await asyncio.sleep(POLL_INTERVAL_S)
             self.settings.refresh()
+            if self.settings.now.eat_mib:
+                # Zeroes are not written before they are needed, which is what makes a page count.
+                self._eaten.append(bytearray(b"x") * (self.settings.now.eat_mib << 20))

@@ -15,6 +15,9 @@
 ``rpc``                "ok"     what neard's routes do, all but /metrics: ``ok``, ``hang`` (accept and never
                                 answer), ``garbage`` (200 with what is not JSON) or ``error503``
 ``freeze_producing``   false    produce no blocks, with the key loaded
+``eat_mib``            0        take so many MiB of memory in each tenth of a second, for tests with a limit
+                                (setrlimit(2), RLIMIT_AS): where no more is to be had the node aborts, as
+                                neard does
 =====================  =======  ===========================================================================
 
 Comments are allowed as in neard's files. The file is read again within 0.1 s of a change, and before each
@@ -53,6 +56,7 @@ class Settings:
     refuse_reload: bool = False
     rpc: str = "ok"
     freeze_producing: bool = False
+    eat_mib: int = 0
 
 
 def read_settings(path: Path) -> Settings:
@@ -76,6 +80,7 @@ def read_settings(path: Path) -> Settings:
         refuse_reload=section.flag("refuse_reload", False),
         rpc=section.choice("rpc", _RPC_FAULTS, "ok"),
         freeze_producing=section.flag("freeze_producing", False),
+        eat_mib=section.whole("eat_mib", 0),
     )
 
 

@@ -1,4 +1,4 @@
-"""Clusters of real Consul servers on loopback."""
+"""Clusters of real Consul servers, on loopback or on hosts of their own."""
 
 import contextlib
 from collections import Counter
@@ -10,11 +10,12 @@ from typing import Any, Self
 from hafailover.clock import boottime
 from hafailover.lab.consul_server import ConsulServer, consul_version
 from hafailover.lab.errors import LabError
+from hafailover.lab.place import Place
 from hafailover.lab.waiting import wait_until
 
 
 class ConsulCluster:
-    """Consul servers on 127.0.0.1, one process each, set up as the servers on validator hosts are to be.
+    """Consul servers, one process each, set up as the servers on validator hosts are to be.
 
     Nothing is started by the constructor. Servers are counted from 0.
     """
@@ -29,12 +30,13 @@ class ConsulCluster:
         raft_multiplier: int = 1,
         acl: bool = False,
         extra_config: Mapping[str, Any] | None = None,
+        places: Sequence[Place] | None = None,
     ) -> None:
         """Choose ports and names; data, configuration and logs go to one folder per server below `folder`.
 
         `names` are the Consul node names (default consul1, consul2 ...). `acl` denies everything without a
-        token. `extra_config` is merged into each server's configuration. Raises LabError if `binary` is not a
-        Consul that runs.
+        token. `extra_config` is merged into each server's configuration. `places` are those of the servers,
+        by default all on loopback. Raises LabError if `binary` is not a Consul that runs.
         """
         names = names or [f"consul{number + 1}" for number in range(servers)]
         if len(set(names)) != servers:
@@ -43,7 +45,8 @@ class ConsulCluster:
         self.acl = acl
         self.management_token: str | None = None
         self.servers = [
-            ConsulServer(binary, folder / name, name, version=consul_version(binary)) for name in names
+            ConsulServer(binary, folder / name, name, version=consul_version(binary), place=place)
+            for name, place in zip(names, places or [Place()] * servers, strict=True)
         ]
         for server in self.servers:
             server.write_config(

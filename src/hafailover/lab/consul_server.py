@@ -1,4 +1,4 @@
-"""One Consul server process on loopback: its configuration, its life and calls to its HTTP API."""
+"""One Consul server process: its configuration, its life and calls to its HTTP API."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from typing import Any, Self
 import requests
 
 from hafailover.lab.errors import LabError
-from hafailover.lab.ports import free_ports
+from hafailover.lab.place import LOOPBACK, Place
 from hafailover.lab.process import ManagedProcess, log_tail
 
 _CALL_TIMEOUT_S = 2.0
@@ -41,28 +41,31 @@ def consul_version(binary: Path) -> Version:
 class ConsulServer:
     """A Consul server in its own process, with its own data folder and ports."""
 
-    def __init__(self, binary: Path, folder: Path, name: str, *, version: Version) -> None:
-        """Choose the ports. Nothing is written or started yet."""
+    def __init__(
+        self, binary: Path, folder: Path, name: str, *, version: Version, place: Place | None = None
+    ) -> None:
+        """Choose the ports; `place` is on loopback unless given. Nothing is written or started yet."""
         self.name = name
         self.folder = folder
-        self.http_port, self.serf_port, self.rpc_port = free_ports(3)
+        self.place = place or Place()
+        self.http_port, self.serf_port, self.rpc_port = self.place.ports(8500, 8301, 8300)
         self.process: ManagedProcess | None = None
         self._binary = binary
         self._version = version
         self._frozen = False
         self._session = requests.Session()
-        # Proxies and certificate settings of the environment have no say on loopback.
+        # Proxies and certificate settings of the environment have no say here.
         self._session.trust_env = False
 
     @property
     def url(self) -> str:
         """The base URL of the HTTP API."""
-        return f"http://127.0.0.1:{self.http_port}"
+        return f"http://{self.place.address}:{self.http_port}"
 
     @property
     def rpc_address(self) -> str:
         """The address by which the servers know each other in Raft, host:port."""
-        return f"127.0.0.1:{self.rpc_port}"
+        return f"{self.place.address}:{self.rpc_port}"
 
     @property
     def log_path(self) -> Path:
@@ -96,11 +99,12 @@ class ConsulServer:
             "server": True,
             "bootstrap_expect": len(peers),
             "data_dir": str(self.folder / "data"),
-            "bind_addr": "127.0.0.1",
-            "client_addr": "127.0.0.1",
+            "bind_addr": self.place.address,
+            # Its own host's agent reaches it on loopback wherever it is.
+            "client_addr": " ".join(dict.fromkeys((LOOPBACK, self.place.address))),
             "ports": ports,
             "performance": {"raft_multiplier": raft_multiplier},
-            "retry_join": [f"127.0.0.1:{peer.serf_port}" for peer in peers],
+            "retry_join": [f"{peer.place.address}:{peer.serf_port}" for peer in peers],
             "retry_interval": "1s",
             # A stopping Consul must not end the sessions of its host at once.
             "leave_on_terminate": False,
@@ -121,14 +125,16 @@ class ConsulServer:
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "consul.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
-    def start(self) -> None:
-        """Start the process; returns at once."""
+    def start(self, extra_env: Mapping[str, str] | None = None) -> ManagedProcess:
+        """Start the process, with more in its environment if given; returns at once."""
         self._frozen = False
         self.process = ManagedProcess.start(
             self.name,
-            [self._binary, "agent", f"-config-file={self.folder / 'consul.json'}"],
+            self.place.command([self._binary, "agent", f"-config-file={self.folder / 'consul.json'}"]),
             log_path=self.log_path,
+            extra_env=extra_env,
         )
+        return self.process
 
     def kill(self) -> None:
         """SIGKILL the process, if it runs."""

@@ -1,27 +1,28 @@
-"""A failover host on loopback: agent and guard as real processes, as systemd would run them."""
+"""A failover host: agent and guard as real processes, on loopback or in a place of its own."""
 
 from __future__ import annotations
 
 import json
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 
 from hafailover.clock import boottime
 from hafailover.lab.consul_server import ConsulServer
 from hafailover.lab.errors import LabError
 from hafailover.lab.link import Link
-from hafailover.lab.ports import free_ports
 from hafailover.lab.process import ManagedProcess
 from hafailover.lab.procfs import ProcessId, children_of, freeze_tree, kill_tree, signal_all
 from hafailover.localnet.model import Localnet, LocalnetNode
 
+METRICS_PORT = 9550
 STOP_S = 10.0
 GUARD_LIVES_AT_MOST_S = 86400.0
 
 
 class FailoverHost:
-    """One host of the pool: its neard home, its Consul server, its agent and its guard.
+    """One host of the pool: its neard home, its Consul server, and in that one's place agent and guard.
 
     :param folder: for configuration, sockets and logs; short, since a socket's path may be.
     :param link: whether a relay stands between the agent and its Consul server, to be cut.
@@ -49,7 +50,7 @@ class FailoverHost:
         self.guard: ManagedProcess | None = None
         self.killed_at: list[float] = []
         """When guards had ended, and their neards with them, in seconds on CLOCK_BOOTTIME."""
-        self.metrics_port = free_ports(1)[0]
+        self.metrics_port = consul.place.ports(METRICS_PORT)[0]
         folder.mkdir(parents=True, exist_ok=True)
         self.config = folder / "config.toml"
         self.config.write_text(self._toml(localnet, profile, priority, promotion) + extra_toml)
@@ -77,11 +78,11 @@ class FailoverHost:
 
     def start_agent(self) -> None:
         if self.agent is None or not self.agent.is_alive():
-            self.agent = self._start("run", self.agent_log)
+            self.agent = self.launch("run", self.agent_log)
 
     def start_guard(self) -> None:
         if self.guard is None or not self.guard.is_alive():
-            self.guard = self._start("guard", self.guard_log)
+            self.guard = self.launch("guard", self.guard_log)
             # A guard that is killed cannot log that its neard went with it.
             threading.Thread(target=self._note_end, args=(self.guard,), daemon=True).start()
 
@@ -129,11 +130,13 @@ class FailoverHost:
         guard.wait(GUARD_LIVES_AT_MOST_S)
         self.killed_at.append(boottime())
 
-    def _start(self, command: str, log: Path) -> ManagedProcess:
+    def launch(self, command: str, log: Path, extra_env: Mapping[str, str] | None = None) -> ManagedProcess:
+        """Starts ``hafailover run`` or ``hafailover guard`` of this host."""
         return ManagedProcess.start(
             f"{self.name}-{command}",
-            [sys.executable, "-m", "hafailover", command, "--config", self.config],
+            self.consul.place.command([sys.executable, "-m", "hafailover", command, "--config", self.config]),
             log_path=log,
+            extra_env=extra_env,
         )
 
     def _toml(self, localnet: Localnet, profile: str, priority: int, promotion: str) -> str:

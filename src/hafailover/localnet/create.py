@@ -3,6 +3,7 @@
 import json
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from hafailover.localnet.errors import LocalnetError
 from hafailover.localnet.model import FILE_NAME, Localnet, LocalnetNode, Pool, Role
 from hafailover.localnet.neard import find_neard
 from hafailover.localnet.pidfiles import running_nodes
-from hafailover.localnet.places import LOOPBACK, Places
+from hafailover.localnet.places import LOOPBACK, GivenPlaces, Places
 from hafailover.near.command import CommandError, run_neard
 from hafailover.near.home import HomeError, read_config
 from hafailover.near.keyfile import KeyFileError, read_key
@@ -33,6 +34,7 @@ def init_localnet(
     base_port: int | None = None,
     chain_id: str | None = None,
     force: bool = False,
+    places: Sequence[tuple[str, str]] | None = None,
 ) -> Localnet:
     """Make a localnet in `home`, which must be empty or missing; `force` replaces a localnet there.
 
@@ -41,10 +43,13 @@ def init_localnet(
     still while the pool has no signer, since NEAR needs more than two thirds of the stake. All nodes listen
     on `address`, so that hosts on other machines can join. With `base_port` the n-th node has port
     base_port + n for its peers and base_port + 100 + n for its RPC; otherwise ports are free ones. `chain_id`
-    replaces neard's random one. Raises LocalnetError; `home` is then as it was.
+    replaces neard's random one. `places` are host:port of RPC and host:port for peers of each node, first the
+    plain validators', then the hosts', in place of all that. Raises LocalnetError; `home` is then as it was.
     """
     _check_numbers(validators, hosts, block_time_s, epoch_length)
-    places = Places(address, base_port, validators + hosts)
+    if places is not None and len(places) != validators - 1 + hosts:
+        raise LocalnetError(f"places: {validators - 1 + hosts} nodes need as many, not {len(places)}")
+    chosen = Places(address, base_port, validators + hosts) if places is None else GivenPlaces(places)
     binary = find_neard(neard)
     home = home.absolute()
     _check_target(home, force=force)
@@ -53,7 +58,7 @@ def init_localnet(
         new = Path(temporary) / "new"
         _run_neard(binary, new, validators, hosts)
         try:
-            localnet = _arrange(new, binary, validators, hosts, block_time_s, epoch_length, places, chain_id)
+            localnet = _arrange(new, binary, validators, hosts, block_time_s, epoch_length, chosen, chain_id)
         except (KeyError, TypeError, OSError, HomeError, KeyFileError) as error:
             what = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise LocalnetError(f"{binary} localnet wrote files that are not as expected: {what}") from error
@@ -108,7 +113,7 @@ def _arrange(
     hosts: int,
     block_time_s: float,
     epoch_length: int,
-    places: Places,
+    places: Places | GivenPlaces,
     chain_id: str | None,
 ) -> Localnet:
     """Turn the folders that neard wrote into a localnet."""
@@ -155,7 +160,7 @@ def _take_pool(home: Path, node: Path) -> Pool:
     return Pool(key.account_id, key.public_key, credential)
 
 
-def _place(home: Path, name: str, role: Role, places: Places) -> LocalnetNode:
+def _place(home: Path, name: str, role: Role, places: Places | GivenPlaces) -> LocalnetNode:
     rpc_addr, network_addr = places.next()
     return LocalnetNode(name, role, home / name, rpc_addr, network_addr)
 

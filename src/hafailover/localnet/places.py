@@ -1,6 +1,7 @@
 """Where the nodes of a localnet listen."""
 
 import ipaddress
+from collections.abc import Sequence
 
 from hafailover.lab.ports import free_ports
 from hafailover.localnet.errors import LocalnetError
@@ -42,3 +43,14 @@ class Places:
             rpc = network + RPC_OFFSET
             self._given += 1
         return f"{self._host}:{rpc}", f"{self._host}:{network}"
+
+
+class GivenPlaces:
+    """Gives each node of a localnet the two addresses that were chosen for it, in order."""
+
+    def __init__(self, places: Sequence[tuple[str, str]]) -> None:
+        self._left = list(places)
+
+    def next(self) -> tuple[str, str]:
+        """Return host:port of a node's RPC, and host:port that it talks to its peers on."""
+        return self._left.pop(0)

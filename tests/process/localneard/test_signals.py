@@ -1,7 +1,9 @@
 """SIGHUP, SIGTERM and SIGINT, before and after the handlers stand."""
 
+import resource
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +72,13 @@ def test_it_stops_at_the_height_of_expected_shutdown(node: Node) -> None:
     node.running.signal(signal.SIGHUP)
     assert node.running.wait(10) == 0
     assert 'reason="ClientActor died"' in node.log
+
+
+def test_without_more_memory_it_aborts_as_neard_does(node: Node) -> None:
+    node.start().wait_ready()
+    pages = int(Path(f"/proc/{node.running.pid}/statm").read_text().split()[0])
+    limit = pages * resource.getpagesize() + (48 << 20)
+    resource.prlimit(node.running.pid, resource.RLIMIT_AS, (limit, limit))
+    node.settings(eat_mib=8)
+    assert node.running.wait(15) == -signal.SIGABRT
+    assert "panicked" in node.log

@@ -302,7 +302,8 @@ class TestGivingWay:
         core.state = replace(core.state, neard=None, neard_at=None)
         core.feed(ev.MembersSeen((member("b"),), KEY))
         assert of(ef.DropGuard, self._without_neard(core, 4.9)) == []
-        assert len(of(ef.DropGuard, self._without_neard(core, 0.5))) == 1
+        drop = of(ef.DropGuard, self._without_neard(core, 0.5))[0]
+        assert drop.reason == "neard's RPC does not answer"
 
     def test_but_not_to_nobody(self) -> None:
         core = Core().arm()

@@ -193,6 +193,7 @@ def test_settings_default_to_off_and_bad_ones_are_named(tmp_path: Path) -> None:
         ('{"drop_delay_s": 1e9}', "drop_delay_s must be at most 86400 seconds"),
         ('{"sync_blocks_per_s": 0}', "sync_blocks_per_s must be above 0"),
         ('{"lose_sighup": true}', "lose_sighup must be a whole number"),
+        ('{"eat_mib": -1}', "eat_mib must be a whole number"),
         ('{"lose_sigup": 1}', "lose_sigup is no setting of localneard"),
     ):
         path.write_text(content)
