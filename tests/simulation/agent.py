@@ -251,12 +251,13 @@ class Agent:
 
     def _send_beat(self, job: ef.SendBeat, sent_at: float) -> None:
         session, beat, host, boots = job.session, job.beat, self.host, self.host.boots
-        sent_true = host.clock()
+        # What it waits for as a successor is published, too, but its own key is gone sooner.
+        gone_at = host.clock() + min(beat.gone_within_s, gates.promise_s(self.state))
 
         def apply() -> None:
             self.world.consul.beat(session, beat)
             if host.boots == boots:
-                host.promised_until = max(host.promised_until, sent_true + beat.gone_within_s)
+                host.promised_until = max(host.promised_until, gone_at)
 
         def beaten(outcome: ev.Outcome, _: object, gone: bool) -> None:
             answered = ev.BeatAnswered(beat.term, beat.sequence, sent_at, outcome)

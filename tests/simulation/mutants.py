@@ -323,6 +323,15 @@ def _watchdog_by_the_unit(patch: Patch) -> None:
 
 
 @mutant(
+    "a proof after a long lapse is believed at once",
+    ("Consul restored from a backup", "host cut off", "host cannot hear", "watches lag"),
+    within=80,
+)
+def _lapse_forgotten(patch: Patch) -> None:
+    patch.setattr(leaving, "lapsed", lambda state, hold, now: False)
+
+
+@mutant(
     "a term is armed again after its end",
     ("release will be late", "agent killed", "agent and guard killed", "neard killed", "agent frozen"),
     within=80,

@@ -31,7 +31,7 @@ def waiting(state: State, hold: Hold, now: float) -> Step:
     # The first beat of the term must stand in Consul before the key can be loaded: it is what a
     # successor of ours would wait by.
     proof = hold.proven_at
-    if now < hold.wait.not_before or proof is None:
+    if now < max(hold.wait.not_before, hold.doubt_until) or proof is None:
         hopeless = gates.neard_problems(state, now) + gates.key_problems(state)
         return _lose_patience(state, hold, hopeless, now)
     deadline = proof + state.config.profile.fence_after_s
@@ -95,6 +95,8 @@ def fenced(state: State, hold: Hold, now: float) -> Step:
     if hold.proven_at is None or hold.proven_at + profile.fence_after_s - now < MIN_GRANT_S:
         return replace(state, unfit_since=None) if state.unfit_since is not None else state, []
     problems = gates.arming_problems(state, now)
+    if not problems and now < hold.doubt_until:
+        return state, []
     if problems:
         since = state.unfit_since if state.unfit_since is not None else now
         state = replace(state, unfit_since=since)

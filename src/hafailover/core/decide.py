@@ -19,6 +19,8 @@ from hafailover.core.views import LockView, NeardPhase, NeardView, Role
 STALL_S = 1.0
 """A pause between two events longer than this was our own: the agent ticks far more often."""
 
+DOUBT = "the lease is proved again; waiting, since a Consul that was restored may have forgotten a holder"
+
 MAX_STEPS = 6
 """Bound on chained steps after one event; the longest chain in use has three."""
 
@@ -176,6 +178,8 @@ def _role_of_holder(state: State, hold: Hold, now: float) -> tuple[Role, str]:
         case Stage.WAITING:
             if now < hold.wait.not_before:
                 return Role.PROMOTING, f"{term}: waiting, since {hold.wait.reason}"
+            if now < hold.doubt_until:
+                return Role.PROMOTING, f"{term}: {DOUBT}"
             problems = gates.arming_problems(state, now)
             return Role.PROMOTING, f"{term}: " + ("; ".join(problems) if problems else "about to arm")
         case Stage.ARMING:
@@ -183,6 +187,8 @@ def _role_of_holder(state: State, hold: Hold, now: float) -> tuple[Role, str]:
         case Stage.ARMED:
             unfit = gates.neard_problems(state, now)
             return Role.ACTIVE, f"{term}: signing" + (f", but {'; '.join(unfit)}" if unfit else "")
+        case Stage.FENCED if now < hold.doubt_until:
+            return Role.FENCED, f"{term}: {DOUBT}"
         case Stage.FENCED:
             return Role.FENCED, f"{term}: no proof of the lease in time, so the key was dropped"
         case Stage.DROPPING | Stage.RELEASING | Stage.LOST:

@@ -40,6 +40,7 @@ def beat_answered(state: State, event: ev.BeatAnswered, now: float) -> Step:
         return leaving.lose(replace(state, hold=hold), event.detail or "Consul refused the beat", now)
     if event.outcome is ev.Outcome.NO_PROOF:
         return replace(state, hold=replace(hold, next_beat_at=now + profile.retry_s)), []
+    hold = leaving.after_lapse(state, hold, now)
     proven = event.sent_at if hold.proven_at is None else max(event.sent_at, hold.proven_at)
     hold = replace(
         hold, proven_at=proven, next_beat_at=min(hold.next_beat_at, event.sent_at + profile.beat_s)

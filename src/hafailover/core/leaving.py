@@ -10,6 +10,7 @@ from hafailover.core.beat import Beat, Phase
 from hafailover.core.effects import DropGuard, Effect, RecordDropped, RecordTerm, Release, WatchClosely
 from hafailover.core.state import Hold, Stage, State, Step
 from hafailover.core.views import KeyState
+from hafailover.timing import LONGEST_GONE_WITHIN_S
 
 
 def lose(state: State, why: str, now: float) -> Step:
@@ -29,6 +30,30 @@ def key_is_gone(state: State, hold: Hold) -> bool:
         return True
     guard = state.guard
     return guard is not None and guard.key is KeyState.ABSENT and guard.retired >= hold.term
+
+
+def lapsed(state: State, hold: Hold, now: float) -> bool:
+    """Whether the lease went without proof for so long that another host may have taken over and armed.
+
+    A later proof in the same term says that none has, unless Consul was restored from a backup meanwhile.
+    """
+    since = hold.proven_at if hold.proven_at is not None else hold.acquired_at
+    return now - since > state.config.profile.gone_within_s
+
+
+def after_lapse(state: State, hold: Hold, now: float) -> Hold:
+    """The hold whose lease is proved again, with its doubts if it had lapsed.
+
+    Until they are over it does not arm, and what it says of itself lets nobody else arm sooner.
+    """
+    if not lapsed(state, hold, now):
+        return hold
+    return replace(
+        hold,
+        doubt_until=now + state.config.profile.successor_wait_s(LONGEST_GONE_WITHIN_S),
+        gone_within_s=max(hold.gone_within_s, LONGEST_GONE_WITHIN_S),
+        predecessor=None,
+    )
 
 
 def release_answered(state: State, event: ev.ReleaseAnswered, now: float) -> Step:
@@ -92,6 +117,9 @@ def releasing(state: State, hold: Hold, now: float) -> Step:
     if hold.release_in_flight or hold.beat_in_flight or now < hold.next_beat_at:
         return state, []
     sequence = hold.sequence + 1
+    if lapsed(state, hold, now) or now < hold.doubt_until:
+        # Its own key is gone, but it cannot vouch for others'.
+        hold = replace(hold, final=Phase.PASSED, predecessor=None)
     beat = Beat(
         term=hold.term,
         sequence=sequence,
@@ -113,7 +141,7 @@ def lost(state: State, hold: Hold, now: float) -> Step:
         return _drop_again(state, hold)
     after, effects = end(state, hold, now)
     # Only a term that was waited out before it armed may say so: while one waits, its predecessor may sign.
-    if hold.ever_armed:
+    if hold.ever_armed and now >= hold.doubt_until:
         effects.insert(0, RecordDropped(hold.term))
     return after, effects
 

@@ -194,6 +194,53 @@ class TestFence:
         assert of(ef.AbandonSession, effects) or of(ef.Release, effects)
 
 
+class TestLapse:
+    """So long without proof that another may have armed: a later proof may come from a restored backup."""
+
+    WAIT_S = 15.0 * 1.01 + 0.5
+
+    def proved_again(self, after: float = 9.0) -> Core:
+        core = TestFence().fenced()
+        core.wait(after - 7.0, NO_PROOF)
+        core.feed(ev.BeatAnswered(20, 50, core.now, OK))
+        return core
+
+    def test_it_arms_only_when_nobody_can_have_the_key(self) -> None:
+        core = self.proved_again()
+        assert of(ef.ArmGuard, core.wait(self.WAIT_S - 0.2)) == []
+        assert core.reason.startswith("term 20: the lease is proved again; waiting")
+        assert len(of(ef.ArmGuard, core.wait(0.4))) == 1
+
+    def test_a_shorter_lapse_is_none(self) -> None:
+        assert self.proved_again(after=8.0).hold.stage is Stage.ARMING
+
+    def test_meanwhile_its_beats_promise_the_longest(self) -> None:
+        core = self.proved_again()
+        sent = of(ef.SendBeat, core.wait(2.0))
+        assert {one.beat.gone_within_s for one in sent} == {15.0}
+
+    def test_it_cannot_vouch_for_others_when_it_gives_way(self) -> None:
+        core = self.proved_again()
+        core.feed(ev.NeardSeen(neard(syncing=True)))
+        effects = core.wait(4.0) + core.say_guard(retired=20)
+        beats = [one.beat for one in of(ef.Release, effects)]
+        assert [(one.phase, one.inherits) for one in beats] == [(Phase.PASSED, None)]
+
+    def test_nor_when_it_loses_the_lock(self) -> None:
+        core = self.proved_again()
+        core.feed(ev.BeatAnswered(20, 51, core.now, REFUSED))
+        assert of(ef.RecordDropped, core.say_guard(retired=20)) == []
+        assert core.state.hold is None
+
+    def test_one_that_has_not_armed_yet_waits_too(self) -> None:
+        core = Core().stand_by()
+        core.wait_on(stored(beat(10, 5)))
+        core.wait(9.5, NO_PROOF)
+        core.feed(ev.BeatAnswered(20, 50, core.now, OK))
+        assert of(ef.ArmGuard, core.wait(self.WAIT_S - 0.2)) == []
+        assert len(of(ef.ArmGuard, core.wait(0.5))) == 1
+
+
 class TestGivingUpTheSession:
     """A lease without proof for very long: nothing but the session's end frees the lock for others."""
 
