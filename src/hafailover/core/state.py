@@ -92,7 +92,7 @@ class Hold:
     """Of the guard's reports, the last one before it was told to drop."""
     killed_hand: bool = False
     doubt_until: float = 0.0
-    """After a lapse in the proof: until then another host may have the key, if Consul was restored meanwhile."""
+    """After a lapse in the proof: until then another may have the key, if Consul was restored meanwhile."""
     witnessed_at: float | None = None
     """When a block of the pool's account was last seen to appear, before this host armed."""
 
