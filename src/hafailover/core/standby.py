@@ -20,11 +20,14 @@ from hafailover.core.effects import (
 from hafailover.core.sightings import Wait, note, successor_wait, with_short_memory
 from hafailover.core.state import Hold, Stage, State
 from hafailover.core.views import KeyState
-from hafailover.timing import GUARD_SILENCE_S
+from hafailover.timing import GUARD_SILENCE_S, LONGEST_GONE_WITHIN_S
 
 SEQUENCE_LEAP = 1000
 """Far more beats than one agent can have sent since the last one that Consul shows."""
 
+
+SHORT_MEMORY_HEAD_START_S = 1.0
+"""How long a host that has not watched for long leaves a free lock to those that have."""
 
 NEWS_S = 0.1
 """A release changes lock and heartbeat in one step, but two watches bring the news, one after the other."""
@@ -50,7 +53,7 @@ def step(state: State, now: float) -> tuple[State, list[Effect]]:
         return state, []
     if gates.standby_problems(state, now):
         return state, []
-    if now < state.free_since + _head_start(state):
+    if now < state.free_since + _head_start(state, now):
         return state, []
     effects = [Acquire(state.session)]
     if not state.watching_closely:
@@ -170,6 +173,11 @@ def _resume(
     return replace(state, hold=hold), effects
 
 
+def _has_short_memory(state: State, now: float) -> bool:
+    since = state.watching_since
+    return since is None or now < since + state.config.profile.successor_wait_s(LONGEST_GONE_WITHIN_S)
+
+
 def _is_named(state: State) -> bool:
     """Whether the free lock was handed to this host by name: then no pause of its own holds it back."""
     beat = state.heartbeat.beat if state.heartbeat else None
@@ -179,13 +187,16 @@ def _is_named(state: State) -> bool:
     )
 
 
-def _head_start(state: State) -> float:
+def _head_start(state: State, now: float) -> float:
     """How long this host leaves a free lock to others who should have it first."""
     config = state.config
     beat = state.heartbeat.beat if state.heartbeat else None
     if beat is not None and beat.phase is Phase.RELEASED and beat.handover_to not in (None, config.node):
         return config.handover_headstart_s
     ranked = config.profile.retry_s if gates.better_standby(state) else 0.0
+    if not _is_named(state) and _has_short_memory(state, now):
+        # It would have to wait for long anyway; others may not have to.
+        ranked = max(ranked, SHORT_MEMORY_HEAD_START_S)
     return max(ranked, NEWS_S) if _may_be_handed_over(state) else ranked
 
 

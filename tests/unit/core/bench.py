@@ -136,6 +136,9 @@ class Core:
     ) -> list[ef.Effect]:
         """The lock gets free, and this host's acquisition is answered."""
         effects = self.feed(ev.LockSeen(LockView(None, None, 15)), after=0.1)
+        if ef.Acquire(SESSION) not in effects:
+            # A host with a short memory leaves it to others for a second.
+            effects += self.wait(1.1)
         assert ef.Acquire(SESSION) in effects, effects
         return effects + self.feed(
             ev.AcquireAnswered(self.now, outcome, term, predecessor, dropped), after=0.005
