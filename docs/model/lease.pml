@@ -44,7 +44,11 @@
 #ifdef NO_CONFIRMATION
 #define CONFIRMED(h) true
 #else
+#ifdef NO_RETIREMENT
 #define CONFIRMED(h) (!host[h].key)
+#else
+#define CONFIRMED(h) (!host[h].key && !host[h].order)
+#endif
 #endif
 
 mtype = { idle, waiting, armed, leaving, lost };
@@ -73,6 +77,9 @@ typedef Host {
     bool key;         /* in neard's memory */
     byte granted;     /* how long ago the proof was sent that the guard's grant rests on */
     byte key_term;
+    bool order;       /* to load the key, on its way from the agent to the guard */
+    byte order_age;   /* how long ago the proof was sent that it rests on */
+    byte order_term;
 
     mtype stage;
     byte term;
@@ -95,6 +102,13 @@ typedef Host {
 
 Host host[HOSTS];
 byte holder = NOBODY;
+/* Hosts that differ in nothing are numbered by when they first get the lock: this one is next. */
+byte newcomer;
+#ifdef MIXED
+#define FIRST(h) true
+#else
+#define FIRST(h) ((h) <= newcomer)
+#endif
 byte index;           /* of the lock: the holder's term */
 byte beats;
 byte dropped;         /* one bit for each lost term whose key is confirmed gone */
@@ -114,12 +128,21 @@ inline clear(request) {
     request.beat.from = 0; request.beat.from_term = 0; request.beat.from_gone = 0
 }
 
+inline send_order(h) {
+    host[h].order = true; host[h].order_age = host[h].proof; host[h].order_term = host[h].term
+}
+
+inline no_order(h) {
+    host[h].order = false; host[h].order_age = 0; host[h].order_term = 0
+}
+
 inline load(h) {
-    assert(host[h].proof < FENCE(h));           /* no arming after the deadline */
-    printf("host %d: loads the key in term %d\n", h, host[h].term);
+    assert(host[h].order_age < FENCE(h));       /* no arming after the deadline */
+    printf("host %d: loads the key in term %d\n", h, host[h].order_term);
     host[h].key = true;
-    host[h].key_term = host[h].term;
-    host[h].granted = host[h].proof;
+    host[h].key_term = host[h].order_term;
+    host[h].granted = host[h].order_age;
+    no_order(h);
     keys++;
     assert(keys <= 1)                           /* never two signers */
 }
@@ -153,8 +176,14 @@ inline begin(h) {
     printf("host %d: takes the lock, term %d\n", h, index);
     host[h].stage = waiting;
     host[h].term = index;
+#ifndef MIXED
+    if
+    :: h == newcomer -> newcomer++
+    :: else
+    fi;
+#endif
     host[h].ever = false;
-    host[h].proof = OLD;
+    host[h].proof = FENCE(h);
     host[h].from = 0; host[h].from_term = 0; host[h].from_gone = 0;
     host[h].promise = GONE(h);
     if
@@ -194,7 +223,13 @@ inline send(h, what, frees_it) {
     host[h].call.frees = frees_it;
     host[h].call.beat.term = host[h].term;
     host[h].call.beat.phase = what;
-    host[h].call.beat.gone = (host[h].ever -> GONE(h) : host[h].promise);
+    /* Nobody reads the promise of a release; always the same, it makes for fewer states. */
+    host[h].call.beat.gone = GONE(h);
+    if
+    :: what == released || what == passed -> host[h].call.beat.gone = 0
+    :: what == waiting && !host[h].ever -> host[h].call.beat.gone = host[h].promise
+    :: else
+    fi;
     if
     :: what == waiting || what == passed ->
         host[h].call.beat.from = host[h].from;
@@ -206,18 +241,29 @@ inline send(h, what, frees_it) {
 
 /* Consul carries a transaction out, in its own order: only while the lock is the sender's, in that very term. */
 inline carry_out(h, request, result) {
+    freed = false;
     if
+#ifdef NO_TERM_IN_A_CALL
+    :: holder == h ->
+#else
     :: holder == h && index == request.beat.term ->
+#endif
         beats++;
         copy(last, request.beat);
         last.id = beats;
         result = done;
         if
-        :: request.frees -> holder = NOBODY
+        :: request.frees -> holder = NOBODY; freed = true
         :: else
         fi
     :: else -> result = refused
+    fi;
+#ifndef NO_TERM_IN_A_CALL
+    if
+    :: freed -> clear(host[h].stray); freed = false
+    :: else
     fi
+#endif
 }
 
 /* A good answer to a beat proves the lease from when the beat was sent, and the guard is granted on. */
@@ -239,7 +285,7 @@ inline hear(h) {
 }
 
 inline forget(h) {
-    host[h].stage = idle; host[h].term = 0; host[h].ever = false; host[h].proof = OLD; host[h].wait = 0;
+    host[h].stage = idle; host[h].term = 0; host[h].ever = false; host[h].proof = FENCE(h); host[h].wait = 0;
     host[h].promise = 0; host[h].from = 0; host[h].from_term = 0; host[h].from_gone = 0
 }
 
@@ -251,7 +297,7 @@ inline answered(h) {
 #ifdef NO_END_OF_A_LOST_TERM
         skip
 #else
-        host[h].stage = lost; host[h].proof = OLD; host[h].wait = 0;
+        host[h].stage = lost; host[h].proof = FENCE(h); host[h].wait = 0;
         host[h].from = 0; host[h].from_term = 0; host[h].from_gone = 0; host[h].promise = 0
 #endif
     :: host[h].call.frees -> forget(h)
@@ -262,6 +308,7 @@ inline answered(h) {
 /* One host: its agent, which may be as slow as it likes between any two steps, and its guard, which may not. */
 proctype machine(byte h) {
     byte age;
+    bool freed;
     do
     /* The watch shows the heartbeat, sooner or later. Of a holder's own there is nothing to learn. */
     :: atomic { host[h].stage == idle && last.id != 0 && host[h].seen != last.id ->
@@ -279,7 +326,7 @@ proctype machine(byte h) {
         }
 
     :: atomic { holder == NOBODY && host[h].stage == idle && host[h].call.state == none && !host[h].key &&
-                index < TERMS -> begin(h) }
+                index < TERMS && FIRST(h) -> begin(h) }
 
     /* Beats. A call is given up whenever its sender likes; then it may still be carried out, or not. */
     :: atomic { (host[h].stage == waiting || host[h].stage == armed) && host[h].call.state == none &&
@@ -317,11 +364,24 @@ proctype machine(byte h) {
         carry_out(h, host[h].stray, host[h].stray.state); clear(host[h].stray) }
 
     /* Arming, for the first time and after a fence, on a proof that has not run out. */
-    :: atomic { host[h].stage == waiting && host[h].wait == 0 && host[h].proof < FENCE(h) && !host[h].key ->
+    :: atomic { host[h].stage == waiting && host[h].wait == 0 && host[h].proof < FENCE(h) &&
+                !host[h].key && !host[h].order ->
         host[h].stage = armed; host[h].ever = true; host[h].promise = 0;
         host[h].from = 0; host[h].from_term = 0; host[h].from_gone = 0;
-        load(h) }
-    :: atomic { host[h].stage == armed && host[h].proof < FENCE(h) && !host[h].key -> load(h) }
+        send_order(h) }
+    :: atomic { host[h].stage == armed && host[h].proof < FENCE(h) && !host[h].key && !host[h].order ->
+        send_order(h) }
+    /* The guard looks at its own clock: the agent may have been frozen when it sent this. */
+#ifdef NO_DEADLINE_AT_THE_GUARD
+    :: atomic { host[h].order && !host[h].key -> load(h) }
+#else
+    :: atomic { host[h].order && !host[h].key && host[h].order_age < FENCE(h) -> load(h) }
+    :: atomic { host[h].order && host[h].order_age >= FENCE(h) -> no_order(h) }
+#endif
+#ifndef NO_RETIREMENT
+    /* A drop retires the term: whatever came before it in the socket is void. */
+    :: atomic { (host[h].stage == leaving || host[h].stage == lost) && host[h].order -> no_order(h) }
+#endif
 
     /* The guard's own clock. It may take until GONE, and no longer: the clock waits for it. */
 #ifndef NO_CLOCK_IN_THE_GUARD
@@ -330,7 +390,7 @@ proctype machine(byte h) {
 
     /* Giving up the lock: first the key, confirmed gone, then the lock. */
     :: atomic { (host[h].stage == armed || host[h].stage == waiting) && host[h].call.state == none ->
-        host[h].stage = leaving; host[h].proof = OLD; host[h].wait = 0 }
+        host[h].stage = leaving; host[h].proof = FENCE(h); host[h].wait = 0 }
     :: atomic { (host[h].stage == leaving || host[h].stage == lost) && host[h].key -> drop(h) }
     :: atomic { host[h].stage == leaving && host[h].call.state == none && CONFIRMED(h) && beats < BEATS ->
         if
@@ -341,7 +401,7 @@ proctype machine(byte h) {
         :: else -> send(h, passed, true)
 #endif
         fi }
-    :: atomic { host[h].stage == lost && !host[h].key && host[h].call.state == none ->
+    :: atomic { host[h].stage == lost && CONFIRMED(h) && host[h].call.state == none ->
         if
 #ifdef NO_ARMING_BEFORE_DROPPED
         :: true -> dropped = dropped | (1 << host[h].term)
@@ -354,7 +414,7 @@ proctype machine(byte h) {
 
 #ifdef NO_CONSENSUS_FOR_PROOF
     /* A leader from the past answers a renewal. */
-    :: atomic { (host[h].stage == armed || host[h].stage == waiting) && host[h].proof < OLD ->
+    :: atomic { (host[h].stage == armed || host[h].stage == waiting) && host[h].proof <= FENCE(h) ->
         host[h].proof = 0;
         if
         :: host[h].key -> host[h].granted = 0
@@ -392,27 +452,38 @@ proctype machine(byte h) {
 /* Consul ends a session: for a lost host, a failed check, a TTL that ran out, or by hand. At any time at all. */
 proctype consul() {
     do
-    :: atomic { holder != NOBODY -> printf("Consul: the lock is free\n"); holder = NOBODY }
+    :: atomic { holder != NOBODY -> printf("Consul: the lock is free\n");
+#ifndef NO_TERM_IN_A_CALL
+        /* The term is over, so it could only be refused. */
+        clear(host[holder].stray);
+#endif
+        holder = NOBODY }
     od
 }
 
 #define OLDER(x) x = (x < OLD -> x + 1 : OLD)
+/* A proof says nothing any more from FENCE on, a sighting nothing from the longest wait on. */
+#define OLDER_TO(x, most) x = (x < most -> x + 1 : most)
 
 inline grow(h) {
+    if
+    :: host[h].order -> OLDER_TO(host[h].order_age, FENCE(h))
+    :: else
+    fi;
     if
     :: host[h].key -> OLDER(host[h].granted)
     :: else
     fi;
     if
-    :: host[h].stage == waiting || host[h].stage == armed -> OLDER(host[h].proof)
+    :: host[h].stage == waiting || host[h].stage == armed -> OLDER_TO(host[h].proof, FENCE(h))
     :: else
     fi;
     if
-    :: host[h].call.state != none && !host[h].call.frees -> OLDER(host[h].call.age)
+    :: host[h].call.state != none && !host[h].call.frees -> OLDER_TO(host[h].call.age, FENCE(h))
     :: else
     fi;
     if
-    :: host[h].seen != 0 -> OLDER(host[h].seen_age)
+    :: host[h].seen != 0 -> OLDER_TO(host[h].seen_age, LONGEST + MARGIN)
     :: else
     fi;
     host[h].wait = (host[h].wait > 0 -> host[h].wait - 1 : 0)
@@ -446,7 +517,7 @@ init {
     atomic {
         do
         :: h < HOSTS ->
-            host[h].stage = idle; host[h].proof = OLD;
+            host[h].stage = idle; host[h].proof = FENCE(h);
             clear(host[h].call); clear(host[h].stray);
             h++
         :: else -> break

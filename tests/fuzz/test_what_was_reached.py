@@ -11,8 +11,8 @@ from .running import LONG, examples, outcomes
 
 ENOUGH = 2000
 MAY_MISS = {"test_a_call_is_proved_refused_or_no_proof": 3, "test_what_is_read_is_of_its_kind": 4}
-"""These go through a real socket: on a busy machine a call may end at its deadline instead of with its answer, and
-some outcomes are met by a few examples only."""
+"""These go through a real socket: on a busy machine a call may end at its deadline instead of with its
+answer, and some outcomes are met by a few examples only."""
 
 WANTED: dict[str, tuple[str, ...]] = {
     "test_an_answer_is_usable_or_refused": (

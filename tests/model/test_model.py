@@ -72,5 +72,6 @@ def test_silence_is_none(script: ModuleType) -> None:
 
 def test_a_broken_assertion_counts_although_the_search_ends_there(script: ModuleType) -> None:
     text = "Warning: Search not completed\ndepth reached 78, errors: 1\n 705516 states, stored\n"
-    found = script.outcome(text)
+    found = script.outcome(f"pan:1: assertion violated (keys<=1) (at depth 78)\n{text}")
     assert (found.complete, found.errors) == (True, 1)
+    assert not script.outcome(f"pan:1: invalid end state (at depth 78)\n{text}").complete
