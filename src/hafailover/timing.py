@@ -49,6 +49,11 @@ class Profile:
         return gone_within_s * (1 + self.margin_rate) + self.margin_s
 
     @property
+    def longest_wait_s(self) -> float:
+        """How long a successor waits that knows nothing: then no key from before is left, whoever had it."""
+        return self.successor_wait_s(LONGEST_GONE_WITHIN_S)
+
+    @property
     def hot_drop_s(self) -> float:
         """The part of the drop budget for the hot drop; the rest is for SIGKILL and its confirmation."""
         return self.drop_budget_s / 2

@@ -16,7 +16,7 @@ from hafailover.lock.client import Address
 from hafailover.near.files import read_regular
 
 MAX_TOKEN_BYTES = 4096
-NOT_SETTINGS = ("config", "consul_binary", "fuzz_examples", "model_seeds", "model_stories", "nixos_eval")
+NOT_SETTINGS = ("config", "consul_binary", "fuzz_examples", "model_stories", "nixos_eval", "simulation_seeds")
 """The project's other variables, without their prefix."""
 SECTIONS = ("consul", "neard", "timing", "standby")
 

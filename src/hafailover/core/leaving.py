@@ -50,7 +50,7 @@ def after_lapse(state: State, hold: Hold, now: float) -> Hold:
         return hold
     return replace(
         hold,
-        doubt_until=now + state.config.profile.successor_wait_s(LONGEST_GONE_WITHIN_S),
+        doubt_until=now + state.config.profile.longest_wait_s,
         gone_within_s=max(hold.gone_within_s, LONGEST_GONE_WITHIN_S),
         predecessor=None,
     )

@@ -20,7 +20,7 @@ from hafailover.core.effects import (
 from hafailover.core.sightings import Wait, note, successor_wait, with_short_memory
 from hafailover.core.state import Hold, Stage, State
 from hafailover.core.views import KeyState
-from hafailover.timing import GUARD_SILENCE_S, LONGEST_GONE_WITHIN_S
+from hafailover.timing import GUARD_SILENCE_S
 
 SEQUENCE_LEAP = 1000
 """Far more beats than one agent can have sent since the last one that Consul shows."""
@@ -175,7 +175,7 @@ def _resume(
 
 def _has_short_memory(state: State, now: float) -> bool:
     since = state.watching_since
-    return since is None or now < since + state.config.profile.successor_wait_s(LONGEST_GONE_WITHIN_S)
+    return since is None or now < since + state.config.profile.longest_wait_s
 
 
 def _is_named(state: State) -> bool:

@@ -23,6 +23,15 @@ def kind(name: str) -> Callable[[Fault], Fault]:
     return register
 
 
+def flag(world: World, thing: object, name: str, seconds: float) -> bool:
+    """Sets one of a host's or a process's flags for a while. Returns whether it was not set before."""
+    if getattr(thing, name):
+        return False
+    setattr(thing, name, True)
+    world.at(seconds, lambda: setattr(thing, name, False))
+    return True
+
+
 def strike(world: World, name: str, host: Host, rng: random.Random) -> bool:
     """Strikes, and counts the fault if it took effect."""
     world.note(f"--- {name}: {host.name}")

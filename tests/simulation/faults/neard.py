@@ -6,30 +6,15 @@ import random
 
 from ..host import Host
 from ..world import World
-from .kinds import kind
-
-
-def flag(world: World, host: Host, name: str, seconds: float) -> bool:
-    """Sets one of the host's flags for a while."""
-    if getattr(host, name):
-        return False
-    setattr(host, name, True)
-    world.at(seconds, lambda: setattr(host, name, False))
-    return True
+from .kinds import flag, kind
 
 
 @kind("neard's RPC hung")
 def hung(world: World, host: Host, rng: random.Random) -> bool:
     neard = host.neard
-    if neard is None or not neard.alive or neard.hung:
+    if neard is None or not neard.alive:
         return False
-    neard.hung = True
-
-    def over() -> None:
-        neard.hung = False
-
-    world.at(world.lasts(rng, 8.0), over)
-    return True
+    return flag(world, neard, "hung", world.lasts(rng, 8.0))
 
 
 @kind("neard syncing")

@@ -6,7 +6,7 @@ import random
 
 from ..host import Host
 from ..world import World
-from .kinds import kind
+from .kinds import flag, kind
 
 
 def mend(world: World, host: Host) -> None:
@@ -63,25 +63,9 @@ def split(world: World, host: Host, rng: random.Random) -> bool:
 
 @kind("calls go wrong")
 def flaky(world: World, host: Host, rng: random.Random) -> bool:
-    if host.flaky:
-        return False
-    host.flaky = True
-
-    def over() -> None:
-        host.flaky = False
-
-    world.at(world.lasts(rng, 15.0), over)
-    return True
+    return flag(world, host, "flaky", world.lasts(rng, 15.0))
 
 
 @kind("watches lag")
 def watches_lag(world: World, host: Host, rng: random.Random) -> bool:
-    if host.slow_watch:
-        return False
-    host.slow_watch = True
-
-    def over() -> None:
-        host.slow_watch = False
-
-    world.at(world.lasts(rng, 15.0), over)
-    return True
+    return flag(world, host, "slow_watch", world.lasts(rng, 15.0))
