@@ -294,12 +294,8 @@ inline answered(h) {
     if
     :: host[h].call.state == done && !host[h].call.frees -> hear(h)
     :: host[h].call.state == refused && !host[h].call.frees ->
-#ifdef NO_END_OF_A_LOST_TERM
-        skip
-#else
         host[h].stage = lost; host[h].proof = FENCE(h); host[h].wait = 0;
         host[h].from = 0; host[h].from_term = 0; host[h].from_gone = 0; host[h].promise = 0
-#endif
     :: host[h].call.frees -> forget(h)
     fi;
     clear(host[h].call)

@@ -49,5 +49,6 @@ def parse(arguments: Sequence[str]) -> Settings:
     if drawn < 0 or given.minutes <= 0:
         parser.error("--random and --minutes must not be negative")
     out = given.out or Path("build") / ("soak.json" if given.command == "soak" else "cluster.json")
-    neard = os.environ.get(NEARD) or None
+    # Out of the environment: the agents inherit it, and refuse a setting that they do not know.
+    neard = os.environ.pop(NEARD, None) or None
     return Settings(given.command, given.seed, drawn, given.kinds, given.minutes, out.absolute(), neard)

@@ -8,6 +8,7 @@ from ..host import Host
 from ..servers import Server
 from ..world import World
 from .kinds import kind
+from .network import cut
 
 OLD_ENOUGH_S = 20.0
 """A backup that is restored is at least so old: what every host's watch is behind by is far less."""
@@ -82,14 +83,8 @@ def leader_comes_back(world: World, host: Host, rng: random.Random) -> bool:
     if not freeze(world, leader, rng, seconds):
         return False
 
-    def cut() -> None:
-        host.sends = host.hears = False
-
-    def mend() -> None:
-        host.sends = host.hears = True
-
-    world.at(seconds - 0.5 * rng.random(), cut)
-    world.at(seconds + 1.0 + 3.0 * rng.random(), mend)
+    cut_after, mended_after = seconds - 0.5 * rng.random(), seconds + 1.0 + 3.0 * rng.random()
+    world.at(cut_after, lambda: cut(world, host, mended_after - cut_after))
     return True
 
 

@@ -9,6 +9,7 @@ from hafailover.timing import PROFILES
 from ..host import Host
 from ..world import World
 from .kinds import kind
+from .network import cut
 
 
 def kill_agent(world: World, host: Host, rng: random.Random, back_after: float) -> bool:
@@ -140,15 +141,10 @@ def frozen_in_a_call(world: World, host: Host, rng: random.Random) -> bool:
     def freeze() -> None:
         stop_agent(world, host, thaws_after)
 
-    def cut() -> None:
+    def cut_off() -> None:
         agent.on_sent = None
-        if host.up and host.sends and host.hears:
-            host.sends = host.hears = False
-            world.at(cut_for, mend)
-
-    def mend() -> None:
-        host.sends = host.hears = True
+        cut(world, host, cut_for)
 
     agent.on_sent = freeze
-    world.at(1.3, cut)
+    world.at(1.3, cut_off)
     return True
