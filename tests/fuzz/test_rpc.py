@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -130,6 +131,7 @@ def check(name: str, value: Any) -> None:
             assert 0 <= value.height <= MAX_WHOLE
             assert type(value.syncing) is bool
             assert type(value.uptime_s) is int
+            assert math.isfinite(value.head_made_at)
             for text in (value.public_key, value.account_id, value.version, value.chain_id):
                 assert text is None or type(text) is str
                 storable(text or "")

@@ -123,14 +123,14 @@ class Eyes:
             failed = ev.NeardFailed("no answer")
             host.at(0.002, agent.own(lambda: agent.take(failed)))
             return
-        height = host.height()
+        height = host.view.head
         syncing = world.now < max(neard.synced_at, host.syncing_until)
-        seen = ev.NeardSeen(NeardView(height, syncing, neard.key, "2.10.0", 5, True))
+        seen = ev.NeardSeen(NeardView(height, syncing, neard.key, "2.10.0", 5, True, host.view.age_s))
         if self._closely and not syncing:
             first = self._seen_height if self._seen_height is not None else height
             self._seen_height = height
             for number in range(first + 1, height + 1):
-                if number in world.own_blocks:
+                if number in world.chain.own:
                     host.at(0.003, agent.own(partial(agent.take, ev.OwnBlockSeen(number))))
         host.at(0.002, agent.own(lambda: agent.take(seen)))
 

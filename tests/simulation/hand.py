@@ -183,7 +183,7 @@ class GuardProcess:
                 self.host.at(PROBE_DEADLINE_S, lambda: self._answered(m.ProbeFailed(number, "no answer")))
                 return
             else:
-                reply = m.Probed(number, neard.key, self.host.height())
+                reply = m.Probed(number, neard.key, self.host.view.head)
             self._world.at(0.002 * rng.random(), lambda: self._answered(reply))
 
         self._world.at(0.001 + 0.01 * rng.random(), answer)

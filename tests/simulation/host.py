@@ -12,6 +12,7 @@ from hafailover.guard import model as m
 from hafailover.timing import Profile
 
 from .agent import Agent
+from .chain import View
 from .hand import GuardProcess
 from .neard import Neard
 
@@ -61,6 +62,7 @@ class Host:
         self._detected_after = 6.0
         self._rejoins_at = 0.0
         self.server = world.servers.add(self)
+        self.view = View(world, self)
         self.agent: Agent | None = None
         self.guard: GuardProcess | None = None
         self.neard: Neard | None = None
@@ -82,9 +84,6 @@ class Host:
     def at(self, seconds: float, work: Callable[[], object]) -> None:
         """After so many seconds of this host's clock."""
         self._world.at(seconds / self._rate, work)
-
-    def height(self) -> int:
-        return int(self._world.now - 0.1)
 
     # --- Consul
 

@@ -113,7 +113,7 @@ def _lower_term_trusted(patch: Patch) -> None:
 @mutant(
     "an agent that has just started trusts what it reads",
     ("Consul restored while the active is frozen", "switchover", "session ended by hand", "neard killed"),
-    within=80,
+    within=240,
 )
 def _short_memory_trusted(patch: Patch) -> None:
     patch.setattr("hafailover.core.standby.with_short_memory", lambda wait, since, profile: wait)
@@ -319,13 +319,25 @@ def _watchdog_by_the_unit(patch: Patch) -> None:
     patch.setattr(watchdog, "_latest_kill", lambda guard: None)
 
 
+# --- heights
+
+
+@mutant(
+    "signs on a head that lacks what the predecessor signed",
+    ("host cut off", "hosts cut off from each other", "host cannot hear"),
+    within=40,
+)
+def _old_head(patch: Patch) -> None:
+    patch.setattr(gates, "stale_head", lambda state, now: "")
+
+
 # --- terms that are over
 
 
 @mutant(
     "a proof after a long lapse is believed at once",
     ("Consul restored from a backup", "host cut off", "host cannot hear", "watches lag"),
-    within=80,
+    within=240,
 )
 def _lapse_forgotten(patch: Patch) -> None:
     patch.setattr(leaving, "lapsed", lambda state, hold, now: False)

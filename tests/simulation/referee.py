@@ -89,6 +89,9 @@ class Referee:
             )
         if term > self._last_term:
             self._world.did["promotions"] += 1
+        unknown = self._world.chain.unknown_to(host)
+        if unknown:
+            self.broken("a height twice", f"{host.name} may sign {unknown[0]}, which was signed before it,")
         self._last_term, self._last_host = term, host
 
     def _at_most_one(self) -> None:

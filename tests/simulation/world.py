@@ -19,6 +19,7 @@ from hafailover.core.views import Member, Request, Role
 from hafailover.timing import PROFILES, Profile
 
 from .aims import Aims
+from .chain import Chain
 from .consul import Consul
 from .host import Host
 from .referee import Referee
@@ -27,7 +28,6 @@ from .servers import Servers
 if TYPE_CHECKING:
     from .agent import Agent
 
-OWN_BLOCK_EVERY = 4
 LOG_LINES = 300
 
 
@@ -77,7 +77,6 @@ class World:
         self.now = 0.0
         self._steps: list[tuple[float, int, Callable[[], object]]] = []
         self._count = 0
-        self.own_blocks: set[int] = set()
         self.request: Request | None = None
         self.log: deque[tuple[float, str]] = deque(maxlen=LOG_LINES)
         self.faults: Counter[str] = Counter()
@@ -92,11 +91,11 @@ class World:
         self.aims = Aims(self)
         self.servers = Servers(self, witness=self.shape.witness)
         self.consul = Consul(self)
+        self.chain = Chain(self)
         for number, profile in enumerate(self.shape.profiles, 1):
             host = Host(self, f"h{number}", profile)
             self.hosts.append(host)
             host.boot()
-        self.at(1.0, self._block)
 
     def at(self, seconds: float, work: Callable[[], object]) -> None:
         self._count += 1
@@ -154,10 +153,3 @@ class World:
 
     def agents(self) -> list[Agent]:
         return [host.agent for host in self.hosts if host.agent is not None and host.agent.alive]
-
-    def _block(self) -> None:
-        height = int(self.now)
-        if height % OWN_BLOCK_EVERY == 0 and any(not host.frozen for host in self.referee.holders):
-            self.own_blocks.add(height)
-            self.own_blocks.discard(height - 400)
-        self.at(1.0, self._block)

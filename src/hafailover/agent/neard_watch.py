@@ -9,6 +9,7 @@ from collections.abc import Callable
 from hafailover.agent.persist import Complaints
 from hafailover.core import events as ev
 from hafailover.core.views import NeardView
+from hafailover.near.headclock import HeadClock
 from hafailover.near.rpc import NeardRpc, RpcError, Status
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class NeardWatch:
         self._peers: int | None = None
         self._since_peers = 0.0
         self._seen_height: int | None = None
+        self._head = HeadClock()
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="neard-watch", daemon=True).start()
@@ -100,6 +102,7 @@ class NeardWatch:
             version=status.version,
             peers=self._peers,
             shadow=self._shadow,
+            head_age_s=self._head.age_s(status.height, status.head_made_at, status.syncing),
         )
 
     def _read_blocks(self, rpc: NeardRpc, height: int, closely: bool) -> None:

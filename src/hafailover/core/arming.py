@@ -38,6 +38,10 @@ def waiting(state: State, hold: Hold, now: float) -> Step:
     problems = gates.arming_problems(state, now)
     if problems:
         return _lose_patience(state, hold, problems, now)
+    stale = gates.stale_head(state, now)
+    if stale:
+        # The chain may be at rest for everybody, so nothing is gained by passing on to one who knows no more.
+        return _lose_patience(state, hold, [stale] if gates.is_behind_a_ready_standby(state) else [], now)
     if deadline - now < MIN_GRANT_S:
         return state, []
     hold = replace(hold, stage=Stage.ARMING, stage_since=now, ever_armed=True)
@@ -95,7 +99,7 @@ def fenced(state: State, hold: Hold, now: float) -> Step:
     if hold.proven_at is None or hold.proven_at + profile.fence_after_s - now < MIN_GRANT_S:
         return replace(state, unfit_since=None) if state.unfit_since is not None else state, []
     problems = gates.arming_problems(state, now)
-    if not problems and now < hold.doubt_until:
+    if not problems and (now < hold.doubt_until or gates.stale_head(state, now)):
         return state, []
     if problems:
         since = state.unfit_since if state.unfit_since is not None else now

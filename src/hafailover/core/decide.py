@@ -71,6 +71,8 @@ def _absorb(state: State, event: ev.Event, now: float) -> tuple[State, list[Effe
         case ev.RequestSeen(request):
             same = request is not None and state.request is not None and request.id == state.request.id
             return replace(state, request=request, request_at=state.request_at if same else now), []
+        case ev.OrdersSeen(orders):
+            return replace(state, orders=orders), []
         case ev.BeatAnswered():
             return holder.beat_answered(state, event, now)
         case ev.AcquireAnswered():
@@ -167,8 +169,12 @@ def _role(state: State, now: float) -> tuple[Role, str]:
         return Role.STARTING, "; ".join(problems)
     if state.neard.syncing:
         return Role.SYNCING, "; ".join(problems)
+    if gates.is_drained(state):
+        return Role.DRAINED, "; ".join(problems)
     if problems:
         return Role.STANDBY, "not ready: " + "; ".join(problems)
+    if gates.is_paused(state, now):
+        return Role.STANDBY, f"ready, but {gates.PAUSED}"
     return Role.STANDBY, "ready"
 
 
@@ -180,8 +186,8 @@ def _role_of_holder(state: State, hold: Hold, now: float) -> tuple[Role, str]:
                 return Role.PROMOTING, f"{term}: waiting, since {hold.wait.reason}"
             if now < hold.doubt_until:
                 return Role.PROMOTING, f"{term}: {DOUBT}"
-            problems = gates.arming_problems(state, now)
-            return Role.PROMOTING, f"{term}: " + ("; ".join(problems) if problems else "about to arm")
+            problems = gates.arming_problems(state, now) or [gates.stale_head(state, now)]
+            return Role.PROMOTING, f"{term}: " + ("; ".join(filter(None, problems)) or "about to arm")
         case Stage.ARMING:
             return Role.PROMOTING, f"{term}: loading the key"
         case Stage.ARMED:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hafailover.core.beat import StoredBeat
-from hafailover.core.views import GuardView, LockView, Member, NeardView, Request
+from hafailover.core.views import GuardView, LockView, Member, NeardView, Orders, Request
 
 
 class Outcome(StrEnum):
@@ -69,6 +69,11 @@ class MembersSeen:
 @dataclass(frozen=True, slots=True)
 class RequestSeen:
     request: Request | None
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersSeen:
+    orders: Orders
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +160,7 @@ Event = (
     | DroppedSeen
     | MembersSeen
     | RequestSeen
+    | OrdersSeen
     | BeatAnswered
     | AcquireAnswered
     | ReleaseAnswered

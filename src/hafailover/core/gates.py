@@ -9,6 +9,9 @@ from hafailover.core.state import Config, State
 from hafailover.core.views import KeyState, Member, NeardPhase
 from hafailover.timing import GUARD_SILENCE_S, LONGEST_GONE_WITHIN_S
 
+PAUSED = "automatic failover is paused"
+DRAINED = "drained by an operator"
+
 VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -30,6 +33,16 @@ def head_height(state: State) -> int:
 def lag(state: State) -> int:
     """How many blocks this host's neard is behind what the others report."""
     return known_height(state) - state.neard.height if state.neard else 0
+
+
+def is_paused(state: State, now: float) -> bool:
+    """Whether nobody may take over by itself."""
+    return now < state.orders.paused_until
+
+
+def is_drained(state: State) -> bool:
+    """Whether this host is not to sign."""
+    return state.config.node in state.orders.drained
 
 
 def guard_is_silent(state: State, now: float) -> bool:
@@ -70,6 +83,8 @@ def neard_problems(state: State, now: float) -> list[str]:
 def standby_problems(state: State, now: float) -> list[str]:
     """Why this host could not take over now; empty if it is a ready standby."""
     problems = []
+    if is_drained(state):
+        problems.append(DRAINED)
     if state.session is None:
         problems.append("no session with Consul")
     problems += neard_problems(state, now)
@@ -152,6 +167,36 @@ def arming_problems(state: State, now: float) -> list[str]:
     if hold.witnessed_at is not None and hold.witnessed_at > hold.wait.suspicious_after:
         problems.append("the chain shows a new block of the pool: somebody else still signs")
     return problems
+
+
+def stale_head(state: State, now: float) -> str:
+    """Why this host must not arm although its neard is fit: it may not know yet what its predecessor signed.
+
+    After a cut, neard's connections take as long again to recover, and until then nothing tells an old head
+    from a chain at rest. Whoever is armed in between signs heights that the predecessor has signed already.
+    """
+    hold, neard = state.hold, state.neard
+    assert hold is not None
+    if neard is None or state.neard_at is None:
+        return ""
+    gone_at = max(hold.wait.gone_at, hold.doubt_until - state.config.profile.margin_s)
+    if _is_below_the_predecessor(state):
+        gone_at = max(gone_at, hold.acquired_at)
+    made_at = state.neard_at - neard.head_age_s
+    if made_at >= gone_at or now - max(state.height_at, state.quiet_since) > state.config.max_head_age_s:
+        return ""
+    return f"head {neard.height} is from before the predecessor's key was gone; waiting for a newer block"
+
+
+def _is_below_the_predecessor(state: State) -> bool:
+    assert state.hold is not None and state.neard is not None
+    predecessor = state.hold.predecessor
+    return predecessor is not None and state.neard.height < predecessor.beat.height
+
+
+def is_behind_a_ready_standby(state: State) -> bool:
+    """Whether another host that could sign knows more of the chain."""
+    return any(member.height > head_height(state) for member in ready_standbys(state))
 
 
 def better_standby(state: State) -> bool:

@@ -14,6 +14,10 @@ KEPT = 128
 """Beats remembered: two minutes of them, far more than any wait is long."""
 
 
+FRESH_HEAD_S = 3.0
+"""How old a successor's head may be where the key has just gone: longer than a skipped turn takes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sighting:
     term: int
@@ -92,6 +96,8 @@ class Wait:
     """A block of the pool that first appears later than this was signed by somebody who should not."""
     known: bool = True
     """Whether it rests on a predecessor's beat; if not, there is nothing to pass on."""
+    gone_at: float = -1e9
+    """By then the predecessor's key was gone: a head made later stands above every height that it signed."""
     unplanned: bool = False
     """The predecessor's end came as a surprise: its last block may still be under way."""
 
@@ -143,12 +149,22 @@ def _timed(since: float, gone_within_s: float, profile: Profile, reason: str) ->
     not_before = since + profile.successor_wait_s(gone_within_s)
     # Half the margin is for the last rightful block to get here.
     suspicious = not_before - profile.margin_s / 2
-    return Wait(not_before, max(gone_within_s, profile.gone_within_s), reason, suspicious)
+    promised = max(gone_within_s, profile.gone_within_s)
+    return Wait(not_before, promised, reason, suspicious, gone_at=since + gone_within_s)
 
 
 def ended_at_once(now: float, profile: Profile, reason: str, unplanned: bool) -> Wait:
     """No wait: the predecessor's key is confirmed gone."""
-    return Wait(now, profile.gone_within_s, reason, now + profile.margin_s, unplanned=unplanned)
+    # After a planned end the predecessor's own height tells what it signed.
+    gone_at = now - FRESH_HEAD_S if unplanned else -1e9
+    return Wait(
+        now,
+        profile.gone_within_s,
+        reason,
+        now + profile.margin_s,
+        gone_at=gone_at,
+        unplanned=unplanned,
+    )
 
 
 def _wait_for(

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hafailover.core import gates, leaving
-from hafailover.core.effects import AnswerRequest, LookAtMembers
+from hafailover.core.effects import AnswerRequest, LookAtMembers, WatchClosely
 from hafailover.core.state import Hold, Stage, State, Step
-from hafailover.core.views import KeyState, Member, NeardPhase
+from hafailover.core.views import KeyState, Member, NeardPhase, Request
+
+RECENT_S = 1.0
+"""How old the record of a handover's target may be at the moment of the handover."""
 
 
 def armed(state: State, hold: Hold, now: float) -> Step:
@@ -22,9 +25,15 @@ def armed(state: State, hold: Hold, now: float) -> Step:
         return leaving.give_way(state, hold, f"neard is {guard.neard}", now)
     if guard.neard is NeardPhase.STOPPING:
         return leaving.give_way(state, hold, "neard is being stopped", now)
+    if state.watching_closely is not _waits_for_a_height(state, hold):
+        closely = not state.watching_closely
+        return replace(state, watching_closely=closely), [WatchClosely(closely)]
     request = _answer_request(state, hold, now)
     if request is not None:
         return request
+    if gates.is_drained(state) and gates.ready_standbys(state):
+        to = gates.ready_standbys(state)[0].node
+        return leaving.give_way(state, hold, gates.DRAINED, now, handover_to=to)
     return _give_way_if_unfit(state, hold, now)
 
 
@@ -48,27 +57,47 @@ def _give_way_if_unfit(state: State, hold: Hold, now: float) -> Step:
     # An agent that has just been started again may never have heard of it.
     heard_at = state.neard_at if state.neard_at is not None else since
     silent = now - heard_at > state.config.rpc_silent_s
+    if gates.is_paused(state, now):
+        return state, []
     if (silent or now - since > state.config.unfit_s) and gates.ready_standbys(state):
         return leaving.give_way(state, hold, "; ".join(problems), now)
     return state, []
 
 
-def _answer_request(state: State, hold: Hold, now: float) -> Step | None:
-    """Hands over once the target has shown that it is there: its record may be that of a dead host."""
+def _pending(state: State, hold: Hold) -> Request | None:
     request = state.request
     if request is None or request.id == state.answered_request or request.term != hold.term:
         return None
+    return request
+
+
+def _waits_for_a_height(state: State, hold: Hold) -> bool:
+    request = _pending(state, hold)
+    return request is not None and request.from_height > 0
+
+
+def _answer_request(state: State, hold: Hold, now: float) -> Step | None:
+    """Hands over once the target has shown that it is there: its record may be that of a dead host."""
+    request = _pending(state, hold)
+    if request is None:
+        return None
     target = next((m for m in state.members if m.node == request.to), None)
     fresh = state.members_at >= state.request_at
-    if fresh and target is not None and target.alive and target.ready and target.prepared_for == request.id:
-        state = replace(state, answered_request=request.id)
-        state, effects = leaving.give_way(state, hold, "switchover asked for", now, handover_to=target.node)
-        return state, [AnswerRequest(request.id, True, f"handing over to {target.node}"), *effects]
+    prepared = target is not None and target.alive and target.ready and target.prepared_for == request.id
+    head = gates.head_height(state)
     refusal = _refusal(state, request.to, target) if fresh else ""
-    if not refusal and now - state.request_at > state.config.prepare_s:
+    if not refusal and not (fresh and prepared) and now - state.request_at > state.config.prepare_s:
         refusal = f"{request.to} did not say within {state.config.prepare_s:g} s that it is prepared"
+    if not refusal and 0 < request.to_height < head:
+        refusal = f"the head is at {head} already, above {request.to_height}, the last height to begin at"
     if refusal:
         return replace(state, answered_request=request.id), [AnswerRequest(request.id, False, refusal)]
+    # A wish may wait long for its height; then what was read of the target at its beginning is old.
+    recent = not request.from_height or now - state.members_at <= RECENT_S
+    if fresh and prepared and recent and head >= request.from_height:
+        state = replace(state, answered_request=request.id)
+        state, effects = leaving.give_way(state, hold, "switchover asked for", now, handover_to=request.to)
+        return state, [AnswerRequest(request.id, True, f"handing over to {request.to}"), *effects]
     if now < state.look_at:
         return None
     return replace(state, look_at=now + state.config.profile.retry_s), [LookAtMembers()]

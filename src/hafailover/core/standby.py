@@ -51,6 +51,8 @@ def step(state: State, now: float) -> tuple[State, list[Effect]]:
         return state, []
     if now < state.acquire_at and not _is_named(state):
         return state, []
+    if gates.is_paused(state, now) and not (_is_named(state) or _was_the_active(state)):
+        return state, []
     if gates.standby_problems(state, now):
         return state, []
     if now < state.free_since + _head_start(state, now):
@@ -142,6 +144,8 @@ def _begin(
         next_beat_at=now,
         gone_within_s=max(wait.gone_within_s, gates.promise_s(state)),
     )
+    if state.quiet_since < state.height_at:
+        state = replace(state, quiet_since=now)
     # Said again even if it watches closely already: it makes for a look right now, which arming waits for.
     return replace(state, hold=hold, watching_closely=True), [WatchClosely(True)]
 
@@ -185,6 +189,15 @@ def _is_named(state: State) -> bool:
     return (
         free and beat is not None and beat.phase is Phase.RELEASED and beat.handover_to == state.config.node
     )
+
+
+def _was_the_active(state: State) -> bool:
+    """Whether nobody else has been active since this host was: then it takes over from itself."""
+    if state.heartbeat is None:
+        return False
+    beat = state.heartbeat.beat
+    last = beat.inherits if beat.phase is Phase.PASSED and beat.inherits is not None else beat
+    return last.node == state.config.node and last.phase is not Phase.PASSED
 
 
 def _head_start(state: State, now: float) -> float:

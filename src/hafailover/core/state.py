@@ -8,7 +8,7 @@ from enum import StrEnum
 from hafailover.core.beat import Beat, Phase, StoredBeat
 from hafailover.core.effects import Effect
 from hafailover.core.sightings import Sightings, Wait
-from hafailover.core.views import GuardView, LockView, Member, NeardView, Request, Role
+from hafailover.core.views import GuardView, LockView, Member, NeardView, Orders, Request, Role
 from hafailover.timing import Profile
 
 
@@ -140,6 +140,7 @@ class State:
     look_at: float = 0.0
     """When the others' records are to be read again for the request's sake."""
     answered_request: str | None = None
+    orders: Orders = field(default_factory=Orders)
 
     neard: NeardView | None = None
     neard_at: float | None = None
@@ -147,6 +148,8 @@ class State:
     height_at: float = 0.0
     """When neard's head height last changed."""
     unfit_since: float | None = None
+    quiet_since: float = -1e9
+    """When this host last took the lock for the first time since its head has moved."""
 
     guard: GuardView | None = None
     guard_at: float = 0.0

@@ -62,6 +62,8 @@ class NeardView:
     peers: int | None = None
     shadow: bool | None = None
     """Whether it tracks the pool's shards without the key; ``None``: not known."""
+    head_age_s: float = 0.0
+    """How long before this answer the head's block was made, as the chain's timestamps tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,20 @@ class Request:
     to: str
     term: int
     """The term it was meant for: a wish that outlived its time moves nothing."""
+    from_height: int = 0
+    """The key moves once the active's own head is so high, and not before; 0: at once."""
+    to_height: int = 0
+    """Its head must not be higher by then, or the time is missed; 0: no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What operators have ordered for the pool. It stands until it is taken back or has run out."""
+
+    paused_until: float = -1e9
+    """Until then, on this host's CLOCK_BOOTTIME, nobody takes over but who is named or was the active."""
+    drained: frozenset[str] = frozenset()
+    """Hosts that are not to sign."""
 
 
 class Role(StrEnum):
@@ -106,6 +122,7 @@ class Role(StrEnum):
     STARTING = "starting"
     SYNCING = "syncing"
     STANDBY = "standby"
+    DRAINED = "drained"
     PROMOTING = "promoting"
     ACTIVE = "active"
     DEMOTING = "demoting"

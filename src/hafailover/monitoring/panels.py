@@ -14,6 +14,7 @@ DISKS = '{fstype!~"tmpfs|ramfs|squashfs|overlay|vfat"}'
 ROLE_COLOURS = {
     "active": "green",
     "standby": "blue",
+    "drained": "purple",
     "promoting": "yellow",
     "demoting": "yellow",
     "syncing": "orange",

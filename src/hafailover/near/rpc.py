@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import urllib3
@@ -30,6 +31,8 @@ class Status:
     version: str
     uptime_s: int
     chain_id: str
+    head_made_at: float
+    """The timestamp of the head's block: seconds since 1970, by its producer's clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class NeardRpc:
                 version=_text(data["version"]["version"]),
                 uptime_s=int(data.get("uptime_sec", 0)),
                 chain_id=_text(data["chain_id"]),
+                head_made_at=_timestamp(sync["latest_block_time"]),
             )
         except (KeyError, TypeError, ValueError, OverflowError):
             raise RpcError("an answer that is not neard's status") from None
@@ -200,6 +204,13 @@ def _whole(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
         raise ValueError
     return value
+
+
+def _timestamp(value: Any) -> float:
+    made_at = datetime.fromisoformat(_text(value))
+    if made_at.tzinfo is None:
+        raise ValueError
+    return made_at.timestamp()
 
 
 def _text(value: Any) -> str:

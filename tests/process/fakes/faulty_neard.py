@@ -19,6 +19,7 @@ import signal
 import sys
 import threading
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,11 @@ def status() -> bytes:
         time.sleep(60)
     answer: dict[str, Any] = {
         "version": {"version": "0.0.0-fake"},
-        "sync_info": {"latest_block_height": int((time.monotonic() - Node.started) * 10), "syncing": False},
+        "sync_info": {
+            "latest_block_height": int((time.monotonic() - Node.started) * 10),
+            "latest_block_time": datetime.now(UTC).isoformat(),
+            "syncing": False,
+        },
         "validator_public_key": Node.key,
         "node_public_key": node_key,
     }

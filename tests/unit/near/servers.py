@@ -13,7 +13,11 @@ from typing import Any, Self
 STATUS: dict[str, Any] = {
     "version": {"version": "2.10.0", "build": "2.10.0"},
     "chain_id": "localnet",
-    "sync_info": {"latest_block_height": 120, "syncing": False},
+    "sync_info": {
+        "latest_block_height": 120,
+        "latest_block_time": "2025-12-10T12:12:02.500000789Z",
+        "syncing": False,
+    },
     "validator_account_id": "pool.poolv1.near",
     "validator_public_key": "ed25519:PoolKey",
     "node_public_key": "ed25519:NodeKey",

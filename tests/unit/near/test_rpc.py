@@ -18,6 +18,7 @@ CALLS: dict[str, Callable[[NeardRpc], Any]] = {
     "block_author": lambda rpc: rpc.block_author(7),
     "production": lambda rpc: rpc.production("pool.near"),
 }
+SYNC = STATUS["sync_info"]
 ENTRY = {
     "account_id": "pool.near",
     "num_produced_blocks": 9,
@@ -49,7 +50,7 @@ def failure(**error: Any) -> Handler:
 
 def test_status() -> None:
     assert ask(status(), NeardRpc.status) == Status(
-        120, False, "ed25519:PoolKey", "pool.poolv1.near", "2.10.0", 42, "localnet"
+        120, False, "ed25519:PoolKey", "pool.poolv1.near", "2.10.0", 42, "localnet", 1765368722.5
     )
     without = ask(status(validator_public_key=None, validator_account_id=None), NeardRpc.status)
     assert (without.public_key, without.account_id) == (None, None)
@@ -57,7 +58,7 @@ def test_status() -> None:
 
 @pytest.mark.parametrize("syncing", [True, None, 0, 1, "no", []])
 def test_only_false_is_not_syncing(syncing: Any) -> None:
-    assert ask(status(sync_info={"latest_block_height": 1, "syncing": syncing}), NeardRpc.status).syncing
+    assert ask(status(sync_info={**SYNC, "syncing": syncing}), NeardRpc.status).syncing
 
 
 def test_methods() -> None:
@@ -125,12 +126,16 @@ def test_garbage(kind: str, call: str) -> None:
         {"sync_info": None},
         {"sync_info": []},
         {"sync_info": {"syncing": False}},
-        {"sync_info": {"latest_block_height": "1", "syncing": False}},
-        {"sync_info": {"latest_block_height": True, "syncing": False}},
-        {"sync_info": {"latest_block_height": -1, "syncing": False}},
-        {"sync_info": {"latest_block_height": 1 << 63, "syncing": False}},
-        {"sync_info": {"latest_block_height": 1.0, "syncing": False}},
-        {"sync_info": {"latest_block_height": 1}},
+        {"sync_info": {**SYNC, "latest_block_height": "1"}},
+        {"sync_info": {**SYNC, "latest_block_time": "yesterday"}},
+        {"sync_info": {**SYNC, "latest_block_time": "2025-12-10T12:12:02"}},
+        {"sync_info": {**SYNC, "latest_block_time": 7}},
+        {"sync_info": {"latest_block_height": 1, "syncing": False}},
+        {"sync_info": {**SYNC, "latest_block_height": True}},
+        {"sync_info": {**SYNC, "latest_block_height": -1}},
+        {"sync_info": {**SYNC, "latest_block_height": 1 << 63}},
+        {"sync_info": {**SYNC, "latest_block_height": 1.0}},
+        {"sync_info": {"latest_block_height": 1, "latest_block_time": SYNC["latest_block_time"]}},
         {"validator_public_key": 7},
         {"validator_public_key": []},
         {"validator_account_id": {}},
