@@ -15,7 +15,8 @@ from hafailover.agent.identity import StateFolder
 from hafailover.core.beat import Beat, BeatError, Phase, parse_beat
 from hafailover.core.views import LockView, Request
 from hafailover.lock.base import stored_beat
-from hafailover.lock.roster import Entry, _object, _request
+from hafailover.lock.fields import object_of
+from hafailover.lock.roster import Entry, _request
 from hafailover.observe.overview import overview
 from hafailover.observe.records import NodeRecord, TermRecord, member_of, parse_history, parse_record
 
@@ -84,7 +85,7 @@ def sensible(beat: Beat) -> None:
 @example(json.dumps({**RECORD.model_dump(), "reason": "\ud800"}).encode(), SESSION)
 @example(json.dumps({**RECORD.model_dump(), "lease_left_s": math.nan}).encode(), SESSION)
 def test_a_hosts_record_never_hides_the_host(silence: Silence, data: bytes, session: str | None) -> None:
-    entry = Entry("host1", session, 5, _object(data) or {})
+    entry = Entry("host1", session, 5, object_of(data) or {})
     record, member = parse_record(entry), member_of(entry)
     assert record.node == member.node == "host1"
     assert type(member.ready) is bool
@@ -104,7 +105,7 @@ def test_a_hosts_record_never_hides_the_host(silence: Silence, data: bytes, sess
 @fuzz(300)
 @given(raw(TERM.model_dump()), raw(TERM.model_dump()))
 def test_the_history_keeps_what_can_be_understood(first: bytes, second: bytes) -> None:
-    entries = [entry for entry in (_object(first), TERM.model_dump(), _object(second)) if entry]
+    entries = [entry for entry in (object_of(first), TERM.model_dump(), object_of(second)) if entry]
     records = parse_history(entries)
     assert TERM in records
     for record in records:
@@ -117,7 +118,7 @@ def test_the_history_keeps_what_can_be_understood(first: bytes, second: bytes) -
 @example(b'{"id": "w1", "to": "host2", "term": true}')
 @example(b'{"id": "w1", "to": "\\ud800", "term": 7}')
 def test_a_wish_is_whole_or_none(data: bytes) -> None:
-    wish = _request(_object(data))
+    wish = _request(object_of(data))
     came_to("test_a_wish_is_whole_or_none", "none" if wish is None else "a wish")
     if wish is None:
         return

@@ -100,7 +100,15 @@ class SessionKeeper:
         self._renewed_at = boottime()
         self._session = session
         # The name is claimed before the core may use the session, so that two agents never both stand.
-        if not persist(self._claim, self._stop, self._complaints):
+        claimed = persist(self._claim, self._stop, self._complaints)
+        if claimed is None:
+            # A leader that was cut off renews sessions that have ended: only a write tells.
+            log.warning("the session from before has ended after all")
+            self._session = None
+            self._state.forget()
+            self._wake.set()
+            return
+        if not claimed:
             self._session = None
             self._destroy(session)
             raise NameTakenError(self._taken())
@@ -121,11 +129,17 @@ class SessionKeeper:
         log.info("going on with the session from before the restart")
         return noted
 
-    def _claim(self) -> bool:
+    def _claim(self) -> bool | None:
+        """Whether the name is this session's; ``None`` if Consul does not know the session."""
         assert self._session is not None
-        return self._roster.publish(
-            self._node, self._session, {"v": 1, "node": self._node, "role": "starting"}
-        )
+        try:
+            return self._roster.publish(
+                self._node, self._session, {"v": 1, "node": self._node, "role": "starting"}
+            )
+        except CallError as error:
+            if error.kind is not Kind.SESSION_GONE:
+                raise
+            return None
 
     def _await_name(self) -> None:
         """Waits until no other session holds this host's name; one that shows life is another agent.

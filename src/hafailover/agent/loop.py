@@ -27,6 +27,7 @@ from hafailover.core import events as ev
 from hafailover.core import gates
 from hafailover.core.decide import decide, initial, next_wake
 from hafailover.core.state import Config, Stage, State
+from hafailover.core.views import Orders
 from hafailover.guard.protocol import GuardReport
 from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulLease, ConsulWatch
@@ -36,6 +37,10 @@ from hafailover.observe.health import Answer, healthz, is_ready, readyz
 from hafailover.observe.http import serve
 from hafailover.observe.metrics import Metrics
 from hafailover.observe.records import NodeRecord, TermRecord
+from hafailover.orders.clock import PauseClock
+from hafailover.orders.desk import OrdersWatch
+from hafailover.orders.documents import OrderBook
+from hafailover.orders.planner import Planner, Standing
 from hafailover.sdnotify import notify, watchdog_interval_s
 
 log = logging.getLogger("hafailover.agent")
@@ -94,8 +99,12 @@ class Agent:
         self._eyes = LeaseEyes(
             lambda: ConsulWatch(address, account, WAIT_S),
             lambda: RequestWatch(address, account, WAIT_S),
+            lambda: OrdersWatch(address, account, WAIT_S),
+            self._see_orders,
             self.emit,
         )
+        self._pause_clock = PauseClock()
+        self._planner = Planner(address, account, open_rpc, self._standing)
         self._reloader = Reloader(settings, read_settings, self.emit)
         self._said = ""
         self._looked_at_consul = False
@@ -121,8 +130,8 @@ class Agent:
             self._settings.timing.profile,
             *server.server_address[:2],
         )
-        parts = (self._hand, self._neard, self._lease, self._keeper, self._chores, self._eyes, self._reloader)
-        for part in parts:
+        parts = (self._hand, self._neard, self._lease, self._keeper, self._chores, self._planner, self._eyes)
+        for part in (*parts, self._reloader):
             part.start()
         notify("READY=1")
         self._work()
@@ -220,6 +229,19 @@ class Agent:
         notify(f"STATUS={text}", wait_s=0)
         if before.role is not state.role or before.reason != state.reason:
             self._chores.touch()
+
+    def _see_orders(self, book: OrderBook) -> None:
+        paused_until = self._pause_clock.ends_at(book.pause)
+        self._planner.see(book, paused_until)
+        self.emit(ev.OrdersSeen(Orders(paused_until, frozenset(drain.node for drain in book.drains))))
+
+    def _standing(self) -> Standing:
+        """For the planner, from its own thread: the state is replaced as a whole."""
+        state = self._state
+        hold = state.hold
+        signs = hold is not None and hold.stage is Stage.ARMED
+        standbys = tuple(member.node for member in gates.ready_standbys(state))
+        return Standing(hold.term if hold and signs else None, gates.head_height(state), standbys)
 
     def _guard_reported(self, report: GuardReport) -> None:
         self.metrics.guard_report(report)

@@ -13,6 +13,8 @@ from hafailover.core.views import LockView
 from hafailover.lock.base import LeaseWatch
 from hafailover.lock.errors import CallError
 from hafailover.lock.roster import RequestWatch
+from hafailover.orders.desk import OrdersWatch
+from hafailover.orders.documents import OrderBook
 
 T = TypeVar("T")
 
@@ -75,16 +77,21 @@ class LeaseEyes:
     """Starts all watchers and passes what they see to the core, in order.
 
     :param open_watch: makes a connection of its own for each thread.
+    :param see_orders: takes what operators have ordered, in the watch's thread.
     """
 
     def __init__(
         self,
         open_watch: Callable[[], LeaseWatch],
         open_requests: Callable[[], RequestWatch],
+        open_orders: Callable[[], OrdersWatch],
+        see_orders: Callable[[OrderBook], None],
         emit: Callable[[ev.Event], None],
     ) -> None:
         self._open_watch = open_watch
         self._open_requests = open_requests
+        self._open_orders = open_orders
+        self._see_orders = see_orders
         self._emit = emit
         self._lock = threading.Lock()
         self._lock_index = 0
@@ -111,6 +118,8 @@ class LeaseEyes:
             requests.request,
             lambda _, request: self._emit(ev.RequestSeen(request)),
         ).start()
+
+        Watcher("orders", self._open_orders().orders, lambda _, book: self._see_orders(book)).start()
 
     def expect_handover(self) -> None:
         """For a while, watches the lock at Consul's leader as well: a release shows some 70 ms earlier."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hafailover import __version__
-from hafailover.cli import bench, check, daemons, demo, localnet, prepare, status, switchover
+from hafailover.cli import bench, check, daemons, demo, localnet, orders, prepare, status, switchover
 
 app = typer.Typer(
     name="hafailover",
@@ -21,6 +21,7 @@ daemons.add_to(app)
 prepare.add_to(app)
 status.add_to(app)
 switchover.add_to(app)
+orders.add_to(app)
 demo.add_to(app)
 bench.add_to(app)
 app.add_typer(check.app, name="check")

@@ -37,7 +37,7 @@ def status(
     address, account_id = address_of(config)
     if watch:
         _watch(address, account_id, as_json)
-    view = _look(address, account_id)
+    view = look_at(address, account_id)
     if as_json:
         print(json.dumps(view.to_plain(), indent=2))
     else:
@@ -60,7 +60,7 @@ def address_of(config: ConfigOption) -> tuple[Address, str]:
         fail(str(error), WRONG_SETTINGS)
 
 
-def _look(address: Address, account_id: str) -> Overview:
+def look_at(address: Address, account_id: str) -> Overview:
     from hafailover.lock.errors import CallError
     from hafailover.observe.look import Look
 

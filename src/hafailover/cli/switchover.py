@@ -1,24 +1,31 @@
-"""``hafailover switchover``: a planned handover, and what it cost."""
+"""``hafailover switchover``: a planned handover, when it is to happen, and what it cost."""
 
 from __future__ import annotations
 
+import getpass
 import json
+import socket
 import time
+import uuid
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from hafailover.cli.common import ConfigOption, JsonOption, fail
-from hafailover.cli.exit_codes import REFUSED, UNREACHABLE
+from hafailover.cli.common import ConfigOption, JsonOption, fail, settings_or_exit
+from hafailover.cli.exit_codes import NOT_GOOD, OK, REFUSED, UNREACHABLE, WRONG_SETTINGS
 from hafailover.cli.status import address_of
 
 if TYPE_CHECKING:
+    from hafailover.config.settings import Settings
     from hafailover.near.rpc import Production
+    from hafailover.observe.overview import Overview
+    from hafailover.orders.documents import Plan
 
 SETTLE_S = 8.0
-"""How long the chain is watched after the handover for blocks that were missed."""
+"""How long the chain is watched after the handover for what was missed."""
+FOLLOW_S = 900.0
+BLOCKS = 2
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,13 +36,52 @@ def switchover(
     to: Annotated[
         str | None, typer.Option("--to", help="The host to hand over to. Default: the best standby.")
     ] = None,
+    at: Annotated[
+        int | None, typer.Option("--at", metavar="HEIGHT", min=1, help="At this block height.")
+    ] = None,
+    in_window: Annotated[
+        bool, typer.Option("--in-window", help="In the next window without duties: the default.")
+    ] = False,
+    blocks: Annotated[
+        int, typer.Option("--blocks", min=1, max=10_000, help="So many blocks without a duty in a row.")
+    ] = BLOCKS,
+    now: Annotated[
+        bool, typer.Option("--now", help="At once, whatever the validator has to produce.")
+    ] = False,
+    wait: Annotated[
+        bool | None,
+        typer.Option("--wait/--no-wait", help="Follow it to its end. Default: yes, but not with --at."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would happen, and do nothing.")
+    ] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Take a planned switchover back.")] = False,
+    status: Annotated[bool, typer.Option("--status", help="Say what is planned.")] = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Hand the key over to a ready standby, and say what it cost.
+    """Hand the key over to a ready standby where nothing is lost by it, and say what it cost.
 
-    Examples: hafailover switchover; hafailover switchover --to host2
+    Without --at and --now it happens at the next heights where the validator has neither a block nor a chunk
+    to produce. The active's agent sees to it: the plan stands whatever becomes of this command, and outlives
+    a restart of the agent. --status and --cancel are for it. Exit code 5: refused, or it came to nothing.
+
+    Examples: hafailover switchover; hafailover switchover --to host2 --in-window --blocks 5;
+    hafailover switchover --at 187000000; hafailover switchover --now; hafailover switchover --cancel
     """
+    times = {"--at": at is not None, "--in-window": in_window, "--now": now}
+    chosen = [name for name, given in times.items() if given]
+    if len(chosen) > 1:
+        fail(f"{' and '.join(chosen)}: one of them, please", WRONG_SETTINGS)
+    if status or cancel:
+        _look_or_cancel(config, as_json, cancel)
+    if now and not dry_run:
+        _at_once(config, to, as_json)
+    else:
+        _planned(config, to, at, blocks, at is None if wait is None else wait, dry_run, as_json, now)
+
+
+def _at_once(config: ConfigOption, to: str | None, as_json: bool) -> None:
     from hafailover.lock.errors import CallError
     from hafailover.observe.handover import HandoverRefusedError, switch_over
 
@@ -47,42 +93,204 @@ def switchover(
         fail(f"not switched over: {error}", REFUSED)
     except CallError as error:
         fail(f"Consul could not be asked: {error}", UNREACHABLE)
-    missed = _missed(before, _production_later(config)) if before is not None else None
+    cost = _cost(before, config)
     if as_json:
-        print(json.dumps({**asdict(done), "blocks_missed": missed}))
+        print(json.dumps({**asdict(done), **cost}))
         return
     print(
         f"{done.to_node} is active in term {done.term}: "
         f"{done.gap_s * 1000:.0f} ms between the two, {done.total_s:.1f} s in all"
     )
-    print(
-        "blocks missed: " + (str(missed) if missed is not None else "unknown, neard's RPC could not be asked")
-    )
+    _print_cost(cost)
 
 
-def _production(config: Path | None) -> Production | None:
-    from hafailover.cli.common import settings_or_exit
+def _planned(
+    config: ConfigOption,
+    to: str | None,
+    at: int | None,
+    blocks: int,
+    wait: bool,
+    dry_run: bool,
+    as_json: bool,
+    now: bool,
+) -> None:
+    from hafailover.lock.errors import CallError
+    from hafailover.observe.handover import HandoverRefusedError, check_target
+    from hafailover.observe.look import Look
+    from hafailover.orders.desk import Desk
+    from hafailover.orders.documents import Plan, utc
+    from hafailover.orders.following import DEADLINE_S, PlanError, follow, order
+
+    address, account_id = address_of(config)
+    try:
+        view = Look(address, account_id).take()
+        target = check_target(view, to)
+        assert view.term is not None and view.active is not None
+        plan = Plan(
+            id=uuid.uuid4().hex,
+            to=to,
+            term=view.term,
+            at_height=at,
+            window_blocks=blocks if at is None else None,
+            by=whoami(),
+            at=utc(time.time()),
+        )
+        if dry_run:
+            _say_what_would_happen(config, view, plan, target, as_json, now)
+        before = _production(config)
+        order(Desk(address, account_id, DEADLINE_S), plan)
+        if not wait:
+            _ordered(plan, target, as_json)
+        done = follow(
+            address,
+            account_id,
+            plan,
+            view.active,
+            lambda line: None if as_json else print(line, flush=True),
+            FOLLOW_S if at is None else 86400.0,
+        )
+    except (HandoverRefusedError, PlanError) as error:
+        fail(f"not switched over: {error}", REFUSED)
+    except CallError as error:
+        fail(f"Consul could not be asked: {error}", UNREACHABLE)
+    except KeyboardInterrupt:
+        print("\nthe plan stands: hafailover switchover --status, --cancel")
+        raise typer.Exit(NOT_GOOD) from None
+    cost = _cost(before, config)
+    if as_json:
+        print(json.dumps({**asdict(done), **cost}))
+        return
+    free = f"in the window from {done.start} to {(done.end or 1) - 1}" if at is None else f"at height {at}"
+    print(f"{done.to_node} is active in term {done.term}, {free}; {done.total_s:.1f} s in all")
+    _print_cost(cost)
+
+
+def _say_what_would_happen(
+    config: ConfigOption, view: Overview, plan: Plan, target: str, as_json: bool, now: bool
+) -> NoReturn:
+    from hafailover.near.rpc import RpcError
+    from hafailover.orders.planning import choose, lead_blocks
+
+    settings = settings_or_exit(config)
+    start = end = None
+    when = "at once"
+    if not now:
+        try:
+            rpc = _rpc(settings)
+            if rpc is None:
+                raise RpcError("neither neard.home nor neard.rpc_address is set here")
+            windows = rpc.maintenance_windows(settings.account_id) if plan.at_height is None else []
+            slot = choose(plan, windows, rpc.status().height, lead_blocks(1.0))
+        except RpcError as error:
+            fail(f"neard could not be asked for the windows: {error}", UNREACHABLE)
+        if slot is None:
+            when = (
+                f"never: height {plan.at_height} has passed"
+                if plan.at_height is not None
+                else f"after this epoch, which has no {plan.window_blocks} blocks without a duty any more"
+            )
+        else:
+            start, end = slot.start, slot.end
+            when = f"at height {start}" + ("" if plan.at_height else f", free of duties up to {end - 1}")
+    if as_json:
+        print(json.dumps({"from_node": view.active, "to_node": target, "start": start, "end": end}))
+    else:
+        print(f"{view.active} would hand over to {target} {when}; {target} is ready. Nothing was done.")
+    raise typer.Exit(OK)
+
+
+def _ordered(plan: Plan, target: str, as_json: bool) -> NoReturn:
+    if as_json:
+        print(json.dumps(plan.model_dump()))
+    else:
+        when = f"at height {plan.at_height}" if plan.at_height is not None else "in the next window"
+        print(f"planned: {plan.to or f'the best standby, now {target}'} takes over {when}")
+        print("to look: hafailover switchover --status; to take it back: hafailover switchover --cancel")
+    raise typer.Exit(OK)
+
+
+def _look_or_cancel(config: ConfigOption, as_json: bool, cancelling: bool) -> NoReturn:
+    from hafailover.lock.errors import CallError
+    from hafailover.orders.desk import Desk
+    from hafailover.orders.following import DEADLINE_S, PlanError, cancel
+
+    address, account_id = address_of(config)
+    desk = Desk(address, account_id, DEADLINE_S)
+    plan: Plan | None = None
+    try:
+        if cancelling:
+            plan = cancel(desk)
+        else:
+            stored = desk.read().plan
+            plan = stored.plan if stored is not None else None
+    except PlanError as error:
+        fail(str(error), REFUSED)
+    except CallError as error:
+        fail(f"Consul could not be asked: {error}", UNREACHABLE)
+    if as_json:
+        print(json.dumps({"cancelled": cancelling, "plan": plan.model_dump() if plan else None}))
+    elif plan is None:
+        print("no switchover is planned")
+    else:
+        print(f"{'cancelled' if cancelling else plan.state}: {describe(plan)}")
+    raise typer.Exit(OK)
+
+
+def describe(plan: Plan) -> str:
+    """A plan in one line."""
+    to = plan.to or "the best standby"
+    when = f"in {plan.window_blocks} blocks without a duty"
+    if plan.at_height is not None:
+        when = f"at height {plan.at_height}"
+    text = f"{to} {when}, by {plan.by} {plan.at}"
+    return f"{text}; {plan.text}" if plan.text else text
+
+
+def whoami() -> str:
+    """Who gives an order, for those who see it later."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = "somebody"
+    return f"{user}@{socket.gethostname()}"
+
+
+def _rpc(settings: Settings) -> Any:
     from hafailover.cli.daemons import RpcOpener
+
+    if settings.neard.home is None and settings.neard.rpc_address is None:
+        return None
+    return RpcOpener(settings)()
+
+
+def _production(config: ConfigOption) -> Production | None:
     from hafailover.near.rpc import RpcError
 
     settings = settings_or_exit(config)
-    if settings.neard.home is None and settings.neard.rpc_address is None:
-        return None
     try:
-        rpc = RpcOpener(settings)()
-        return rpc.production(settings.account_id)
+        rpc = _rpc(settings)
+        found: Production | None = rpc.production(settings.account_id) if rpc is not None else None
     except RpcError:
         return None
+    return found
 
 
-def _production_later(config: Path | None) -> Production | None:
+def _cost(before: Production | None, config: ConfigOption) -> dict[str, int | None]:
+    """Blocks and chunks that were expected and not produced since then; unknown across an epoch's end."""
+    cost: dict[str, int | None] = {"blocks_missed": None, "chunks_missed": None}
+    if before is None:
+        return cost
     time.sleep(SETTLE_S)
-    return _production(config)
-
-
-def _missed(before: Production, after: Production | None) -> int | None:
-    """Blocks that were expected and not produced between two looks; unknown across an epoch's end."""
+    after = _production(config)
     if after is None or after.epoch_start != before.epoch_start:
-        return None
-    expected = after.expected_blocks - before.expected_blocks
-    return max(0, expected - (after.produced_blocks - before.produced_blocks))
+        return cost
+    blocks = after.expected_blocks - before.expected_blocks - (after.produced_blocks - before.produced_blocks)
+    chunks = after.expected_chunks - before.expected_chunks - (after.produced_chunks - before.produced_chunks)
+    return {"blocks_missed": max(0, blocks), "chunks_missed": max(0, chunks)}
+
+
+def _print_cost(cost: dict[str, int | None]) -> None:
+    if cost["blocks_missed"] is None:
+        print("missed: unknown, neard's RPC could not be asked, or the epoch has ended")
+    else:
+        print(f"missed: {cost['blocks_missed']} blocks, {cost['chunks_missed']} chunks")

@@ -5,6 +5,7 @@ Python takes ``true`` for 1, and ``int`` 4711.9 for 4711: a term must not be mad
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from hafailover.text import is_text
@@ -43,3 +44,13 @@ def watch_index(header: Any) -> int:
     if not (text.isascii() and text.isdigit()) or len(text) > 19 or int(text) == 0:
         raise ValueError("no X-Consul-Index")
     return int(text)
+
+
+def object_of(raw: bytes | None) -> dict[str, Any] | None:
+    """A record's content; ``None`` for what is no object, or holds text that UTF-8 cannot."""
+    try:
+        value = json.loads(raw) if raw else None
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None

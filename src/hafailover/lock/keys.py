@@ -43,6 +43,10 @@ class PoolKeys:
         return self.prefix + "pool"
 
     @property
+    def orders(self) -> str:
+        return self.prefix + "operator/"
+
+    @property
     def request(self) -> str:
         return self.prefix + "request"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from hafailover.core.views import Request
@@ -11,7 +11,7 @@ from hafailover.lock.classify import call
 from hafailover.lock.client import Address, connect
 from hafailover.lock.consul import WATCH_SLACK_S
 from hafailover.lock.errors import CallError, Kind
-from hafailover.lock.fields import index_of, key_of, session_of, watch_index
+from hafailover.lock.fields import index_of, key_of, object_of, session_of, watch_index
 from hafailover.lock.keys import PoolKeys
 from hafailover.text import is_text
 
@@ -85,19 +85,19 @@ class Roster:
 
         def read() -> list[tuple[int, dict[str, Any] | None]]:
             _, data = self._consul.kv.get(self._keys.history, recurse=True)
-            return [(index_of(item, "CreateIndex"), _object(item.get("Value"))) for item in data or []]
+            return [(index_of(item, "CreateIndex"), object_of(item.get("Value"))) for item in data or []]
 
         entries = call("reading the history", self._keys.rule, read)
         return [value for _, value in sorted(entries, key=lambda entry: entry[0]) if value]
 
     def lay_out(self) -> None:
         """Makes sure that what is watched exists: a watch on an absent key wakes at every write to Consul."""
-        for key in (self._keys.request, self._keys.dropped + ".keep"):
+        for key in (self._keys.request, self._keys.dropped + ".keep", self._keys.orders + ".keep"):
             self._call("preparing the pool's keys", lambda key=key: self._consul.kv.put(key, "{}", cas=0))
 
     def ask(self, session: str, request: Request) -> bool:
         """Puts an operator's wish; ``False`` if another one is under way."""
-        value = json.dumps({"id": request.id, "to": request.to, "term": request.term})
+        value = json.dumps(asdict(request))
         done = self._call(
             "asking for a switchover",
             lambda: self._consul.kv.put(self._keys.request, value, acquire=session),
@@ -128,6 +128,14 @@ class Roster:
             raise CallError(Kind.GARBAGE, "creating a session: Consul returned no session id")
         return session
 
+    def renew_session(self, session: str) -> None:
+        """:raises CallError: also where the session has ended."""
+        self._call(
+            "renewing a session",
+            lambda: self._consul.session.renew(session),
+            rule='session "NODE" { policy = "write" }',
+        )
+
     def close_session(self, session: str) -> None:
         self._call(
             "ending a session",
@@ -140,14 +148,14 @@ class Roster:
 
     def _get_json(self, key: str) -> dict[str, Any] | None:
         _, data = self._call(f"reading {key}", lambda: self._consul.kv.get(key))
-        return _object(data.get("Value")) if data else None
+        return object_of(data.get("Value")) if data else None
 
     def _entry(self, item: dict[str, Any]) -> Entry:
         return Entry(
             node=key_of(item).removeprefix(self._keys.nodes),
             session=session_of(item),
             index=index_of(item),
-            data=_object(item.get("Value")) or {},
+            data=object_of(item.get("Value")) or {},
         )
 
 
@@ -164,7 +172,7 @@ class RequestWatch:
                 self._keys.request, index=index, wait=f"{wait_s:g}s", consistency="stale"
             )
             # A wish without a session is one that its asker has left behind.
-            value = _object(data.get("Value")) if data and session_of(data) else None
+            value = object_of(data.get("Value")) if data and session_of(data) else None
             return watch_index(at), _request(value)
 
         return call("watching for wishes", self._keys.rule, get)
@@ -178,14 +186,9 @@ def _request(value: dict[str, Any] | None) -> Request | None:
         return None
     if not isinstance(term, int) or isinstance(term, bool) or not 0 <= term < 1 << 63:
         return None
-    return Request(request_id, to, term)
-
-
-def _object(raw: bytes | None) -> dict[str, Any] | None:
-    """A record's content; ``None`` for what is no object, or holds text that UTF-8 cannot."""
-    try:
-        value = json.loads(raw) if raw else None
-        json.dumps(value, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
+    heights = [value.get(name, 0) for name in ("from_height", "to_height")]
+    if not all(isinstance(height, int) and not isinstance(height, bool) for height in heights):
         return None
-    return value if isinstance(value, dict) else None
+    if not all(0 <= height < 1 << 63 for height in heights):
+        return None
+    return Request(request_id, to, term, *heights)

@@ -120,6 +120,25 @@ class NeardRpc:
             raise RpcError("an answer to validators that makes no sense") from None
         return None
 
+    def maintenance_windows(self, account_id: str) -> list[tuple[int, int]]:
+        """Heights from the head to the epoch's end at which ``account_id`` has no block or chunk to produce.
+
+        Half-open: the second height of each pair is the first with a duty again. neard's name of the method,
+        and the pairs, are of 2.10; before, the method was experimental, and before 2025-05 its answer held
+        plain pairs (nearcore commit 800da6e7e).
+        """
+        params = {"account_id": account_id}
+        try:
+            answer = self.call("maintenance_windows", params)
+        except RpcError as error:
+            if "METHOD_NOT_FOUND" not in str(error):
+                raise
+            answer = self.call("EXPERIMENTAL_maintenance_windows", params)
+        try:
+            return [_window(entry) for entry in answer]
+        except (KeyError, TypeError, ValueError, IndexError):
+            raise RpcError("an answer to maintenance_windows that makes no sense") from None
+
     def get(self, path: str) -> Any:
         """A GET route's JSON. :raises RpcError: no usable answer."""
         return self._json("GET", path, None)
@@ -204,6 +223,11 @@ def _whole(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 63:
         raise ValueError
     return value
+
+
+def _window(entry: Any) -> tuple[int, int]:
+    start, end = (entry["start"], entry["end"]) if isinstance(entry, dict) else entry
+    return _whole(start), _whole(end)
 
 
 def _timestamp(value: Any) -> float:

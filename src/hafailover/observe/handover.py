@@ -50,10 +50,8 @@ def switch_over(address: Address, account_id: str, to: str | None, say: Callable
     :raises CallError: Consul could not be asked.
     """
     view = Look(address, account_id).take()
-    if view.active is None or view.term is None:
-        raise HandoverRefusedError(f"there is no active to hand over: {view.verdict}")
-    to = to or _best(view)
-    _check_target(to, view.active, {host.node: (host.ready, host.role, host.reason) for host in view.hosts})
+    to = check_target(view, to)
+    assert view.active is not None and view.term is not None
     roster = Roster(address, account_id, DEADLINE_S)
     request = Request(uuid.uuid4().hex, to, view.term)
     started = boottime()
@@ -69,6 +67,19 @@ def switch_over(address: Address, account_id: str, to: str | None, say: Callable
             roster.close_session(session)
         except CallError as error:
             say(f"the wish could not be taken back, and lapses by itself within 20 s: {error}")
+
+
+def check_target(view: Overview, to: str | None) -> str:
+    """The host to hand over to, ready as far as Consul shows.
+
+    :param to: a host's name, or ``None`` for the best standby.
+    :raises HandoverRefusedError: nobody is active, or the target is not ready.
+    """
+    if view.active is None or view.term is None:
+        raise HandoverRefusedError(f"there is no active to hand over: {view.verdict}")
+    to = to or _best(view)
+    _check_target(to, view.active, {host.node: (host.ready, host.role, host.reason) for host in view.hosts})
+    return to
 
 
 def _best(view: Overview) -> str:

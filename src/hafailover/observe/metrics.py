@@ -5,6 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info
 
 from hafailover import __version__
+from hafailover.core import gates
 from hafailover.core.state import Stage, State
 from hafailover.core.views import Role
 from hafailover.guard.protocol import GuardReport
@@ -68,6 +69,12 @@ class Metrics:
             "hafailover_guard_connected", "1 if the guard is connected", registry=registry
         )
         self.session = Gauge("hafailover_session", "1 with a session with Consul", registry=registry)
+        self.paused = Gauge(
+            "hafailover_paused", "1 while automatic failover is paused by an operator", registry=registry
+        )
+        self.drained = Gauge(
+            "hafailover_drained", "1 while this host is drained by an operator", registry=registry
+        )
         for cause in ("no proof", "lost"):
             self.fences.labels(cause)
         for direction in ("load", "drop"):
@@ -85,6 +92,8 @@ class Metrics:
         self.peers.set(state.neard.peers or 0 if state.neard else 0)
         self.guard_connected.set(state.guard is not None)
         self.session.set(state.session is not None)
+        self.paused.set(gates.is_paused(state, state.last_now))
+        self.drained.set(gates.is_drained(state))
 
     def changed(self, before: State, after: State) -> None:
         """Counts what a step of the core has changed."""

@@ -83,6 +83,16 @@ def test_a_noted_session_that_consul_has_ended_is_forgotten(bench: Bench) -> Non
     assert bench.state.session() == session
 
 
+def test_a_renewal_of_the_noted_session_proves_nothing(bench: Bench) -> None:
+    """The answer of a leader that was cut off; the first write shows that the session has ended."""
+    bench.consul.renews_all = True
+    bench.state.note("session-before")
+    bench.keeper.start()
+    session = bench.ready()
+    assert session != "session-before"
+    assert bench.consul.items[RECORD].session == session
+
+
 def test_a_consul_that_does_not_answer_does_not_cost_the_noted_session(bench: Bench) -> None:
     """Not to know is not the same as gone: a new session would have to wait for the end of the old one."""
     bench.consul.publish("a", "session-before", role="active")

@@ -14,6 +14,7 @@ from hafailover.core.views import LockView, Request
 from hafailover.lock.consul import ConsulWatch
 from hafailover.lock.errors import CallError, Kind
 from hafailover.lock.roster import RequestWatch
+from hafailover.orders.desk import OrdersWatch
 
 from ..observe.pool import beat, fill
 from ..observe.tiny_consul import ACCOUNT, KEYS, TinyConsul
@@ -112,6 +113,8 @@ def eyes(consul: TinyConsul, events: Events, mortals: Mortals) -> LeaseEyes:
     return LeaseEyes(
         lambda: mortals(ConsulWatch(consul.address, ACCOUNT, 10.0)),
         lambda: mortals(RequestWatch(consul.address, ACCOUNT, 10.0)),
+        lambda: mortals(OrdersWatch(consul.address, ACCOUNT, 10.0)),
+        lambda book: None,
         events,
     )
 
@@ -172,6 +175,8 @@ def test_a_release_that_the_slower_watch_tells_late_is_no_news(
     eyes = LeaseEyes(
         lambda: mortals(Stale(consul.address, ACCOUNT, 10.0)),
         lambda: mortals(RequestWatch(consul.address, ACCOUNT, 10.0)),
+        lambda: mortals(OrdersWatch(consul.address, ACCOUNT, 10.0)),
+        lambda book: None,
         events,
     )
     eyes.start()

@@ -58,10 +58,18 @@ def test_what_it_cost(hafailover: Command, consul: TinyConsul, neard: Neard) -> 
     fill(consul)
     Active(consul)
     neard.counts = [(10, 9), (16, 13)]
-    done = hafailover("switchover", "--to", "c", "--json")
+    done = hafailover("switchover", "--now", "--to", "c", "--json")
     assert (done.code, done.err) == (0, "")
     moved = json.loads(done.out)
-    assert set(moved) == {"from_node", "to_node", "term", "gap_s", "total_s", "blocks_missed"}
+    assert set(moved) == {
+        "from_node",
+        "to_node",
+        "term",
+        "gap_s",
+        "total_s",
+        "blocks_missed",
+        "chunks_missed",
+    }
     assert (moved["from_node"], moved["to_node"], moved["term"]) == ("a", "c", 33)
     assert moved["gap_s"] >= PAUSE_S - 0.1
     # Six more were expected and four more came; the one missed before is none of the handover's.
@@ -71,13 +79,13 @@ def test_what_it_cost(hafailover: Command, consul: TinyConsul, neard: Neard) -> 
 def test_a_person_reads_the_same(hafailover: Command, consul: TinyConsul, neard: Neard) -> None:
     fill(consul)
     Active(consul)
-    done = hafailover("switchover")
+    done = hafailover("switchover", "--now")
     assert done.code == 0
     lines = done.out.splitlines()
     assert lines[0] == "handing over to b"
     assert lines[1].startswith("b is active in term 33: ")
     assert "ms between the two" in lines[1]
-    assert lines[2] == "blocks missed: 0"
+    assert lines[2] == "missed: 0 blocks, 0 chunks"
 
 
 def test_blocks_that_are_made_up_for_are_not_negative(
@@ -86,7 +94,7 @@ def test_blocks_that_are_made_up_for_are_not_negative(
     fill(consul)
     Active(consul)
     neard.counts = [(10, 8), (12, 12)]
-    assert json.loads(hafailover("switchover", "--json").out)["blocks_missed"] == 0
+    assert json.loads(hafailover("switchover", "--now", "--json").out)["blocks_missed"] == 0
 
 
 def test_across_an_epochs_end_nothing_is_claimed(
@@ -96,7 +104,7 @@ def test_across_an_epochs_end_nothing_is_claimed(
     fill(consul)
     Active(consul)
     neard.counts, neard.epoch_starts = [(10, 10), (2, 0)], [500, 1000]
-    assert json.loads(hafailover("switchover", "--json").out)["blocks_missed"] is None
+    assert json.loads(hafailover("switchover", "--now", "--json").out)["blocks_missed"] is None
 
 
 @pytest.mark.parametrize("rpc", [None, "127.0.0.1:1"], ids=["not set", "does not answer"])
@@ -107,9 +115,9 @@ def test_without_neard_it_switches_over_all_the_same(
         monkeypatch.setenv("HAFAILOVER_NEARD__RPC_ADDRESS", rpc)
     fill(consul)
     Active(consul)
-    done = hafailover("switchover")
+    done = hafailover("switchover", "--now")
     assert done.code == 0
-    assert "blocks missed: unknown" in done.out
+    assert "missed: unknown" in done.out
 
 
 @pytest.mark.parametrize(
@@ -117,7 +125,7 @@ def test_without_neard_it_switches_over_all_the_same(
 )
 def test_a_refusal_is_5(hafailover: Command, consul: TinyConsul, to: str, told: str) -> None:
     fill(consul)
-    done = hafailover("switchover", "--to", to)
+    done = hafailover("switchover", "--now", "--to", to)
     assert (done.code, done.out) == (5, "")
     assert f"hafailover: not switched over: {told}" in done.err
     assert len(done.err.splitlines()) == 1
@@ -126,6 +134,6 @@ def test_a_refusal_is_5(hafailover: Command, consul: TinyConsul, to: str, told: 
 def test_the_actives_own_refusal_is_5(hafailover: Command, consul: TinyConsul) -> None:
     fill(consul)
     Active(consul, accepted=False)
-    done = hafailover("switchover", "--json")
+    done = hafailover("switchover", "--now", "--json")
     assert (done.code, done.out) == (5, "")
     assert "b is not prepared" in done.err

@@ -46,6 +46,8 @@ class TinyConsul:
         self.self_answer: Any = {}
         self.down = False
         """Answers every call with an error, as a Consul without a leader does."""
+        self.renews_all = False
+        """Renews sessions that have ended, as a leader does that was cut off and comes back."""
         self.changed = threading.Condition()
         self._index = 10
         self._opened = 0
@@ -117,6 +119,8 @@ class TinyConsul:
             return 500, self._index, "No cluster leader"
         if path.startswith("/v1/kv/"):
             key = path.removeprefix("/v1/kv/")
+            if method == "DELETE":
+                return self._delete(key, query)
             return self._put(key, query, body) if method == "PUT" else self._get(key, query)
         what, _, rest = path.removeprefix("/v1/").partition("/")
         if what == "session":
@@ -143,7 +147,7 @@ class TinyConsul:
 
     def _put(self, key: str, query: dict[str, str], body: bytes) -> tuple[int, int, Any]:
         item = self.items.get(key)
-        if query.get("cas") == "0" and item is not None:
+        if "cas" in query and int(query["cas"]) != (item.modified if item is not None else 0):
             return 200, self._index, False
         session = query.get("acquire")
         if session is not None:
@@ -154,6 +158,16 @@ class TinyConsul:
         self._write(key, body, session or (item.session if item is not None else None))
         return 200, self._index, True
 
+    def _delete(self, key: str, query: dict[str, str]) -> tuple[int, int, Any]:
+        item = self.items.get(key)
+        if item is not None:
+            if "cas" in query and int(query["cas"]) != item.modified:
+                return 200, self._index, False
+            del self.items[key]
+            self._index += 1
+            self.changed.notify_all()
+        return 200, self._index, True
+
     def _session(self, verb: str, session: str = "") -> tuple[int, int, Any]:
         if verb == "create":
             self._opened += 1
@@ -161,7 +175,7 @@ class TinyConsul:
             self.sessions.add(session)
             return 200, self._index, {"ID": session}
         if verb == "renew":
-            known = session in self.sessions
+            known = self.renews_all or session in self.sessions
             return (200 if known else 404), self._index, [{"ID": session}]
         self.expire(session)
         return 200, self._index, True

@@ -1,0 +1,155 @@
+"""``hafailover pause``, ``resume``, ``drain``, ``undrain``: orders that stand until they are taken back."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+import uuid
+from typing import TYPE_CHECKING, Annotated, NoReturn
+
+import typer
+
+from hafailover.cli.common import ConfigOption, JsonOption, fail
+from hafailover.cli.exit_codes import OK, REFUSED, UNREACHABLE, WRONG_SETTINGS
+from hafailover.cli.status import address_of, look_at
+from hafailover.cli.switchover import whoami
+
+if TYPE_CHECKING:
+    from hafailover.orders.desk import Desk
+
+DURATION = re.compile(r"(\d{1,6})(s|m|h|d)")
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+ReasonOption = Annotated[str, typer.Option("--reason", help="For those who wonder later.")]
+NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="The host's name in the pool.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("pause")(pause)
+    app.command("resume")(resume)
+    app.command("drain")(drain)
+    app.command("undrain")(undrain)
+
+
+def seconds_of(text: str) -> float:
+    """``90s``, ``30m``, ``2h`` or ``1d`` in seconds. :raises ValueError: something else."""
+    match = DURATION.fullmatch(text.strip())
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f"{text!r} is no duration such as 90s, 30m, 2h or 1d")
+    return float(int(match[1]) * SECONDS[match[2]])
+
+
+def pause(
+    duration: Annotated[
+        str, typer.Option("--for", metavar="DURATION", help="90s, 30m, 2h, 1d; at most 7d. It then ends.")
+    ] = "1h",
+    reason: ReasonOption = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop automatic failover for a while: if the active dies, nobody takes over.
+
+    The active goes on signing, and may come back after its own restart; a switchover still works. It ends by
+    itself, and `hafailover resume` ends it sooner.
+
+    Examples: hafailover pause --for 30m --reason "new switch"; hafailover resume
+    """
+    from hafailover.orders.documents import LONGEST_PAUSE_S, Pause, utc
+
+    try:
+        seconds = seconds_of(duration)
+    except ValueError as error:
+        fail(f"--for: {error}", WRONG_SETTINGS)
+    if seconds > LONGEST_PAUSE_S:
+        fail(f"--for: {duration} is longer than {LONGEST_PAUSE_S / 86400:g}d", WRONG_SETTINGS)
+    until = utc(time.time() + seconds)
+    order = Pause(id=uuid.uuid4().hex, by=whoami(), reason=reason, until=until, for_s=seconds)
+    with _Desk(config) as desk:
+        desk.pause(order)
+    if as_json:
+        _end(order.model_dump())
+    print(f"automatic failover is paused until {until}: if the active dies, nobody takes over")
+    print("to end it sooner: hafailover resume")
+
+
+def resume(config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """End a pause: hosts take over again when the active dies.
+
+    Example: hafailover resume
+    """
+    with _Desk(config) as desk:
+        paused = desk.read().pause is not None
+        desk.resume()
+    if as_json:
+        _end({"was_paused": paused})
+    print("automatic failover is on again" if paused else "automatic failover was not paused")
+
+
+def drain(
+    node: NodeArgument,
+    reason: ReasonOption = "",
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Take a host out: it does not sign, and hands over at once if it is the active.
+
+    To lose nothing, hand over in a window first: `hafailover switchover`. It stays out, also over restarts,
+    until `hafailover undrain`. Exit code 5: it is the active, and no other host is ready.
+
+    Example: hafailover drain host2 --reason "disk is replaced"
+    """
+    from hafailover.orders.documents import Drain, utc
+
+    view = look_at(*address_of(config))
+    known = [host.node for host in view.hosts]
+    if node not in known:
+        fail(f"no host named {node} is known; there are {', '.join(known) or 'none'}", REFUSED)
+    if node == view.active and not any(host.ready for host in view.hosts if host.node != node):
+        fail(f"{node} is the active, and no other host is ready: nobody would sign", REFUSED)
+    order = Drain(node=node, by=whoami(), reason=reason, at=utc(time.time()))
+    with _Desk(config) as desk:
+        desk.drain(order)
+    if as_json:
+        _end(order.model_dump())
+    moving = "; it hands over to a ready standby now" if node == view.active else ""
+    print(f"{node} is drained{moving}")
+    print(f"to take it back: hafailover undrain {node}")
+
+
+def undrain(node: NodeArgument, config: ConfigOption = None, as_json: JsonOption = False) -> None:
+    """Take a drained host back: it may sign again as soon as it is ready.
+
+    Example: hafailover undrain host2
+    """
+    with _Desk(config) as desk:
+        drained = any(one.node == node for one in desk.read().drains)
+        desk.undrain(node)
+    if as_json:
+        _end({"node": node, "was_drained": drained})
+    print(f"{node} is back" if drained else f"{node} was not drained")
+
+
+class _Desk:
+    """The desk, and the end of the command if Consul cannot be asked."""
+
+    def __init__(self, config: ConfigOption) -> None:
+        self._config = config
+
+    def __enter__(self) -> Desk:
+        from hafailover.orders.desk import Desk
+        from hafailover.orders.following import DEADLINE_S
+
+        address, account_id = address_of(self._config)
+        return Desk(address, account_id, DEADLINE_S)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        from hafailover.lock.errors import CallError
+
+        if isinstance(error, CallError):
+            fail(f"Consul could not be asked: {error}", UNREACHABLE)
+
+
+def _end(document: dict[str, object]) -> NoReturn:
+    print(json.dumps(document))
+    raise typer.Exit(OK)

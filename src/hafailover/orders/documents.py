@@ -1,0 +1,137 @@
+"""The orders as they stand in Consul: whatever cannot be understood counts as not there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+# Strict: a "2" is no number of blocks, and infinity no time.
+_CONFIG = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
+Height = Annotated[int, Field(ge=0, lt=1 << 63)]
+LONGEST_PAUSE_S = 7 * 86400.0
+Document = TypeVar("Document", bound=BaseModel)
+
+
+class Pause(BaseModel):
+    """Nobody takes over by itself for a while."""
+
+    model_config = _CONFIG
+
+    id: str
+    by: str = ""
+    reason: str = ""
+    until: str
+    """UTC; for people, and for agents that start later."""
+    for_s: Annotated[float, Field(gt=0, le=LONGEST_PAUSE_S)]
+    """No host is held back for longer, however wrong its wall clock is."""
+
+    @property
+    def until_unix(self) -> float:
+        """:raises ValueError: no time."""
+        until = datetime.fromisoformat(self.until)
+        if until.tzinfo is None:
+            raise ValueError("a time without its zone")
+        return until.timestamp()
+
+
+class Drain(BaseModel):
+    """A host is not to sign."""
+
+    model_config = _CONFIG
+
+    node: str
+    by: str = ""
+    reason: str = ""
+    at: str = ""
+
+
+class Plan(BaseModel):
+    """A handover at a height, or in a window without duties."""
+
+    model_config = _CONFIG
+
+    id: str
+    to: str | None = None
+    """``None``: to the best standby at that time."""
+    term: Height
+    """Another term's active does not carry it out."""
+    at_height: Height | None = None
+    window_blocks: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    """So many heights in a row without a block or a chunk to produce."""
+    by: str = ""
+    at: str = ""
+    state: Literal["waiting", "asked", "done", "failed"] = "waiting"
+    text: str = ""
+    """What it waits for, or what came of it."""
+    start: Height | None = None
+    end: Height | None = None
+    """The heights from ``start`` up to but without ``end`` that were chosen."""
+
+    @property
+    def over(self) -> bool:
+        return self.state in ("done", "failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A plan and its ModifyIndex."""
+
+    plan: Plan
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderBook:
+    """Everything that is ordered."""
+
+    pause: Pause | None = None
+    pause_index: int = 0
+    drains: tuple[Drain, ...] = ()
+    plan: Stored | None = None
+
+
+def utc(unix: float) -> str:
+    return datetime.fromtimestamp(unix, UTC).isoformat(timespec="seconds")
+
+
+def read_book(entries: dict[str, tuple[int, dict[str, Any] | None]]) -> OrderBook:
+    """Makes the book of what lies below the prefix.
+
+    :param entries: ModifyIndex and content by name, such as ``drained/host1``.
+    """
+    pause: Pause | None = None
+    pause_index, plan, drains = 0, None, []
+    for name, (index, value) in sorted(entries.items()):
+        if value is None:
+            continue
+        if name == "pause":
+            pause, pause_index = _pause(value), index
+        elif name == "plan":
+            found = _parse(Plan, value)
+            plan = Stored(found, index) if found is not None else None
+        elif name.startswith("drained/") and name != "drained/":
+            drain = _parse(Drain, {**value, "node": name.removeprefix("drained/")})
+            # A host that somebody wanted drained is, however badly that was written down.
+            drains.append(drain or Drain(node=name.removeprefix("drained/"), reason="an unreadable order"))
+    return OrderBook(pause, pause_index, tuple(drains), plan)
+
+
+def _pause(value: dict[str, Any]) -> Pause | None:
+    pause = _parse(Pause, value)
+    if pause is None:
+        return None
+    try:
+        _ = pause.until_unix
+    except (ValueError, OverflowError):
+        return None
+    return pause
+
+
+def _parse(kind: type[Document], value: dict[str, Any]) -> Document | None:
+    try:
+        return kind.model_validate(value)
+    except ValidationError:
+        return None

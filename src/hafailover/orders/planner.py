@@ -1,0 +1,222 @@
+"""Carries a planned handover out: the active's agent finds the time, and asks for it as an operator would."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hafailover.clock import boottime
+from hafailover.core.views import Request
+from hafailover.lock.client import Address
+from hafailover.lock.errors import CallError
+from hafailover.lock.roster import Roster
+from hafailover.near.rpc import NeardRpc, RpcError
+from hafailover.orders.desk import Desk
+from hafailover.orders.documents import OrderBook, Plan, Stored
+from hafailover.orders.planning import DEFAULT_BLOCKS, Slot, choose, is_soon, lead_blocks
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.5
+DEADLINE_S = 2.0
+RENEW_S = 3.0
+MOST_TRIES = 20
+BLOCK_S = 1.0
+"""Taken for the time of a block until the chain has shown its own."""
+MEASURE_BLOCKS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the planner has to know of its own host. ``term``: of the host while it signs, or ``None``."""
+
+    term: int | None
+    head: int
+    standbys: tuple[str, ...]
+    """Those that are ready, best first."""
+
+
+class Pace:
+    """How many seconds a block takes, from the heads that come by."""
+
+    def __init__(self) -> None:
+        self._first: tuple[int, float] | None = None
+        self.block_s = BLOCK_S
+
+    def note(self, head: int, now: float) -> None:
+        if self._first is None or head < self._first[0]:
+            self._first = (head, now)
+        blocks = head - self._first[0]
+        if blocks >= MEASURE_BLOCKS:
+            self.block_s = (now - self._first[1]) / blocks
+            self._first = (head, now)
+
+
+class Planner:
+    """Works while this host is the active and a plan stands.
+
+    :param standing: what the agent knows of its host now.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        account_id: str,
+        open_rpc: Callable[[], NeardRpc],
+        standing: Callable[[], Standing],
+    ) -> None:
+        self._account_id = account_id
+        self._desk = Desk(address, account_id, DEADLINE_S)
+        self._roster = Roster(address, account_id, DEADLINE_S)
+        self._open_rpc = open_rpc
+        self._standing = standing
+        self._book = OrderBook()
+        self._paused_until = 0.0
+        self._wake = threading.Event()
+        self._pace = Pace()
+        self._tries = 0
+        self._tried: str | None = None
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="planner", daemon=True).start()
+
+    def see(self, book: OrderBook, paused_until: float) -> None:
+        """Takes the orders as they stand now, from any thread.
+
+        :param paused_until: when the pause ends, on this host's CLOCK_BOOTTIME.
+        """
+        self._book, self._paused_until = book, paused_until
+        self._wake.set()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(self._pause_s())
+            self._wake.clear()
+            book = self._book
+            try:
+                if book.pause is not None and boottime() >= self._paused_until:
+                    self._end_pause(book)
+                if book.plan is not None:
+                    self.step(book.plan)
+            except (CallError, RpcError) as error:
+                log.warning("planned switchover: %s", error)
+
+    def _pause_s(self) -> float | None:
+        """How long nothing is due, unless there are new orders."""
+        book = self._book
+        if book.plan is not None and not book.plan.plan.over:
+            return LOOK_S
+        return max(LOOK_S, self._paused_until - boottime()) if book.pause is not None else None
+
+    def _end_pause(self, book: OrderBook) -> None:
+        """Takes an order away that has run out; agents go by their own clocks, so this is for tidiness."""
+        if self._standing().term is not None and self._desk.resume(book.pause_index):
+            log.info("the pause of automatic failover is over")
+
+    def step(self, stored: Stored) -> None:
+        """Does what is due now.
+
+        :raises CallError: Consul could not be asked. :raises RpcError: neard could not.
+        """
+        plan, standing = stored.plan, self._standing()
+        if plan.over or standing.term is None:
+            return
+        self._pace.note(standing.head, boottime())
+        if plan.term != standing.term:
+            state = "done" if plan.state == "asked" else "failed"
+            self._write(stored, state=state, text=f"the pool has moved to term {standing.term} meanwhile")
+            return
+        to = plan.to or next(iter(standing.standbys), None)
+        if to is None or to not in standing.standbys:
+            who = f"{to} is" if to else "no standby is"
+            self._write(stored, text=f"waiting: {who} not ready")
+            return
+        slot = self._slot(plan, standing.head)
+        if slot is None:
+            self._no_slot(stored)
+        elif not is_soon(slot, standing.head, self._pace.block_s):
+            text = f"waiting for height {slot.start}: then {to} takes over"
+            self._write(stored, text=text, start=slot.start, end=slot.end)
+        else:
+            self._ask(stored, to, slot)
+
+    def _slot(self, plan: Plan, head: int) -> Slot | None:
+        windows: list[tuple[int, int]] = []
+        if plan.at_height is None:
+            rpc = self._open_rpc()
+            try:
+                windows = rpc.maintenance_windows(self._account_id)
+            finally:
+                rpc.close()
+        return choose(plan, windows, head, lead_blocks(self._pace.block_s))
+
+    def _no_slot(self, stored: Stored) -> None:
+        if stored.plan.at_height is not None:
+            text = f"height {stored.plan.at_height} has passed"
+            self._write(stored, state="failed", text=text)
+            return
+        blocks = stored.plan.window_blocks or DEFAULT_BLOCKS
+        self._write(stored, text=f"waiting: no {blocks} blocks without a duty before this epoch's end")
+
+    def _ask(self, stored: Stored, to: str, slot: Slot) -> None:
+        plan = stored.plan
+        self._tries = self._tries + 1 if self._tried == plan.id else 1
+        self._tried = plan.id
+        text = f"{to} takes over at height {slot.start}"
+        asked = self._write(stored, state="asked", text=text, start=slot.start, end=slot.end)
+        if asked is None:
+            return
+        accepted, reason = self._wish(
+            Request(uuid.uuid4().hex, to, plan.term, slot.from_height, slot.to_height)
+        )
+        if accepted:
+            self._write(asked, state="done", text=reason)
+        elif self._tries >= MOST_TRIES or plan.at_height is not None:
+            self._write(asked, state="failed", text=reason)
+        else:
+            self._write(asked, state="waiting", text=f"waiting for another window: {reason}")
+
+    def _wish(self, request: Request) -> tuple[bool, str]:
+        """Puts the wish and keeps it alive until it is answered or can be answered no more."""
+        session = self._roster.open_wish_session()
+        try:
+            if not self._roster.ask(session, request):
+                return False, "another switchover is being asked for"
+            head = self._standing().head
+            blocks = max(request.to_height - head, 0) + 3
+            return self._await_answer(session, request, boottime() + 10 + 2 * blocks * self._pace.block_s)
+        finally:
+            try:
+                self._roster.close_session(session)
+            except CallError as error:
+                log.warning("the wish could not be taken back, and lapses by itself within 20 s: %s", error)
+
+    def _await_answer(self, session: str, request: Request, end: float) -> tuple[bool, str]:
+        renewed_at = boottime()
+        while boottime() < end:
+            answer = self._roster.answer_to(request.id)
+            if answer is not None:
+                return answer
+            if boottime() - renewed_at > RENEW_S:
+                self._roster.renew_session(session)
+                renewed_at = boottime()
+            if self._book.plan is None:
+                return False, "cancelled"
+            self._wake.wait(LOOK_S / 2)
+            self._wake.clear()
+        return False, "the agent did not answer its own wish in time"
+
+    def _write(self, stored: Stored, **changes: object) -> Stored | None:
+        """The plan with these changes, as it stands now; ``None`` if somebody has changed it meanwhile."""
+        plan = stored.plan.model_copy(update=changes)
+        if plan == stored.plan:
+            return stored
+        if plan.text != stored.plan.text:
+            log.info("planned switchover: %s", plan.text)
+        if not self._desk.plan(plan, stored.index):
+            return None
+        now = self._desk.read().plan
+        return now if now is not None and now.plan.id == plan.id else None

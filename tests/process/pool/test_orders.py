@@ -1,0 +1,120 @@
+"""What operators order of a running pool: switchovers in windows and at heights, pauses, drained hosts."""
+
+import json
+import time
+
+import pytest
+
+from hafailover.lab.pool import LabPool
+from hafailover.lab.waiting import wait_until
+
+from .test_commands import command
+from .waiting import standbys
+
+pytestmark = [pytest.mark.consul, pytest.mark.timeout(180)]
+
+
+def roles(pool: LabPool) -> dict[str, str]:
+    view = json.loads(command(pool.hosts[0], "status", "--json").stdout)
+    return {host["node"]: host["role"] for host in view["hosts"]}
+
+
+def test_a_switchover_in_a_window_loses_nothing(pool: LabPool) -> None:
+    active = pool.wait_settled()
+    target = standbys(pool, active)[0]
+
+    would = command(target, "switchover", "--dry-run", "--to", target.name, "--json")
+    assert would.returncode == 0, would.stderr
+    assert json.loads(would.stdout)["to_node"] == target.name
+
+    done = command(target, "switchover", "--to", target.name, "--json")
+
+    assert done.returncode == 0, done.stderr
+    moved = json.loads(done.stdout)
+    assert (moved["from_node"], moved["to_node"]) == (active, target.name)
+    assert moved["start"] < moved["end"]
+    assert (moved["blocks_missed"], moved["chunks_missed"]) == (0, 0)
+    assert pool.wait_settled() == target.name
+
+
+def test_a_plan_outlives_a_restart_of_the_agent_and_can_be_taken_back(pool: LabPool) -> None:
+    active = pool.wait_settled()
+    host = pool.host(active)
+    height = json.loads(command(host, "status", "--json").stdout)["hosts"][0]["height"]
+
+    planned = command(host, "switchover", "--at", str(height + 5000))
+    assert planned.returncode == 0, planned.stderr
+    assert "planned: the best standby" in planned.stdout
+    again = command(host, "switchover", "--at", str(height + 6000))
+    assert (again.returncode, "planned already" in again.stderr) == (5, True)
+
+    host.running_agent().kill()
+    host.start()
+    wait_until(
+        lambda: f"waiting for height {height + 5000}" in command(host, "switchover", "--status").stdout,
+        timeout_s=20,
+        what="the plan, taken up by the agent",
+    )
+    cancelled = command(host, "switchover", "--cancel")
+    assert (cancelled.returncode, cancelled.stdout.startswith("cancelled: ")) == (0, True)
+    assert "no switchover is planned" in command(host, "switchover", "--status").stdout
+    assert pool.wait_settled() == active
+
+
+def test_at_a_height(pool: LabPool) -> None:
+    active = pool.wait_settled()
+    host = pool.host(active)
+    height = json.loads(command(host, "status", "--json").stdout)["hosts"][0]["height"] + 10
+
+    done = command(host, "switchover", "--at", str(height), "--wait")
+
+    assert done.returncode == 0, done.stderr
+    assert f"at height {height}" in done.stdout
+    assert pool.wait_settled() != active
+
+
+def test_in_a_pause_nobody_takes_over_until_it_ends(pool: LabPool) -> None:
+    active = pool.wait_settled()
+    other = standbys(pool, active)[0]
+    paused = command(other, "pause", "--for", "1h", "--reason", "a test")
+    assert paused.returncode == 0, paused.stderr
+    wait_until(
+        lambda: "paused" in command(other, "status").stdout, timeout_s=10, what="the pause in the status"
+    )
+
+    pool.host(active).crash()
+    time.sleep(12)
+
+    assert "active" not in roles(pool).values()
+    assert command(other, "resume").stdout == "automatic failover is on again\n"
+    wait_until(lambda: "active" in roles(pool).values(), timeout_s=30, what="somebody who signs again")
+
+
+def test_a_drained_active_hands_over_and_stays_out(pool: LabPool) -> None:
+    active = pool.wait_settled()
+    host = pool.host(active)
+
+    done = command(host, "drain", active, "--reason", "a test")
+
+    assert done.returncode == 0, done.stderr
+    assert "hands over" in done.stdout
+    wait_until(lambda: roles(pool)[active] == "drained", timeout_s=20, what="the drained host's role")
+    assert "active" in roles(pool).values()
+    refused = command(host, "switchover", "--now", "--to", active)
+    assert (refused.returncode, "drained" in refused.stderr) == (5, True)
+
+    assert command(host, "undrain", active).stdout == f"{active} is back\n"
+    wait_until(lambda: roles(pool)[active] == "standby", timeout_s=20, what="the host's return")
+
+
+def test_a_drain_that_would_leave_nobody_is_refused(pool: LabPool) -> None:
+    active = pool.wait_settled()
+    for host in standbys(pool, active):
+        command(host, "drain", host.name)
+    wait_until(
+        lambda: list(roles(pool).values()).count("drained") == 2, timeout_s=20, what="two drained hosts"
+    )
+    refused = command(pool.hosts[0], "drain", active)
+    assert (refused.returncode, "nobody would sign" in refused.stderr) == (5, True)
+    for host in standbys(pool, active):
+        command(host, "undrain", host.name)
