@@ -15,6 +15,7 @@ DEAF_S = 10.0
 """How long neard's connections take at most to recover from a cut: about as long as the cut was."""
 CAUGHT_UP_AT_ONCE = 3
 CATCH_UP_EVERY_S = 0.2
+STEADY_S = 10.0
 
 
 class Chain:
@@ -66,12 +67,18 @@ class View:
         self._cut_at: float | None = None
         self._deaf_until = 0.0
         self._catching_up = False
+        self._late_at = world.now
 
     @property
     def connected(self) -> bool:
         host, neard = self._host, self._host.neard
         runs = host.up and not host.frozen and neard is not None and neard.alive and not neard.stopped
         return runs and host.sends and host.hears and self._world.now >= self._deaf_until
+
+    @property
+    def live(self) -> bool:
+        now = self._world.now
+        return now - self._late_at > STEADY_S and self.age_s <= 1.5
 
     @property
     def age_s(self) -> float:
@@ -101,5 +108,7 @@ class View:
             return
         self.head = min(self._tip, max(self.head, self.head + CAUGHT_UP_AT_ONCE))
         self._catching_up = self.head < self._tip
+        if self.age_s > 2.5:
+            self._late_at = self._world.now
         if self._catching_up:
             self._world.at(CATCH_UP_EVERY_S, self._learn)

@@ -58,6 +58,7 @@ class Consul:
         self.world = world
         self.index = 100
         self.sessions: dict[str, Session] = {}
+        self.restored_at = -1e9
         self.lock = LockView(None, None, 0)
         self.heartbeat: StoredBeat | None = None
         self.dropped: frozenset[int] = frozenset()
@@ -127,7 +128,7 @@ class Consul:
 
     def restore(self, backup: Backup) -> None:
         """All is as it was then, except that the index goes on: Raft's own never goes back."""
-        now = self.world.now
+        now = self.restored_at = self.world.now
         self.sessions = {
             name: Session(one.host, now, one.check_ttl_s, now, one.ttl_s)
             for name, one in backup.sessions.items()

@@ -38,6 +38,7 @@ class Referee:
         self.exposures: list[float] = []
         """For how long such a key was there, in seconds, while another host had it, too."""
         self._last_term = 0
+        self._last_load_at = 0.0
         self._last_host: Host | None = None
 
     def key_moved(self, host: Host, loaded: bool) -> None:
@@ -82,7 +83,10 @@ class Referee:
         assert guard is not None
         term = guard.guard.term
         self._world.did["keys loaded"] += 1
-        if term < self._last_term or (term == self._last_term and host is not self._last_host):
+        # A Consul that was restored may have forgotten a term, and an older one goes on after a long wait.
+        forgotten = self._world.consul.restored_at > self._last_load_at
+        lower = term < self._last_term and not forgotten
+        if lower or (term == self._last_term and host is not self._last_host):
             last = self._last_host.name if self._last_host else "nobody"
             self.broken(
                 "order of terms", f"{host.name} arms for term {term} after {last} had term {self._last_term}"
@@ -92,7 +96,7 @@ class Referee:
         unknown = self._world.chain.unknown_to(host)
         if unknown:
             self.broken("a height twice", f"{host.name} may sign {unknown[0]}, which was signed before it,")
-        self._last_term, self._last_host = term, host
+        self._last_term, self._last_host, self._last_load_at = term, host, self._world.now
 
     def _at_most_one(self) -> None:
         able = [one for one in self.holders if not one.frozen and one not in self.woken]

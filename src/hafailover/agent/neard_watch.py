@@ -95,6 +95,7 @@ class NeardWatch:
             log.debug("neard does not tell more of itself: %s", error)
 
     def _view(self, status: Status) -> NeardView:
+        head = self._head.look(status.height, status.head_made_at, status.syncing)
         return NeardView(
             height=status.height,
             syncing=status.syncing,
@@ -102,7 +103,8 @@ class NeardWatch:
             version=status.version,
             peers=self._peers,
             shadow=self._shadow,
-            head_age_s=self._head.age_s(status.height, status.head_made_at, status.syncing),
+            head_age_s=head.age_s,
+            live=head.live,
         )
 
     def _read_blocks(self, rpc: NeardRpc, height: int, closely: bool) -> None:

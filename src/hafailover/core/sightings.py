@@ -14,10 +14,6 @@ KEPT = 128
 """Beats remembered: two minutes of them, far more than any wait is long."""
 
 
-FRESH_HEAD_S = 3.0
-"""How old a successor's head may be where the key has just gone: longer than a skipped turn takes."""
-
-
 @dataclass(frozen=True, slots=True)
 class Sighting:
     term: int
@@ -98,6 +94,8 @@ class Wait:
     """Whether it rests on a predecessor's beat; if not, there is nothing to pass on."""
     gone_at: float = -1e9
     """By then the predecessor's key was gone: a head made later stands above every height that it signed."""
+    at_once: bool = False
+    """The key's end was told, not waited out."""
     unplanned: bool = False
     """The predecessor's end came as a surprise: its last block may still be under way."""
 
@@ -155,14 +153,13 @@ def _timed(since: float, gone_within_s: float, profile: Profile, reason: str) ->
 
 def ended_at_once(now: float, profile: Profile, reason: str, unplanned: bool) -> Wait:
     """No wait: the predecessor's key is confirmed gone."""
-    # After a planned end the predecessor's own height tells what it signed.
-    gone_at = now - FRESH_HEAD_S if unplanned else -1e9
     return Wait(
         now,
         profile.gone_within_s,
         reason,
         now + profile.margin_s,
-        gone_at=gone_at,
+        gone_at=now,
+        at_once=True,
         unplanned=unplanned,
     )
 

@@ -64,6 +64,8 @@ class NeardView:
     """Whether it tracks the pool's shards without the key; ``None``: not known."""
     head_age_s: float = 0.0
     """How long before this answer the head's block was made, as the chain's timestamps tell."""
+    live: bool = True
+    """Blocks have come in time for a while, and the head is as new as can be: nothing is missing."""
 
 
 @dataclass(frozen=True, slots=True)

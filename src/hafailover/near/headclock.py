@@ -1,15 +1,32 @@
-"""How old a block is, although its timestamp is of another machine's wall clock."""
+"""How old neard's head is and whether blocks come in as they should, by the chain's own timestamps."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections import deque
+from dataclasses import dataclass
 
 from hafailover.clock import boottime
 
 SAMPLES = 60
 ENOUGH = 10
+STEADY_S = 10.0
+"""For so long every block must have come in time, or something may be missing still."""
+TURNS = 1.5
+"""A head that is older than so many turns may not be the last one."""
+LOOK_S = 1.0
+"""The longest time between two looks, by which a block is seen late without having come late."""
+TURN_S = 1.0
+"""Taken for a turn's length until the chain has shown its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """``age_s``: how long ago the head's block was made. ``live``: whether this is all that there is."""
+
+    age_s: float
+    live: bool
 
 
 class HeadClock:
@@ -20,23 +37,40 @@ class HeadClock:
     """
 
     def __init__(self) -> None:
+        self._seen: deque[tuple[int, float]] = deque(maxlen=SAMPLES)
         self._differences: deque[float] = deque(maxlen=SAMPLES)
         self._height = -1
+        self._looked_at = -1e9
+        self._late_at = boottime()
 
-    def age_s(self, height: int, made_at: float, syncing: bool) -> float:
-        """How long ago the block at ``height`` was made, in seconds.
+    def look(self, height: int, made_at: float, syncing: bool) -> Head:
+        """Takes what neard says of its head now.
 
         :param made_at: its timestamp, in seconds since 1970.
         :param syncing: blocks of a neard that syncs are old, and nothing is learned from them.
         """
         now = boottime()
-        if height > self._height >= 0 and not syncing:
+        new = height > self._height >= 0
+        if new and not syncing:
             self._differences.append(now - made_at)
+            self._seen.append((height, made_at))
         self._height = height
-        return max(0.0, now - made_at - self._difference(now))
+        age = max(0.0, now - made_at - self._difference(now))
+        turn = self._turn_s()
+        if syncing or now - self._looked_at > 2 * LOOK_S or (new and age > LOOK_S + TURNS * turn):
+            self._late_at = now
+        self._looked_at = now
+        return Head(age, now - self._late_at > STEADY_S and age <= TURNS * turn)
 
     def _difference(self, now: float) -> float:
         if len(self._differences) < ENOUGH:
             # Not enough seen yet: this machine's own wall clock has to do.
             return now - time.time()
         return statistics.quantiles(self._differences, n=4, method="inclusive")[0]
+
+    def _turn_s(self) -> float:
+        """Seconds per height, turns that nobody took included."""
+        if len(self._seen) < ENOUGH:
+            return TURN_S
+        (first, began), (last, ended) = self._seen[0], self._seen[-1]
+        return max(0.1, (ended - began) / max(1, last - first))

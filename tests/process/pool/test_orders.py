@@ -82,12 +82,13 @@ def test_in_a_pause_nobody_takes_over_until_it_ends(pool: LabPool) -> None:
         lambda: "paused" in command(other, "status").stdout, timeout_s=10, what="the pause in the status"
     )
 
-    pool.host(active).crash()
+    pool.host(active).kill_host()
     time.sleep(12)
 
     assert "active" not in roles(pool).values()
     assert command(other, "resume").stdout == "automatic failover is on again\n"
     wait_until(lambda: "active" in roles(pool).values(), timeout_s=30, what="somebody who signs again")
+    pool.host(active).start()
 
 
 def test_a_drained_active_hands_over_and_stays_out(pool: LabPool) -> None:

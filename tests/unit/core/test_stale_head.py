@@ -12,9 +12,9 @@ from .bench import DEFAULT, KEY, Core, beat, member, neard, of, stored
 FULL_WAIT_S = DEFAULT.successor_wait_s(DEFAULT.gone_within_s)
 
 
-def look(core: Core, age_s: float, height: int = 100) -> None:
+def look(core: Core, age_s: float, height: int = 100, live: bool = False) -> None:
     """neard answers, and its head is as old as told."""
-    core.feed(ev.NeardSeen(neard(height, head_age_s=age_s)))
+    core.feed(ev.NeardSeen(neard(height, head_age_s=age_s, live=live)))
 
 
 def stand_on(core: Core, head_age_s: float, seconds: float) -> list[ef.Effect]:
@@ -72,10 +72,23 @@ def test_one_who_knows_more_gets_the_lock() -> None:
     assert [one.beat.phase for one in released] == [Phase.PASSED]
 
 
-@pytest.mark.parametrize(("to", "arms"), [("a", True), (None, False)])
-def test_after_a_release_only_a_surprise_asks_for_a_fresh_head(to: str | None, arms: bool) -> None:
+@pytest.mark.parametrize(
+    ("to", "live", "arms"), [("a", False, False), ("a", True, True), (None, False, False), (None, True, True)]
+)
+def test_after_a_release_a_live_head_will_do(to: str | None, live: bool, arms: bool) -> None:
     core = Core().stand_by()
-    look(core, 5.0)
     core.wait_on(stored(beat(10, 9, phase=Phase.RELEASED, height=100, handover_to=to)))
-    stand_on(core, 5.0, 0.5)
+    for _ in range(10):
+        core.answer_beats(core.tick(0.05))
+        look(core, 1.0, live=live)
     assert (core.reason == "term 20: loading the key") is arms
+
+
+def test_below_the_height_that_the_predecessor_had_nothing_is_live() -> None:
+    core = Core().stand_by()
+    core.wait_on(stored(beat(10, 9, phase=Phase.RELEASED, height=103)))
+    effects = []
+    for _ in range(20):
+        effects += core.answered(core.tick(0.05))
+        look(core, 0.5, live=True)
+    assert of(ef.ArmGuard, effects) == []

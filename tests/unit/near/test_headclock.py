@@ -5,7 +5,7 @@ import time
 import pytest
 
 from hafailover.near import headclock
-from hafailover.near.headclock import ENOUGH, SAMPLES, HeadClock
+from hafailover.near.headclock import ENOUGH, SAMPLES, STEADY_S, Head, HeadClock
 
 
 class Chain:
@@ -14,11 +14,14 @@ class Chain:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, ahead_s: float = 1e9) -> None:
         self.now = 5000.0
         self.ahead_s = ahead_s
-        self.clock = HeadClock()
         monkeypatch.setattr(headclock, "boottime", lambda: self.now)
+        self.clock = HeadClock()
 
     def look(self, height: int, made_at: float, syncing: bool = False) -> float:
-        return self.clock.age_s(height, made_at + self.ahead_s, syncing)
+        return self.head(height, made_at, syncing).age_s
+
+    def head(self, height: int, made_at: float, syncing: bool = False) -> Head:
+        return self.clock.look(height, made_at + self.ahead_s, syncing)
 
     def live(self, blocks: int, delay_s: float = 0.2) -> None:
         """Blocks that are seen shortly after they were made."""
@@ -63,3 +66,47 @@ def test_blocks_of_a_neard_that_syncs_teach_nothing(monkeypatch: pytest.MonkeyPa
 def test_until_enough_is_seen_the_wall_clock_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     chain = Chain(monkeypatch, ahead_s=0.0)
     assert chain.look(1, time.time() - 7) == pytest.approx(7, abs=1)
+
+
+# --- whether anything may be missing
+
+
+def next_block(chain: Chain, delay_s: float = 0.2) -> Head:
+    chain.now += 1.0
+    return chain.head(int(chain.now), chain.now - delay_s)
+
+
+def test_it_is_live_once_blocks_have_come_in_time_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = Chain(monkeypatch)
+    # Its wall clock is of no use until enough is seen.
+    chain.live(ENOUGH + 1)
+    seen = [next_block(chain).live for _ in range(20)]
+    assert seen.index(True) in (int(STEADY_S) - 1, int(STEADY_S))
+    assert all(seen[seen.index(True) :])
+
+
+def test_a_turn_that_nobody_takes_ends_it_for_that_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = Chain(monkeypatch)
+    chain.live(30)
+    last, made_at = int(chain.now), chain.now - 0.2
+    chain.now += 1.2
+    assert chain.head(last, made_at).live
+    chain.now += 0.6
+    assert not chain.head(last, made_at).live
+    assert next_block(chain).live
+
+
+@pytest.mark.parametrize("trouble", ["a block that came late", "no look for long", "a sync"])
+def test_after_trouble_it_is_not_live_for_a_while(monkeypatch: pytest.MonkeyPatch, trouble: str) -> None:
+    chain = Chain(monkeypatch)
+    chain.live(30)
+    match trouble:
+        case "a block that came late":
+            assert not next_block(chain, delay_s=3.0).live
+        case "no look for long":
+            chain.now += 3.0
+        case _:
+            chain.look(int(chain.now), chain.now - 0.2, syncing=True)
+    seen = [next_block(chain).live for _ in range(15)]
+    assert seen[:9] == [False] * 9
+    assert seen[-1]
