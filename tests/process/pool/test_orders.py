@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from hafailover.lab.host import FailoverHost
 from hafailover.lab.pool import LabPool
 from hafailover.lab.waiting import wait_until
 
@@ -14,8 +15,8 @@ from .waiting import standbys
 pytestmark = [pytest.mark.consul, pytest.mark.timeout(180)]
 
 
-def roles(pool: LabPool) -> dict[str, str]:
-    view = json.loads(command(pool.hosts[0], "status", "--json").stdout)
+def roles(host: FailoverHost) -> dict[str, str]:
+    view = json.loads(command(host, "status", "--json").stdout)
     return {host["node"]: host["role"] for host in view["hosts"]}
 
 
@@ -85,9 +86,9 @@ def test_in_a_pause_nobody_takes_over_until_it_ends(pool: LabPool) -> None:
     pool.host(active).kill_host()
     time.sleep(12)
 
-    assert "active" not in roles(pool).values()
+    assert "active" not in roles(other).values()
     assert command(other, "resume").stdout == "automatic failover is on again\n"
-    wait_until(lambda: "active" in roles(pool).values(), timeout_s=30, what="somebody who signs again")
+    wait_until(lambda: "active" in roles(other).values(), timeout_s=30, what="somebody who signs again")
     pool.host(active).start()
 
 
@@ -99,22 +100,21 @@ def test_a_drained_active_hands_over_and_stays_out(pool: LabPool) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "hands over" in done.stdout
-    wait_until(lambda: roles(pool)[active] == "drained", timeout_s=20, what="the drained host's role")
-    assert "active" in roles(pool).values()
+    wait_until(lambda: roles(host)[active] == "drained", timeout_s=20, what="the drained host's role")
+    wait_until(lambda: "active" in roles(host).values(), timeout_s=20, what="another host that signs")
     refused = command(host, "switchover", "--now", "--to", active)
     assert (refused.returncode, "drained" in refused.stderr) == (5, True)
 
     assert command(host, "undrain", active).stdout == f"{active} is back\n"
-    wait_until(lambda: roles(pool)[active] == "standby", timeout_s=20, what="the host's return")
+    wait_until(lambda: roles(host)[active] == "standby", timeout_s=20, what="the host's return")
 
 
 def test_a_drain_that_would_leave_nobody_is_refused(pool: LabPool) -> None:
     active = pool.wait_settled()
     for host in standbys(pool, active):
         command(host, "drain", host.name)
-    wait_until(
-        lambda: list(roles(pool).values()).count("drained") == 2, timeout_s=20, what="two drained hosts"
-    )
+    seen = pool.hosts[0]
+    wait_until(lambda: list(roles(seen).values()).count("drained") == 2, timeout_s=20, what="two drained")
     refused = command(pool.hosts[0], "drain", active)
     assert (refused.returncode, "nobody would sign" in refused.stderr) == (5, True)
     for host in standbys(pool, active):
