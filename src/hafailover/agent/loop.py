@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from hafailover import __version__
 from hafailover.agent.advice import warn_of_consul
 from hafailover.agent.chores import Chores
+from hafailover.agent.cost_watch import CostWatch
 from hafailover.agent.hand import Hand
 from hafailover.agent.identity import StateFolder
 from hafailover.agent.keeper import SessionKeeper
@@ -33,6 +34,7 @@ from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulLease, ConsulWatch
 from hafailover.lock.roster import RequestWatch, Roster
 from hafailover.near.rpc import NeardRpc
+from hafailover.observe.cost import Cost
 from hafailover.observe.health import Answer, healthz, is_ready, readyz
 from hafailover.observe.http import serve
 from hafailover.observe.metrics import Metrics
@@ -104,6 +106,7 @@ class Agent:
             self.emit,
         )
         self._pause_clock = PauseClock()
+        self._cost = CostWatch(open_rpc, account, self._cost_measured)
         self._planner = Planner(address, account, open_rpc, self._standing)
         self._reloader = Reloader(settings, read_settings, self.emit)
         self._said = ""
@@ -131,7 +134,7 @@ class Agent:
             *server.server_address[:2],
         )
         parts = (self._hand, self._neard, self._lease, self._keeper, self._chores, self._planner, self._eyes)
-        for part in (*parts, self._reloader):
+        for part in (*parts, self._cost, self._reloader):
             part.start()
         notify("READY=1")
         self._work()
@@ -213,6 +216,8 @@ class Agent:
                 self._chores.touch()
             case ef.RecordTerm():
                 self._chores.record_term(self._term_record(effect))
+                if effect.began:
+                    self._cost.began(effect.term)
             case ef.AnswerRequest(request_id, accepted, reason):
                 log.info("switchover: %s", reason)
                 self._chores.answer(request_id, accepted, reason)
@@ -296,10 +301,25 @@ class Agent:
             from_node=effect.from_node,
             height=effect.height,
             waited_s=round(effect.waited_s, 3),
+            silent_s=round(effect.silent_s, 3) if effect.silent_s is not None else None,
             public_key=guard.public_key if guard else "",
             # For people; nothing is decided by it.
             at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
+
+    def _cost_measured(self, term: int, cost: Cost | None) -> None:
+        if cost is None:
+            return
+        record = TermRecord(
+            event="measured",
+            term=term,
+            node=self._settings.node_name,
+            blocks_missed=cost.blocks_missed,
+            chunks_missed=cost.chunks_missed,
+            at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+        log.info("term %d: %d blocks and %d chunks missed", term, cost.blocks_missed, cost.chunks_missed)
+        self._chores.record_term(record)
 
     def _health(self) -> Answer:
         now = boottime()

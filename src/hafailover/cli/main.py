@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hafailover import __version__
-from hafailover.cli import bench, check, daemons, demo, localnet, orders, prepare, status, switchover
+from hafailover.cli import bench, check, daemons, demo, history, localnet, orders, prepare, status, switchover
 
 app = typer.Typer(
     name="hafailover",
@@ -22,6 +22,7 @@ prepare.add_to(app)
 status.add_to(app)
 switchover.add_to(app)
 orders.add_to(app)
+history.add_to(app)
 demo.add_to(app)
 bench.add_to(app)
 app.add_typer(check.app, name="check")

@@ -277,16 +277,14 @@ def _production(config: ConfigOption) -> Production | None:
 
 def _cost(before: Production | None, config: ConfigOption) -> dict[str, int | None]:
     """Blocks and chunks that were expected and not produced since then; unknown across an epoch's end."""
-    cost: dict[str, int | None] = {"blocks_missed": None, "chunks_missed": None}
+    from hafailover.observe.cost import cost
+
+    unknown: dict[str, int | None] = {"blocks_missed": None, "chunks_missed": None}
     if before is None:
-        return cost
+        return unknown
     time.sleep(SETTLE_S)
-    after = _production(config)
-    if after is None or after.epoch_start != before.epoch_start:
-        return cost
-    blocks = after.expected_blocks - before.expected_blocks - (after.produced_blocks - before.produced_blocks)
-    chunks = after.expected_chunks - before.expected_chunks - (after.produced_chunks - before.produced_chunks)
-    return {"blocks_missed": max(0, blocks), "chunks_missed": max(0, chunks)}
+    found = cost(before, _production(config))
+    return asdict(found) if found is not None else unknown
 
 
 def _print_cost(cost: dict[str, int | None]) -> None:

@@ -72,6 +72,7 @@ def loading(state: State, hold: Hold, now: float) -> Step:
             from_node=hold.predecessor.beat.node if hold.predecessor else None,
             height=gates.head_height(state),
             waited_s=now - hold.acquired_at,
+            silent_s=_silent_s(state, hold, now),
         )
         return replace(state, hold=hold, unfit_since=None, watching_closely=False), [
             record,
@@ -88,6 +89,14 @@ def loading(state: State, hold: Hold, now: float) -> Step:
             state, hold, f"the key was not loaded within {state.config.arm_timeout_s:g} s", now
         )
     return state, []
+
+
+def _silent_s(state: State, hold: Hold, now: float) -> float | None:
+    if hold.predecessor is None:
+        return None
+    term = hold.predecessor.beat.term
+    seen = [sight.first_seen for sight in state.sightings.seen if sight.term == term]
+    return now - max(seen) if seen else None
 
 
 def fenced(state: State, hold: Hold, now: float) -> Step:

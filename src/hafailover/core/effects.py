@@ -111,6 +111,8 @@ class RecordTerm:
     from_node: str | None
     height: int
     waited_s: float
+    silent_s: float | None = None
+    """From the predecessor's last sign of life, as this host saw it, to the loaded key."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ class NodeRecord(BaseModel):
 
 
 class TermRecord(BaseModel):
-    """One entry of the history: a host began or ended a term."""
+    """One entry of the history: a host ``began`` or ``ended`` a term, or its cost was ``measured``."""
 
     model_config = _CONFIG
 
@@ -56,6 +56,10 @@ class TermRecord(BaseModel):
     from_node: str | None = None
     height: Whole = 0
     waited_s: float = 0.0
+    silent_s: float | None = None
+    """From the predecessor's last sign of life, as this host saw it, to the loaded key."""
+    blocks_missed: Whole | None = None
+    chunks_missed: Whole | None = None
     public_key: str = ""
     at: str = ""
 

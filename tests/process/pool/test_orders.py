@@ -38,6 +38,30 @@ def test_a_switchover_in_a_window_loses_nothing(pool: LabPool) -> None:
     assert pool.wait_settled() == target.name
 
 
+def test_history_and_audit_tell_of_it(pool: LabPool) -> None:
+    active = pool.wait_settled()
+    target = standbys(pool, active)[0]
+    assert command(target, "switchover", "--to", target.name).returncode == 0
+
+    def measured() -> dict[str, object]:
+        row: dict[str, object] = json.loads(command(target, "history", "--json").stdout)["changes"][-1]
+        return row
+
+    wait_until(lambda: measured()["blocks_missed"] is not None, timeout_s=40, what="what it has cost")
+    row = measured()
+    assert (row["from_node"], row["to_node"], row["cause"]) == (active, target.name, "switchover asked for")
+    assert (row["blocks_missed"], row["chunks_missed"]) == (0, 0)
+    assert isinstance(row["silent_s"], float)
+    assert row["silent_s"] < 5
+
+    audit = command(target, "audit", "--json")
+    assert audit.returncode == 0, audit.stdout
+    found = json.loads(audit.stdout)
+    assert found["own_blocks"] > 0
+    assert found["wrong"] == []
+    assert "no node has evidence of two blocks of one height" in found["checked"]
+
+
 def test_a_plan_outlives_a_restart_of_the_agent_and_can_be_taken_back(pool: LabPool) -> None:
     active = pool.wait_settled()
     host = pool.host(active)

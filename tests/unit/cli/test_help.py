@@ -33,6 +33,8 @@ def test_these_are_all() -> None:
         "resume",
         "drain",
         "undrain",
+        "history",
+        "audit",
         "demo",
         "bench",
         "check settings",

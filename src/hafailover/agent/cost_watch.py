@@ -1,0 +1,68 @@
+"""Measures what each change of signer cost, from this host's own neard, far away from the lease."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+
+from hafailover.clock import boottime
+from hafailover.near.rpc import NeardRpc, Production, RpcError
+from hafailover.observe.cost import Cost, cost
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 10.0
+SETTLE_S = 15.0
+"""So long after this host has begun to sign, everything that its predecessor missed has been counted."""
+
+
+class CostWatch:
+    """Keeps the last look at the pool's counts, and compares when this host has taken over.
+
+    :param report: takes the term and its cost, ``None`` if it cannot be told.
+    """
+
+    def __init__(
+        self,
+        open_rpc: Callable[[], NeardRpc],
+        account_id: str,
+        report: Callable[[int, Cost | None], None],
+    ) -> None:
+        self._open_rpc = open_rpc
+        self._account_id = account_id
+        self._report = report
+        self._terms: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._last: Production | None = None
+
+    def start(self) -> None:
+        threading.Thread(target=self._run, name="cost", daemon=True).start()
+
+    def began(self, term: int) -> None:
+        """This host signs, in this term."""
+        self._terms.put(term)
+
+    def _run(self) -> None:
+        while True:
+            try:
+                term = self._terms.get(timeout=LOOK_EVERY_S)
+            except queue.Empty:
+                self._last = self._look() or self._last
+                continue
+            before, end = self._last, boottime() + SETTLE_S
+            while (left := end - boottime()) > 0:
+                threading.Event().wait(left)
+            self._last = self._look()
+            self._report(term, cost(before, self._last))
+
+    def _look(self) -> Production | None:
+        try:
+            rpc = self._open_rpc()
+            try:
+                return rpc.production(self._account_id)
+            finally:
+                rpc.close()
+        except RpcError as error:
+            log.debug("the pool's counts cannot be read: %s", error)
+            return None

@@ -1,0 +1,118 @@
+"""Whether what history and chain show fits a pool that never had two signers. Pure."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from hafailover.observe.records import TermRecord
+
+AFTER_END = 2
+"""A block from a term's last moment stands a height or two above the head that it ended with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """``wrong``: what must not be. ``unknown``: what could not be told, and why."""
+
+    terms: int
+    own_blocks: int
+    from_height: int | None
+    to_height: int | None
+    wrong: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    checked: tuple[str, ...] = field(default=())
+
+    @property
+    def ok(self) -> bool:
+        return not self.wrong
+
+    def to_plain(self) -> dict[str, Any]:
+        return {"ok": self.ok, **asdict(self)}
+
+
+def audit(
+    records: Sequence[TermRecord],
+    own_blocks: Sequence[int],
+    heights: tuple[int, int] | None,
+    signed_twice: Iterable[int] | None,
+) -> Audit:
+    """:param own_blocks: heights of the pool's blocks between ``heights``, both ends included.
+    :param signed_twice: heights with two blocks of the pool's, where a node keeps evidence; else ``None``.
+    """
+    began = {record.term: record for record in records if record.event == "began"}
+    ended = {record.term: record for record in records if record.event == "ended"}
+    terms = sorted(began)
+    wrong = [*_overlaps(terms, began, ended), *_keys(began.values())]
+    unknown = [
+        f"the end of term {term} ({began[term].node}) is not on record: its host had no time to write it"
+        for term in terms[:-1]
+        if term not in ended
+    ]
+    checked = [f"{len(terms)} terms, each begun after the one before had ended"]
+    if heights is None:
+        unknown.append("no neard could be asked, so the chain was not looked at")
+    else:
+        wrong += _strays(own_blocks, terms, began, ended)
+        checked.append(f"{len(own_blocks)} blocks of ours from height {heights[0]} to {heights[1]}")
+    if signed_twice is None:
+        unknown.append(
+            "whether any height was signed twice: a chain keeps one block of each height, and neard keeps no "
+            "evidence of another (the stand-in localneard does)"
+        )
+    else:
+        wrong += [f"height {height} was signed twice" for height in signed_twice]
+        checked.append("no node has evidence of two blocks of one height")
+    low, high = heights if heights is not None else (None, None)
+    return Audit(len(terms), len(own_blocks), low, high, tuple(wrong), tuple(unknown), tuple(checked))
+
+
+def _overlaps(terms: Sequence[int], began: dict[int, TermRecord], ended: dict[int, TermRecord]) -> list[str]:
+    wrong = []
+    for before, after in itertools.pairwise(terms):
+        end, start = ended.get(before), began[after]
+        if end is not None and start.height < end.height:
+            wrong.append(
+                f"term {after} of {start.node} began at height {start.height}, before term {before} of "
+                f"{end.node} ended at height {end.height}"
+            )
+        if end is not None and end.node != began[before].node:
+            wrong.append(f"term {before} was begun by {began[before].node} and ended by {end.node}")
+    wrong += [
+        f"term {term} of {record.node} ended without having begun"
+        for term, record in ended.items()
+        if term not in began
+    ]
+    return wrong
+
+
+def _keys(began: Iterable[TermRecord]) -> list[str]:
+    keys = {record.public_key for record in began if record.public_key}
+    return [f"the terms were begun with {len(keys)} different keys"] if len(keys) > 1 else []
+
+
+def _strays(
+    own_blocks: Sequence[int],
+    terms: Sequence[int],
+    began: dict[int, TermRecord],
+    ended: dict[int, TermRecord],
+) -> list[str]:
+    """Blocks of ours from heights at which nobody of ours was to sign."""
+    if not terms:
+        return [f"{len(own_blocks)} blocks of ours, but no term is on record"] if own_blocks else []
+    first = began[terms[0]].height
+    spans = []
+    for term, following in zip(terms, [*terms[1:], None], strict=True):
+        low = began[term].height
+        if term in ended:
+            high = ended[term].height + AFTER_END
+        else:
+            high = began[following].height if following is not None else 1 << 63
+        spans.append((low, high))
+    return [
+        f"block {height} is ours, but no host of ours was active then"
+        for height in own_blocks
+        if height > first and not any(low <= height <= high for low, high in spans)
+    ]

@@ -1,0 +1,64 @@
+"""The history of a pool as people read it: one row for each change of signer. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from hafailover.observe.records import TermRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A host began to sign. ``None`` and ``""`` where nothing is on record."""
+
+    term: int
+    at: str
+    """UTC, of the new signer's wall clock."""
+    from_node: str | None
+    to_node: str
+    cause: str
+    """Why the term before ended, as its holder says; else why the new one could begin."""
+    height_from: int | None
+    """The head of the one before when its key was gone."""
+    height_to: int
+    silent_s: float | None
+    """From the last sign of life of the one before, as the new signer saw it, to the loaded key."""
+    blocks_missed: int | None
+    chunks_missed: int | None
+    ended: bool
+    """Whether the end of this term is on record."""
+
+    def to_plain(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def changes(records: Sequence[TermRecord]) -> list[Change]:
+    """The rows, by term."""
+    began = {record.term: record for record in records if record.event == "began"}
+    ended = {record.term: record for record in records if record.event == "ended"}
+    measured = {record.term: record for record in records if record.event == "measured"}
+    rows: list[Change] = []
+    before: TermRecord | None = None
+    for term in sorted(began):
+        record = began[term]
+        last = ended.get(before.term) if before is not None else None
+        cost = measured.get(term)
+        rows.append(
+            Change(
+                term=term,
+                at=record.at,
+                from_node=before.node if before is not None else record.from_node,
+                to_node=record.node,
+                cause=last.cause if last is not None and last.cause else record.cause,
+                height_from=last.height if last is not None else None,
+                height_to=record.height,
+                silent_s=record.silent_s,
+                blocks_missed=cost.blocks_missed if cost is not None else None,
+                chunks_missed=cost.chunks_missed if cost is not None else None,
+                ended=term in ended,
+            )
+        )
+        before = record
+    return rows

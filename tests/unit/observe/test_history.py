@@ -1,0 +1,81 @@
+"""The history's rows, and an audit that finds what must not be."""
+
+from hafailover.observe.audit import audit
+from hafailover.observe.history import changes
+from hafailover.observe.records import TermRecord
+
+
+def began(term: int, node: str, height: int, **more: object) -> TermRecord:
+    given = {"event": "began", "term": term, "node": node, "height": height, "public_key": "k", **more}
+    return TermRecord.model_validate(given)
+
+
+def ended(term: int, node: str, height: int, **more: object) -> TermRecord:
+    return TermRecord.model_validate({"event": "ended", "term": term, "node": node, "height": height, **more})
+
+
+GOOD = [
+    began(10, "a", 100, at="2026-01-01T00:00:00Z", cause="no predecessor"),
+    ended(10, "a", 200, cause="switchover asked for"),
+    began(20, "b", 201, silent_s=0.1, from_node="a", cause="term 10 was released by a"),
+    TermRecord(event="measured", term=20, node="b", blocks_missed=1, chunks_missed=3),
+    began(30, "c", 320, silent_s=9.2, from_node="b", cause="the key of b is gone"),
+]
+
+
+def test_one_row_for_each_change() -> None:
+    first, second, third = changes(GOOD)
+    assert (first.from_node, first.to_node, first.cause, first.ended) == (None, "a", "no predecessor", True)
+    assert (second.from_node, second.to_node, second.cause) == ("a", "b", "switchover asked for")
+    assert (second.height_from, second.height_to, second.silent_s) == (200, 201, 0.1)
+    assert (second.blocks_missed, second.chunks_missed, second.ended) == (1, 3, False)
+    # Whoever was killed writes nothing: then the new one's reason stands.
+    assert (third.height_from, third.cause, third.blocks_missed) == (None, "the key of b is gone", None)
+
+
+def test_an_empty_history_has_no_rows() -> None:
+    assert changes([]) == []
+    assert changes([ended(10, "a", 5)]) == []
+
+
+def test_what_is_well_is_well() -> None:
+    found = audit(GOOD, [150, 202, 319, 330], (90, 340), [])
+    assert (found.ok, found.wrong) == (True, ())
+    assert found.unknown == ("the end of term 20 (b) is not on record: its host had no time to write it",)
+    assert (found.terms, found.own_blocks) == (3, 4)
+
+
+def test_terms_that_overlap() -> None:
+    found = audit([*GOOD[:2], began(20, "b", 195)], [], None, None)
+    assert found.wrong == ("term 20 of b began at height 195, before term 10 of a ended at height 200",)
+    assert not found.ok
+
+
+def test_a_term_that_another_host_has_ended_or_none_has_begun() -> None:
+    assert audit([began(10, "a", 1), ended(10, "b", 5), began(20, "b", 6)], [], None, None).wrong == (
+        "term 10 was begun by a and ended by b",
+    )
+    assert audit([ended(10, "b", 5)], [], None, None).wrong == ("term 10 of b ended without having begun",)
+
+
+def test_another_key() -> None:
+    found = audit([began(10, "a", 1), began(20, "b", 6, public_key="other")], [], None, None)
+    assert found.wrong == ("the terms were begun with 2 different keys",)
+
+
+def test_a_block_from_when_nobody_was_to_sign() -> None:
+    records = [*GOOD[:2], began(20, "b", 260)]
+    assert audit(records, [202, 250, 261], (90, 300), []).wrong == (
+        "block 250 is ours, but no host of ours was active then",
+    )
+    assert audit([], [5], (1, 9), []).wrong == ("1 blocks of ours, but no term is on record",)
+
+
+def test_a_height_that_was_signed_twice() -> None:
+    assert audit(GOOD, [], (1, 9), [7]).wrong == ("height 7 was signed twice",)
+
+
+def test_what_nobody_can_tell_is_said() -> None:
+    unknown = audit(GOOD, [], None, None).unknown
+    assert "no neard could be asked, so the chain was not looked at" in unknown
+    assert any(line.startswith("whether any height was signed twice") for line in unknown)
