@@ -277,6 +277,7 @@ class Agent:
             public_key=state.guard.public_key if state.guard else "",
             term=hold.term if hold else 0,
             lease_left_s=round(left, 2) if left is not None else None,
+            gates=gates.checklist(state, now),
             prepared_for=state.expected_request,
         )
 

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from hafailover import __version__
-from hafailover.cli import bench, check, daemons, demo, history, localnet, orders, prepare, status, switchover
+from hafailover.cli import (
+    bench,
+    check,
+    daemons,
+    demo,
+    explain,
+    history,
+    localnet,
+    orders,
+    prepare,
+    status,
+    switchover,
+)
 
 app = typer.Typer(
     name="hafailover",
@@ -20,6 +32,7 @@ app = typer.Typer(
 daemons.add_to(app)
 prepare.add_to(app)
 status.add_to(app)
+explain.add_to(app)
 switchover.add_to(app)
 orders.add_to(app)
 history.add_to(app)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from hafailover.core.beat import Phase
 from hafailover.core.state import Config, State
@@ -50,55 +52,142 @@ def guard_is_silent(state: State, now: float) -> bool:
     return state.guard is not None and now - state.guard_at > GUARD_SILENCE_S
 
 
-def neard_problems(state: State, now: float) -> list[str]:
-    """Why this host's neard is not fit to sign now; empty if it is."""
-    config = state.config
-    if state.guard is None:
-        return ["the guard is not connected"]
-    if guard_is_silent(state, now):
-        return [f"the guard has been silent for {now - state.guard_at:.0f} s"]
-    if state.guard.neard is not NeardPhase.UP:
-        return [f"neard is {state.guard.neard}"]
-    if state.neard is None or state.neard_at is None:
-        return [f"neard's RPC does not answer{_detail(state.neard_error)}"]
-    problems = []
-    if now - state.neard_at > config.rpc_silent_s:
-        problems.append(
-            f"neard's RPC has not answered for {now - state.neard_at:.0f} s{_detail(state.neard_error)}"
-        )
-    if state.neard.syncing:
-        problems.append("neard is syncing")
-    behind = lag(state)
-    if behind > config.max_lag_blocks:
-        problems.append(f"neard is {behind} blocks behind, more than {config.max_lag_blocks}")
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """One condition. ``shut``: why it is not met now, or an empty text."""
+
+    name: str
+    shut: Callable[[State, float], str]
+
+
+def _guard_connected(state: State, _: float) -> str:
+    return "the guard is not connected" if state.guard is None else ""
+
+
+def _guard_answers(state: State, now: float) -> str:
+    return (
+        f"the guard has been silent for {now - state.guard_at:.0f} s" if guard_is_silent(state, now) else ""
+    )
+
+
+def _neard_runs(state: State, _: float) -> str:
+    up = state.guard is not None and state.guard.neard is NeardPhase.UP
+    return "" if up or state.guard is None else f"neard is {state.guard.neard}"
+
+
+def _rpc_has_answered(state: State, _: float) -> str:
+    silent = state.neard is None or state.neard_at is None
+    return f"neard's RPC does not answer{_detail(state.neard_error)}" if silent else ""
+
+
+def _rpc_answers(state: State, now: float) -> str:
+    since = now - (state.neard_at if state.neard_at is not None else now)
+    if since <= state.config.rpc_silent_s:
+        return ""
+    return f"neard's RPC has not answered for {since:.0f} s{_detail(state.neard_error)}"
+
+
+def _in_sync(state: State, _: float) -> str:
+    return "neard is syncing" if state.neard is not None and state.neard.syncing else ""
+
+
+def _not_behind(state: State, _: float) -> str:
+    behind, most = lag(state), state.config.max_lag_blocks
+    return f"neard is {behind} blocks behind, more than {most}" if behind > most else ""
+
+
+def _head_moves(state: State, now: float) -> str:
     age = now - state.height_at
     # A chain that stands still for everybody is no fault of this host: its pool may be what it waits for.
-    if age > config.max_head_age_s and behind > 0:
-        problems.append(f"neard's head has not moved for {age:.0f} s")
-    if state.neard.peers is not None and state.neard.peers < config.min_peers:
-        problems.append(f"neard has {state.neard.peers} peers, fewer than {config.min_peers}")
-    return problems
+    still = age > state.config.max_head_age_s and lag(state) > 0
+    return f"neard's head has not moved for {age:.0f} s" if still else ""
+
+
+def _has_peers(state: State, _: float) -> str:
+    peers, least = state.neard.peers if state.neard else None, state.config.min_peers
+    return f"neard has {peers} peers, fewer than {least}" if peers is not None and peers < least else ""
+
+
+def _not_drained(state: State, _: float) -> str:
+    return DRAINED if is_drained(state) else ""
+
+
+def _has_session(state: State, _: float) -> str:
+    return "no session with Consul" if state.session is None else ""
+
+
+def _key_is_good(state: State, _: float) -> str:
+    return "; ".join(key_problems(state))
+
+
+def _tracks_shards(state: State, _: float) -> str:
+    config = state.config
+    asked = config.hot_swap and config.require_shadow
+    if not asked or state.neard is None or state.neard.shadow is not False:
+        return ""
+    return (
+        "neard does not track the pool's shards: set tracked_shards_config to "
+        f'{{"ShadowValidator": "{config.account_id}"}} in config.json'
+    )
+
+
+def _not_older(state: State, _: float) -> str:
+    return older_than_active(state) or ""
+
+
+NEARD_AT_ALL = (
+    Gate("guard connected", _guard_connected),
+    Gate("guard answers", _guard_answers),
+    Gate("neard runs", _neard_runs),
+    Gate("neard's RPC has answered", _rpc_has_answered),
+)
+"""Where one of these is shut, the rest of neard is not known."""
+NEARD_FIT = (
+    Gate("neard's RPC answers", _rpc_answers),
+    Gate("neard in sync", _in_sync),
+    Gate("neard not behind", _not_behind),
+    Gate("neard's head moves", _head_moves),
+    Gate("neard has peers", _has_peers),
+)
+STANDBY_BEFORE = (Gate("not drained", _not_drained), Gate("session with Consul", _has_session))
+STANDBY_AFTER = (
+    Gate("key good", _key_is_good),
+    Gate("neard tracks the pool's shards", _tracks_shards),
+    Gate("neard not older than the active's", _not_older),
+)
+
+
+def neard_problems(state: State, now: float) -> list[str]:
+    """Why this host's neard is not fit to sign now; empty if it is."""
+    for gate in NEARD_AT_ALL:
+        if text := gate.shut(state, now):
+            return [text]
+    return _shut(NEARD_FIT, state, now)
 
 
 def standby_problems(state: State, now: float) -> list[str]:
     """Why this host could not take over now; empty if it is a ready standby."""
-    problems = []
-    if is_drained(state):
-        problems.append(DRAINED)
-    if state.session is None:
-        problems.append("no session with Consul")
-    problems += neard_problems(state, now)
-    problems += key_problems(state)
-    config = state.config
-    if config.hot_swap and config.require_shadow and state.neard is not None and state.neard.shadow is False:
-        problems.append(
-            "neard does not track the pool's shards: set tracked_shards_config to "
-            f'{{"ShadowValidator": "{config.account_id}"}} in config.json'
-        )
-    older = older_than_active(state)
-    if older:
-        problems.append(older)
-    return problems
+    return [
+        *_shut(STANDBY_BEFORE, state, now),
+        *neard_problems(state, now),
+        *_shut(STANDBY_AFTER, state, now),
+    ]
+
+
+def checklist(state: State, now: float) -> dict[str, str | None]:
+    """Every gate of a standby by name: an empty text where it is open, ``None`` where nothing is known."""
+    found: dict[str, str | None] = {gate.name: gate.shut(state, now) for gate in STANDBY_BEFORE}
+    known = True
+    for gate in NEARD_AT_ALL:
+        found[gate.name] = gate.shut(state, now) if known else None
+        known = known and not found[gate.name]
+    for gate in NEARD_FIT:
+        found[gate.name] = gate.shut(state, now) if known else None
+    return found | {gate.name: gate.shut(state, now) for gate in STANDBY_AFTER}
+
+
+def _shut(gates: tuple[Gate, ...], state: State, now: float) -> list[str]:
+    return [text for gate in gates if (text := gate.shut(state, now))]
 
 
 def promise_s(state: State) -> float:

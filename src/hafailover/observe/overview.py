@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from hafailover.core.beat import Phase, StoredBeat
 from hafailover.core.views import LockView, Role
 from hafailover.lock.roster import Entry
+from hafailover.observe.history import Change, changes
 from hafailover.observe.records import NodeRecord, TermRecord, parse_record
+from hafailover.observe.warnings import warnings
+from hafailover.orders.documents import OrderBook
+
+
+@dataclass(frozen=True, slots=True)
+class ConsulView:
+    """Consul's servers by address, as Raft knows them, and the one that leads; empty if none does."""
+
+    leader: str
+    servers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +36,16 @@ class Overview:
     active_since: str | None
     """UTC, of the active's wall clock."""
     hosts: tuple[NodeRecord, ...]
+    paused: str | None = None
+    """Until when nobody takes over by itself, by whose order and why."""
+    drained: tuple[str, ...] = ()
+    """Hosts that are not to sign, by whose order and why."""
+    plan: str | None = None
+    """The switchover that is planned."""
+    last_change: Change | None = None
+    consul: ConsulView | None = None
+    """``None`` if Consul did not tell."""
+    warnings: tuple[str, ...] = ()
 
     def to_plain(self) -> dict[str, Any]:
         """For ``--json``."""
@@ -38,8 +60,10 @@ def overview(
     heartbeat: StoredBeat | None,
     entries: list[Entry],
     history: list[TermRecord],
+    book: OrderBook | None = None,
+    consul: ConsulView | None = None,
 ) -> Overview:
-    """Puts together what Consul holds of a pool. Pure.
+    """Puts together what Consul holds of a pool. Pure but for the wall clock, which ends a pause.
 
     A host counts as active when it holds the lock, its last beat says so, and its own record does not differ.
     """
@@ -49,16 +73,43 @@ def overview(
     holder = beat.node if lock.session and beat and beat.phase is Phase.ACTIVE else None
     active = holder if holder in claims else None
     ready = [host for host in hosts if host.ready and host.node != active]
+    book = book or OrderBook()
+    paused = _paused(book)
+    rows = changes(history)
     began = [record for record in history if record.event == "began" and beat and record.term == beat.term]
     return Overview(
         account_id=account_id,
-        ok=active is not None and len(claims) == 1 and bool(ready),
-        verdict=_verdict(active, claims, ready, holder, hosts),
+        ok=active is not None and len(claims) == 1 and bool(ready) and paused is None,
+        verdict=_verdict(active, claims, ready, holder, hosts) + (f"; paused {paused}" if paused else ""),
         active=active,
         term=beat.term if active and beat else None,
         active_since=began[-1].at if active and began else None,
         hosts=hosts,
+        paused=paused,
+        drained=tuple(f"{one.node}{_by(one.by, one.reason)}" for one in book.drains),
+        plan=_plan(book),
+        last_change=rows[-1] if rows else None,
+        consul=consul,
+        warnings=warnings(hosts, consul.servers if consul is not None else None),
     )
+
+
+def _paused(book: OrderBook) -> str | None:
+    pause = book.pause
+    if pause is None or pause.until_unix <= time.time():
+        return None
+    return f"until {pause.until}{_by(pause.by, pause.reason)}"
+
+
+def _plan(book: OrderBook) -> str | None:
+    if book.plan is None or book.plan.plan.over:
+        return None
+    plan = book.plan.plan
+    return f"to {plan.to or 'the best standby'}: {plan.text or 'waiting'}"
+
+
+def _by(who: str, why: str) -> str:
+    return (f" by {who}" if who else "") + (f" ({why})" if why else "")
 
 
 def _host(entry: Entry) -> NodeRecord:

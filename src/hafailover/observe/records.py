@@ -39,6 +39,8 @@ class NodeRecord(BaseModel):
     term: Whole = 0
     lease_left_s: float | None = None
     """Seconds until the active fences itself unless another beat succeeds."""
+    gates: dict[str, str | None] = Field(default_factory=dict)
+    """What a standby must meet, by name: an empty text if it does, ``None`` if that is not known."""
     prepared_for: str | None = None
     """The switchover that this host has seen and is ready to be the target of."""
 

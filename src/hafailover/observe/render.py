@@ -11,12 +11,30 @@ from hafailover.observe.overview import Overview
 ROLE_STYLES = {
     "active": "bold green",
     "standby": "green",
+    "drained": "yellow",
     "promoting": "bold yellow",
     "demoting": "bold yellow",
     "fenced": "bold red",
     "gone": "red",
     "unknown": "red",
 }
+
+
+def _notes(view: Overview) -> list[tuple[str, str]]:
+    """What else there is to know, each with its style."""
+    notes = []
+    if view.last_change is not None and view.last_change.from_node is not None:
+        last = view.last_change
+        missed = f", {last.blocks_missed} blocks missed" if last.blocks_missed is not None else ""
+        notes.append((f"last change {last.at}: {last.from_node} -> {last.to_node}, {last.cause}{missed}", ""))
+    if view.consul is not None:
+        leader = f"leader {view.consul.leader}" if view.consul.leader else "no leader"
+        notes.append((f"Consul: {len(view.consul.servers)} servers, {leader}", ""))
+    if view.plan is not None:
+        notes.append((f"switchover planned {view.plan}", "bold yellow"))
+    notes += [(f"drained: {one}", "bold yellow") for one in view.drained]
+    notes += [(f"warning: {one}", "yellow") for one in view.warnings]
+    return notes
 
 
 def render(view: Overview) -> RenderableType:
@@ -26,6 +44,8 @@ def render(view: Overview) -> RenderableType:
     )
     if view.active is not None:
         head.append(f"\nactive {view.active}, term {view.term}, since {view.active_since or 'unknown'}")
+    for line, style in _notes(view):
+        head.append(f"\n{line}", style)
     table = Table(box=None, pad_edge=False, header_style="dim")
     right = ("height", "lag", "peers", "lease")
     for name in ("host", "role", "height", "lag", "syncing", "peers", "lease", "neard", "reason"):

@@ -28,6 +28,7 @@ def test_these_are_all() -> None:
         "guard",
         "prepare-home",
         "status",
+        "explain",
         "switchover",
         "pause",
         "resume",

@@ -120,7 +120,21 @@ def test_since_when_is_of_this_term() -> None:
 
 def test_what_a_program_gets() -> None:
     plain = json.loads(json.dumps(look(A, host("b", reason="ready", priority=3, peers=7)).to_plain()))
-    assert set(plain) == {"account_id", "ok", "verdict", "active", "term", "active_since", "hosts"}
+    assert set(plain) == {
+        "account_id",
+        "ok",
+        "verdict",
+        "active",
+        "term",
+        "active_since",
+        "hosts",
+        "paused",
+        "drained",
+        "plan",
+        "last_change",
+        "consul",
+        "warnings",
+    }
     assert plain["ok"] is True
     assert plain["account_id"] == "pool.near"
     second = plain["hosts"][1]

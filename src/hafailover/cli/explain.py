@@ -1,0 +1,88 @@
+"""``hafailover explain``: every gate of a host, and what would happen if the active died now."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hafailover.cli.common import ConfigOption, JsonOption, fail
+from hafailover.cli.exit_codes import NOT_GOOD, OK, REFUSED
+from hafailover.cli.status import address_of, look_at
+
+if TYPE_CHECKING:
+    from hafailover.observe.overview import Overview
+    from hafailover.observe.prospects import Prospects
+    from hafailover.observe.records import NodeRecord
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("explain")(explain)
+
+
+def explain(
+    node: Annotated[
+        str | None, typer.Argument(metavar="[NODE]", help="Only this host. Default: all of them.")
+    ] = None,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what each host must meet to take over and whether it does, and who would take over now.
+
+    Exit code 1 if nobody would.
+
+    Examples: hafailover explain; hafailover explain host2 --json
+    """
+    from hafailover.observe.prospects import prospects
+
+    view = look_at(*address_of(config))
+    hosts = [host for host in view.hosts if node in (None, host.node)]
+    if not hosts:
+        known = ", ".join(host.node for host in view.hosts)
+        fail(f"no host named {node} is known; there are {known or 'none'}", REFUSED)
+    found = prospects(view)
+    if as_json:
+        gates = {host.node: host.gates for host in hosts}
+        print(
+            json.dumps(
+                {"v": 1, "active": view.active, "gates": gates, "if_active_died": found.to_plain()}, indent=2
+            )
+        )
+    else:
+        _print(view, hosts, found)
+    raise typer.Exit(OK if found.order else NOT_GOOD)
+
+
+def _print(view: Overview, hosts: list[NodeRecord], found: Prospects) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(highlight=False)
+    for host in hosts:
+        console.print(Text(f"{host.node}: {host.role}: {host.reason}", style="bold"))
+        for name, shut in host.gates.items():
+            mark, style = (
+                ("pass", "green") if shut == "" else ("FAIL", "bold red") if shut else ("?", "yellow")
+            )
+            line = Text(f"  {mark:5}", style=style)
+            line.append(name, style="default")
+            if shut:
+                line.append(f": {shut}", style="default")
+            console.print(line)
+        if not host.gates:
+            console.print("  its agent does not tell (an older version, or it never ran)")
+    console.print(Text(f"If {view.active or 'the active'} died now", style="bold"))
+    if found.order:
+        then = f", then {', '.join(found.order[1:])}" if found.order[1:] else ""
+        console.print(f"  {found.order[0]} would take over{then}:")
+        console.print(
+            f"  in about {found.told_s:g} s where its end is told (neard or guard dies, a clean stop),"
+        )
+        console.print(
+            f"  in about {found.waited_s:g} s where it is waited out (the host or its network is gone)"
+        )
+    else:
+        console.print(Text(f"  nobody would take over: {found.why_nobody}", style="bold red"))
+    for name, why in found.others.items():
+        console.print(Text(f"  not {name}: {why}"))
