@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import queue
 import re
 import signal
@@ -107,7 +108,7 @@ class Agent:
         )
         self._pause_clock = PauseClock()
         self._cost = CostWatch(open_rpc, account, self._cost_measured)
-        self._planner = Planner(address, account, open_rpc, self._standing)
+        self._planner = Planner(address, account, open_rpc, self._standing, node, self._perform_drill)
         self._reloader = Reloader(settings, read_settings, self.emit)
         self._said = ""
         self._looked_at_consul = False
@@ -238,7 +239,15 @@ class Agent:
     def _see_orders(self, book: OrderBook) -> None:
         paused_until = self._pause_clock.ends_at(book.pause)
         self._planner.see(book, paused_until)
+        if book.last_drill is not None:
+            self.metrics.drill_succeeded(book.last_drill.succeeded_at)
         self.emit(ev.OrdersSeen(Orders(paused_until, frozenset(drain.node for drain in book.drains))))
+
+    def _perform_drill(self, kind: str) -> None:
+        if kind != "agent":
+            self._hand.send({"op": "drill", "whole": kind == "host"})
+        if kind != "neard":
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def _standing(self) -> Standing:
         """For the planner, from its own thread: the state is replaced as a whole."""

@@ -43,6 +43,10 @@ def decide(guard: m.Guard, event: m.GuardEvent, now: float) -> Step:
             guard, effects = key.drop_asked(guard, term, urgent, reason, now)
         case m.RestartAsked(reason):
             guard, effects = process.restart(guard, reason, now)
+        case m.DrillAsked(whole):
+            # The state is left as it is: what follows is to be a surprise, as it is in earnest.
+            report = m.Report(f"a drill: {'guard and neard are' if whole else 'neard is'} killed")
+            effects = [report, m.KillGuard() if whole else m.KillNeard()]
         case m.StopAsked():
             guard, effects = key.stop(guard, now)
     guard, more = _timers(guard, now)

@@ -159,6 +159,8 @@ class GuardLoop:
             case m.Report(reason):
                 log.info("%s", reason)
                 self._send(reason)
+            case m.KillGuard():
+                os.kill(os.getpid(), signal.SIGKILL)
             case m.Quit():
                 self._done.set()
         return True

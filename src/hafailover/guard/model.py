@@ -155,6 +155,13 @@ class RestartAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class DrillAsked:
+    """An operator's exercise: neard dies, or neard and guard (``whole``), as if by themselves."""
+
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StopAsked:
     """The guard got SIGTERM."""
 
@@ -172,6 +179,7 @@ GuardEvent = (
     | GrantGiven
     | DropAsked
     | RestartAsked
+    | DrillAsked
     | StopAsked
 )
 
@@ -224,10 +232,24 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class KillGuard:
+    """SIGKILL to this process, which neard follows."""
+
+
+@dataclass(frozen=True, slots=True)
 class Quit:
     """Nothing is left to guard."""
 
 
 GuardEffect = (
-    StartNeard | LinkKey | UnlinkKey | SignalReload | TerminateNeard | KillNeard | ProbeNeard | Report | Quit
+    StartNeard
+    | LinkKey
+    | UnlinkKey
+    | SignalReload
+    | TerminateNeard
+    | KillNeard
+    | ProbeNeard
+    | Report
+    | KillGuard
+    | Quit
 )

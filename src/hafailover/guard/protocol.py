@@ -73,6 +73,8 @@ def parse_command(data: dict[str, Any]) -> m.GuardEvent | None:
             return m.DropAsked(_term(data), data.get("urgent") is not False, _reason(data))
         case "restart":
             return m.RestartAsked(_reason(data))
+        case "drill":
+            return m.DrillAsked(data.get("whole") is True)
     raise ProtocolError("an unknown command")
 
 

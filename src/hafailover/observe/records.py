@@ -46,7 +46,7 @@ class NodeRecord(BaseModel):
 
 
 class TermRecord(BaseModel):
-    """One entry of the history: a host ``began`` or ``ended`` a term, or its cost was ``measured``."""
+    """One entry of the history: a host ``began`` or ``ended`` a term, its cost was ``measured``, or a ``drill`` was held."""
 
     model_config = _CONFIG
 
@@ -62,6 +62,10 @@ class TermRecord(BaseModel):
     """From the predecessor's last sign of life, as this host saw it, to the loaded key."""
     blocks_missed: Whole | None = None
     chunks_missed: Whole | None = None
+    ok: bool | None = None
+    """Of a ``drill``: whether it went as it should; ``cause`` is its kind."""
+    seconds: float | None = None
+    """Of a drill: from its beginning to a pool that signs as it should."""
     public_key: str = ""
     at: str = ""
 

@@ -12,7 +12,7 @@ from hafailover.lock.client import Address, connect
 from hafailover.lock.consul import WATCH_SLACK_S
 from hafailover.lock.fields import index_of, key_of, object_of, watch_index
 from hafailover.lock.keys import PoolKeys
-from hafailover.orders.documents import Drain, OrderBook, Pause, Plan, read_book
+from hafailover.orders.documents import Drain, Drill, LastDrill, OrderBook, Pause, Plan, read_book
 
 
 class Desk:
@@ -50,6 +50,16 @@ class Desk:
     def plan(self, plan: Plan, index: int) -> bool:
         """Writes a plan over the one of that ModifyIndex (0: where none is); ``False`` if it has changed."""
         return self._put("plan", plan, index)
+
+    def drill(self, drill: Drill, index: int | None = None) -> bool:
+        return self._put("drill", drill, index)
+
+    def end_drill(self, index: int | None = None) -> bool:
+        """Takes a drill away; with ``index`` only that very one, and ``False`` if somebody else has."""
+        return self._delete("drill", index)
+
+    def note_drill(self, last: LastDrill) -> None:
+        self._put("last_drill", last)
 
     def cancel(self, index: int) -> bool:
         """Removes a plan; ``False`` if it has changed meanwhile."""

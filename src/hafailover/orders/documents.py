@@ -75,6 +75,35 @@ class Plan(BaseModel):
         return self.state in ("done", "failed")
 
 
+KINDS = ("neard", "agent", "host", "switchover")
+
+
+class Drill(BaseModel):
+    """An exercise that the active's agent is to perform on its own host."""
+
+    model_config = _CONFIG
+
+    id: str
+    kind: Literal["neard", "agent", "host"]
+    node: str
+    term: Height
+    by: str = ""
+    refused: str = ""
+    """Why the agent did not."""
+
+
+class LastDrill(BaseModel):
+    """How the last exercise went. ``succeeded_at``: unix time of the last one that did; 0 for never."""
+
+    model_config = _CONFIG
+
+    kind: str
+    ok: bool
+    at: str
+    text: str = ""
+    succeeded_at: Annotated[float, Field(ge=0)] = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Stored:
     """A plan and its ModifyIndex."""
@@ -91,6 +120,9 @@ class OrderBook:
     pause_index: int = 0
     drains: tuple[Drain, ...] = ()
     plan: Stored | None = None
+    drill: Drill | None = None
+    drill_index: int = 0
+    last_drill: LastDrill | None = None
 
 
 def utc(unix: float) -> str:
@@ -103,7 +135,9 @@ def read_book(entries: dict[str, tuple[int, dict[str, Any] | None]]) -> OrderBoo
     :param entries: ModifyIndex and content by name, such as ``drained/host1``.
     """
     pause: Pause | None = None
-    pause_index, plan, drains = 0, None, []
+    drill: Drill | None = None
+    last_drill: LastDrill | None = None
+    pause_index, drill_index, plan, drains = 0, 0, None, []
     for name, (index, value) in sorted(entries.items()):
         if value is None:
             continue
@@ -112,11 +146,15 @@ def read_book(entries: dict[str, tuple[int, dict[str, Any] | None]]) -> OrderBoo
         elif name == "plan":
             found = _parse(Plan, value)
             plan = Stored(found, index) if found is not None else None
+        elif name == "drill":
+            drill, drill_index = _parse(Drill, value), index
+        elif name == "last_drill":
+            last_drill = _parse(LastDrill, value)
         elif name.startswith("drained/") and name != "drained/":
             drain = _parse(Drain, {**value, "node": name.removeprefix("drained/")})
             # A host that somebody wanted drained is, however badly that was written down.
             drains.append(drain or Drain(node=name.removeprefix("drained/"), reason="an unreadable order"))
-    return OrderBook(pause, pause_index, tuple(drains), plan)
+    return OrderBook(pause, pause_index, tuple(drains), plan, drill, drill_index, last_drill)
 
 
 def _pause(value: dict[str, Any]) -> Pause | None:

@@ -15,7 +15,7 @@ from hafailover.lock.errors import CallError
 from hafailover.lock.roster import Roster
 from hafailover.near.rpc import NeardRpc, RpcError
 from hafailover.orders.desk import Desk
-from hafailover.orders.documents import OrderBook, Plan, Stored
+from hafailover.orders.documents import Drill, OrderBook, Plan, Stored
 from hafailover.orders.planning import DEFAULT_BLOCKS, Slot, choose, is_soon, lead_blocks
 
 log = logging.getLogger(__name__)
@@ -59,6 +59,7 @@ class Planner:
     """Works while this host is the active and a plan stands.
 
     :param standing: what the agent knows of its host now.
+    :param perform: carries out a drill of that kind on this host.
     """
 
     def __init__(
@@ -67,8 +68,12 @@ class Planner:
         account_id: str,
         open_rpc: Callable[[], NeardRpc],
         standing: Callable[[], Standing],
+        node: str,
+        perform: Callable[[str], None],
     ) -> None:
         self._account_id = account_id
+        self._node = node
+        self._perform = perform
         self._desk = Desk(address, account_id, DEADLINE_S)
         self._roster = Roster(address, account_id, DEADLINE_S)
         self._open_rpc = open_rpc
@@ -99,6 +104,8 @@ class Planner:
             try:
                 if book.pause is not None and boottime() >= self._paused_until:
                     self._end_pause(book)
+                if book.drill is not None and book.drill.node == self._node:
+                    self._drill(book.drill, book.drill_index)
                 if book.plan is not None:
                     self.step(book.plan)
             except (CallError, RpcError) as error:
@@ -115,6 +122,24 @@ class Planner:
         """Takes an order away that has run out; agents go by their own clocks, so this is for tidiness."""
         if self._standing().term is not None and self._desk.resume(book.pause_index):
             log.info("the pause of automatic failover is over")
+
+    def _drill(self, drill: Drill, index: int) -> None:
+        """Takes the order away before it performs it, so that it is performed once, whatever dies of it."""
+        standing = self._standing()
+        if drill.refused:
+            return
+        refusal = ""
+        if standing.term != drill.term:
+            refusal = "the pool has moved meanwhile"
+        elif not standing.standbys:
+            refusal = "no standby is ready"
+        elif boottime() < self._paused_until:
+            refusal = "automatic failover is paused"
+        if refusal:
+            self._desk.drill(drill.model_copy(update={"refused": refusal}), index)
+        elif self._desk.end_drill(index):
+            log.warning("a drill, ordered by %s: kind %s", drill.by or "somebody", drill.kind)
+            self._perform(drill.kind)
 
     def step(self, stored: Stored) -> None:
         """Does what is due now.
