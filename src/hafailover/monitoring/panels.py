@@ -209,8 +209,7 @@ SECTIONS = (
                 "Since the last drill",
                 [
                     Query(
-                        "time() - max((hafailover_last_successful_drill_timestamp_seconds > 0) "
-                        f"* {POOL})",
+                        f"time() - max((hafailover_last_successful_drill_timestamp_seconds > 0) * {POOL})",
                         "drill",
                     )
                 ],

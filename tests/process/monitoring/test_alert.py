@@ -1,4 +1,4 @@
-"""From a fault to the pager: a real pool, Prometheus and Alertmanager; the active's host dies; the webhook rings."""
+"""From a fault to the pager: a real pool, Prometheus and Alertmanager; the active's host dies."""
 
 import re
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def pool(consul_binary: Path) -> Iterator[LabPool]:
 
 
 def hurried(folder: Path) -> Path:
-    """A copy of the rules that waits 5 s where they wait 1 min, as the test has not the time; nothing else differs."""
+    """A copy of the rules that waits 5 s where they wait 1 min, to save time; nothing else differs."""
     copy = folder / "alerts.yml"
     text = RULES.read_text()
     assert "for: 1m\n" in text
