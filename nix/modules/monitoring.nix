@@ -2,6 +2,7 @@
 {
   config,
   lib,
+  pkgs,
   ...
 }:
 let
@@ -64,6 +65,14 @@ let
       default = null;
       description = "Address and port of the host's ${what}.";
     };
+
+  # The page that the alerts name lies on the host, for one who is woken there.
+  runbook = "hafailover/runbook.md";
+  rules = pkgs.writeText "hafailover-alerts.yml" (
+    lib.replaceStrings [ "runbook_url: docs/runbook.md#" ] [ "runbook_url: /etc/${runbook}#" ] (
+      lib.readFile ../../src/hafailover/monitoring/alerts.yml
+    )
+  );
 
   grafanaDir = config.services.grafana.dataDir;
   secretKeyFile = "${grafanaDir}/hafailover-secret-key";
@@ -162,7 +171,7 @@ in
           retentionTime = mkDefault cfgM.prometheus.retention;
           # promtool would look for the token's file on the machine that builds.
           checkConfig = mkIf hasConsulToken (mkDefault "syntax-only");
-          ruleFiles = [ ../../src/hafailover/monitoring/alerts.yml ];
+          ruleFiles = [ rules ];
           alertmanagers = mkIf (cfgM.alertmanagers != [ ]) [
             { static_configs = [ { targets = cfgM.alertmanagers; } ]; }
           ];
@@ -189,6 +198,8 @@ in
             enabledCollectors = [ "systemd" ];
           };
         };
+
+        environment.etc.${runbook}.source = ../../docs/runbook.md;
 
         systemd.services.prometheus.serviceConfig = mkIf hasConsulToken (
           cfg.loadCredentials { consul_token = consulTokenFile; }

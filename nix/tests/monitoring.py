@@ -33,6 +33,13 @@ with subtest("all rules are loaded and evaluated without an error"):
         timeout=90,
     )
 
+with subtest("each alert names a section of a runbook that lies on the host"):
+    host1.succeed(
+        f"curl -sf -m 5 {PROMETHEUS}/rules | jq -e '[.data.groups[].rules[].annotations.runbook_url]"
+        ' | all(startswith("/etc/hafailover/runbook.md#"))\'',
+        "grep -q '^### HafailoverAgentDown$' /etc/hafailover/runbook.md",
+    )
+
 with subtest("Prometheus knows what agent, neard, Consul and systemd say"):
     for expression in (
         'hafailover_state{hafailover_state="active"} * on (job, instance) group_left (account_id)'

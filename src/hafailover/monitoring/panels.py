@@ -194,6 +194,32 @@ SECTIONS = (
                 options={"mergeValues": True, "showValue": "never"},
             ),
             Panel(
+                "Orders in force",
+                [
+                    Query(f"hafailover_paused * {POOL}", "{{instance}} paused"),
+                    Query(f"hafailover_drained * {POOL}", "{{instance}} drained"),
+                    Query(f"hafailover_forced * {POOL}", "{{instance}} forced"),
+                ],
+                "Given by an operator: automatic failover paused, host drained, takeover by force.",
+                kind="state-timeline",
+                mappings=_value_names({"1": ("yes", "orange"), "0": ("no", "green")}),
+                options={"mergeValues": True, "showValue": "never"},
+            ),
+            Panel(
+                "Since the last drill",
+                [
+                    Query(
+                        f"time() - max((hafailover_last_successful_drill_timestamp_seconds > 0) * {POOL})",
+                        "drill",
+                    )
+                ],
+                "Since one succeeded; empty if none ever did.",
+                kind="stat",
+                unit="s",
+                steps=((None, "green"), (35 * 86400, "orange")),
+                options=STAT,
+            ),
+            Panel(
                 "Term",
                 [Query(f"hafailover_term * {POOL}")],
                 "The term that a host holds; 0 for none. It only ever grows.",
@@ -245,6 +271,15 @@ SECTIONS = (
                 "How fast neard's head moves.",
             ),
             Panel("Starts of neard after the first", [Query(f"hafailover_neard_restarts * {POOL}")]),
+            Panel(
+                "Versions",
+                [
+                    Query(f"hafailover_info{OWN}", "{{instance}} hafailover {{version}}"),
+                    Query(f"near_build_info * {POOL}", "{{instance}} neard {{release}}"),
+                ],
+                kind="stat",
+                options={**NAMED, "orientation": "horizontal"},
+            ),
             Panel("Memory of neard", [Query(f"near_memory_usage_bytes * {POOL}")], unit="bytes"),
         ),
     ),

@@ -75,6 +75,14 @@ class Metrics:
         self.drained = Gauge(
             "hafailover_drained", "1 while this host is drained by an operator", registry=registry
         )
+        self.forced = Gauge(
+            "hafailover_forced", "1 while this host signs by force, without a lease", registry=registry
+        )
+        self.last_drill = Gauge(
+            "hafailover_last_successful_drill_timestamp_seconds",
+            "When the pool's last successful drill ended, in unix time; 0 for never",
+            registry=registry,
+        )
         for cause in ("no proof", "lost"):
             self.fences.labels(cause)
         for direction in ("load", "drop"):
@@ -109,6 +117,13 @@ class Metrics:
             self.fences.labels("no proof").inc()
         if now is Stage.LOST and was in (Stage.ARMED, Stage.ARMING):
             self.fences.labels("lost").inc()
+
+    def drill_succeeded(self, at: float) -> None:
+        """Takes the end of a drill that succeeded.
+
+        :param at: unix time, in seconds.
+        """
+        self.last_drill.set(at)
 
     def guard_report(self, report: GuardReport) -> None:
         """Takes the guard's figures; a duration counts once."""

@@ -1,5 +1,5 @@
-"""What the tests of the rules run."""
+"""What the tests of the monitoring run."""
 
-from ...promtool import promtool
+from ...promtool import alertmanager, promtool
 
-__all__ = ["promtool"]
+__all__ = ["alertmanager", "promtool"]

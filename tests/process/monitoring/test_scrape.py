@@ -1,75 +1,20 @@
 """A real Prometheus with the rules, a real agent, a real Consul: what they export is what the rules read."""
 
-import json
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 import hafailover.monitoring
 from hafailover.lab import ConsulCluster
 from hafailover.lab.host import FailoverHost
-from hafailover.lab.ports import free_ports
-from hafailover.lab.process import ManagedProcess
 from hafailover.lab.waiting import wait_until
 from hafailover.localnet.create import init_localnet
 
+from .servers import Prometheus
+
 RULES = Path(hafailover.monitoring.__file__).parent / "alerts.yml"
 HOST = "host1"
-
-
-class Prometheus:
-    """A Prometheus on loopback that scrapes one host's agent and Consul every second."""
-
-    def __init__(self, promtool: Path, folder: Path, targets: dict[str, str]) -> None:
-        jobs = [
-            {"job_name": job, "static_configs": [{"targets": [target], "labels": {"instance": HOST}}]}
-            | (
-                {"metrics_path": "/v1/agent/metrics", "params": {"format": ["prometheus"]}}
-                if job == "consul"
-                else {}
-            )
-            for job, target in targets.items()
-        ]
-        settings = {
-            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-            "rule_files": [str(RULES)],
-            "scrape_configs": jobs,
-        }
-        folder.mkdir()
-        # JSON is YAML.
-        (folder / "prometheus.yml").write_text(json.dumps(settings))
-        self._url = f"http://127.0.0.1:{free_ports(1)[0]}"
-        self.process = ManagedProcess.start(
-            "prometheus",
-            [
-                promtool.with_name("prometheus"),
-                f"--config.file={folder / 'prometheus.yml'}",
-                f"--storage.tsdb.path={folder / 'data'}",
-                f"--web.listen-address={self._url.removeprefix('http://')}",
-            ],
-            log_path=folder / "prometheus.log",
-        )
-
-    def ask(self, path: str, **arguments: str) -> Any:
-        query = urllib.parse.urlencode(arguments)
-        with urllib.request.urlopen(f"{self._url}/api/v1/{path}?{query}", timeout=5) as answer:
-            return json.load(answer)["data"]
-
-    def value(self, expression: str) -> float | None:
-        """The one value of an expression, or ``None`` while there is none."""
-        try:
-            found = self.ask("query", query=expression)["result"]
-        except OSError:
-            return None
-        return float(found[0]["value"][1]) if len(found) == 1 else None
-
-    def firing(self) -> set[str]:
-        result = self.ask("query", query='ALERTS{alertstate="firing"}')["result"]
-        return {one["metric"]["alertname"] for one in result}
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +39,10 @@ def prometheus(
     promtool: Path, host: FailoverHost, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Prometheus]:
     targets = {
-        "hafailover": f"127.0.0.1:{host.metrics_port}",
-        "consul": f"127.0.0.1:{host.consul.http_port}",
+        "hafailover": {HOST: f"127.0.0.1:{host.metrics_port}"},
+        "consul": {HOST: f"127.0.0.1:{host.consul.http_port}"},
     }
-    prometheus = Prometheus(promtool, tmp_path_factory.mktemp("p") / "prometheus", targets)
+    prometheus = Prometheus(promtool, tmp_path_factory.mktemp("p") / "prometheus", targets, RULES)
     yield prometheus
     prometheus.process.terminate(10)
 

@@ -5,6 +5,7 @@ from hafailover.observe.metrics import Metrics
 # Of nearcore's metrics.rs files, as of release 2.10; made when first set, so a neard may not show them all.
 NEARD = {
     "near_block_height_head",
+    "near_build_info",
     "near_config_correct",
     "near_is_validator",
     "near_memory_usage_bytes",

@@ -9,11 +9,13 @@ import pytest
 
 import hafailover.monitoring
 
-from .exported import every
+from .exported import agents, every
 
 RULES = Path(hafailover.monitoring.__file__).parent / "alerts.yml"
 HERE = Path(__file__).parent
-PAGE = HERE.parents[2] / "docs" / "monitoring.md"
+DOCS = HERE.parents[2] / "docs"
+PAGE = DOCS / "monitoring.md"
+RUNBOOK = DOCS / "runbook.md"
 SCENARIOS = sorted(HERE.glob("*.test.yml"))
 NAME = re.compile(r"\b(?:hafailover|near|consul|node)_[A-Za-z0-9_]+")
 
@@ -99,3 +101,35 @@ def test_every_alert_is_documented_with_its_severity() -> None:
             documented |= dict.fromkeys(re.findall(r"`(\w+)`", names), severity)
     severities = {name: re.findall(r"severity: (\w+)\n", text)[0] for name, text in alerts().items()}
     assert documented == severities
+
+
+def test_every_alert_has_its_section_in_the_runbook_and_every_section_an_alert() -> None:
+    headings = re.findall(r"^### (Hafailover\w+)$", RUNBOOK.read_text(), re.MULTILINE)
+    assert sorted(headings) == sorted(alerts())
+    for name, text in alerts().items():
+        assert f"runbook_url: docs/runbook.md#{name.lower()}\n" in text, name
+
+
+def test_every_link_within_the_runbook_leads_to_a_section() -> None:
+    text = RUNBOOK.read_text()
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    anchors = {re.sub(r"[^a-z0-9 -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
+
+
+@pytest.mark.parametrize("page", ["monitoring.md", "operating.md", "runbook.md", "glossary.md"])
+def test_every_metric_that_a_page_names_is_exported(page: str) -> None:
+    named = set(re.findall(r"`((?:hafailover|near)_[a-z0-9_]+)", (DOCS / page).read_text()))
+    # A histogram is named without the endings of its samples.
+    families = {name.removesuffix("_bucket") for name in every()}
+    assert named <= every() | families
+
+
+def test_every_metric_of_the_agent_is_in_a_page() -> None:
+    pages = PAGE.read_text() + (DOCS / "operating.md").read_text()
+    families = {re.sub(r"_(bucket|sum|count|created|info)$", "", name) for name in agents()}
+    made = {name for name in families if not re.search(r"_created$", name)}
+    counters = {name for name in made if f"{name}_total" in made}
+    # `hafailover` is what is left of hafailover_info; it only says whose the others are.
+    missing = {name for name in made - counters - {"hafailover"} if f"`{name}" not in pages}
+    assert missing == set()
