@@ -35,16 +35,22 @@ def history(
 
     Examples: hafailover history; hafailover history --last 100 --json
     """
-    from hafailover.observe.history import changes
+    from hafailover.observe.history import changes, drills
 
-    rows = changes(_records(config))[-last:]
+    records = _records(config)
+    rows, held = changes(records)[-last:], drills(records)[-last:]
     if as_json:
-        print(json.dumps({"v": 1, "changes": [row.to_plain() for row in rows]}, indent=2))
+        plain = [row.to_plain() for row in rows]
+        print(json.dumps({"v": 1, "changes": plain, "drills": [one.model_dump() for one in held]}, indent=2))
         return
     if not rows:
         print("nobody has signed yet")
         return
     _print(rows)
+    for one in held:
+        print(
+            f"drill {one.at}: {'passed' if one.ok else 'FAILED'} after {one.seconds or 0:.1f} s, {one.cause}"
+        )
 
 
 def audit(

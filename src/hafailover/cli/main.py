@@ -13,6 +13,7 @@ from hafailover.cli import (
     check,
     daemons,
     demo,
+    drill,
     explain,
     history,
     localnet,
@@ -36,6 +37,7 @@ explain.add_to(app)
 switchover.add_to(app)
 orders.add_to(app)
 history.add_to(app)
+drill.add_to(app)
 demo.add_to(app)
 bench.add_to(app)
 app.add_typer(check.app, name="check")

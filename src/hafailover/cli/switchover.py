@@ -86,14 +86,14 @@ def _at_once(config: ConfigOption, to: str | None, as_json: bool) -> None:
     from hafailover.observe.handover import HandoverRefusedError, switch_over
 
     address, account_id = address_of(config)
-    before = _production(config)
+    before = production(config)
     try:
         done = switch_over(address, account_id, to, lambda line: None if as_json else print(line, flush=True))
     except HandoverRefusedError as error:
         fail(f"not switched over: {error}", REFUSED)
     except CallError as error:
         fail(f"Consul could not be asked: {error}", UNREACHABLE)
-    cost = _cost(before, config)
+    cost = missed_since(before, config)
     if as_json:
         print(json.dumps({**asdict(done), **cost}))
         return
@@ -137,7 +137,7 @@ def _planned(
         )
         if dry_run:
             _say_what_would_happen(config, view, plan, target, as_json, now)
-        before = _production(config)
+        before = production(config)
         order(Desk(address, account_id, DEADLINE_S), plan)
         if not wait:
             _ordered(plan, target, as_json)
@@ -156,7 +156,7 @@ def _planned(
     except KeyboardInterrupt:
         print("\nthe plan stands: hafailover switchover --status, --cancel")
         raise typer.Exit(NOT_GOOD) from None
-    cost = _cost(before, config)
+    cost = missed_since(before, config)
     if as_json:
         print(json.dumps({**asdict(done), **cost}))
         return
@@ -263,7 +263,7 @@ def _rpc(settings: Settings) -> Any:
     return RpcOpener(settings)()
 
 
-def _production(config: ConfigOption) -> Production | None:
+def production(config: ConfigOption) -> Production | None:
     from hafailover.near.rpc import RpcError
 
     settings = settings_or_exit(config)
@@ -275,7 +275,7 @@ def _production(config: ConfigOption) -> Production | None:
     return found
 
 
-def _cost(before: Production | None, config: ConfigOption) -> dict[str, int | None]:
+def missed_since(before: Production | None, config: ConfigOption) -> dict[str, int | None]:
     """Blocks and chunks that were expected and not produced since then; unknown across an epoch's end."""
     from hafailover.observe.cost import cost
 
@@ -283,7 +283,7 @@ def _cost(before: Production | None, config: ConfigOption) -> dict[str, int | No
     if before is None:
         return unknown
     time.sleep(SETTLE_S)
-    found = cost(before, _production(config))
+    found = cost(before, production(config))
     return asdict(found) if found is not None else unknown
 
 

@@ -198,9 +198,8 @@ SECTIONS = (
                 [
                     Query(f"hafailover_paused * {POOL}", "{{instance}} paused"),
                     Query(f"hafailover_drained * {POOL}", "{{instance}} drained"),
-                    Query(f"hafailover_forced * {POOL}", "{{instance}} forced"),
                 ],
-                "Given by an operator: automatic failover paused, host drained, takeover by force.",
+                "Given by an operator: automatic failover paused, host drained.",
                 kind="state-timeline",
                 mappings=_value_names({"1": ("yes", "orange"), "0": ("no", "green")}),
                 options={"mergeValues": True, "showValue": "never"},

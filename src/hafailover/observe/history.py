@@ -34,6 +34,11 @@ class Change:
         return asdict(self)
 
 
+def drills(records: Sequence[TermRecord]) -> list[TermRecord]:
+    """The drills, oldest first."""
+    return sorted((record for record in records if record.event == "drill"), key=lambda one: one.at)
+
+
 def changes(records: Sequence[TermRecord]) -> list[Change]:
     """The rows, by term."""
     began = {record.term: record for record in records if record.event == "began"}

@@ -75,9 +75,6 @@ class Metrics:
         self.drained = Gauge(
             "hafailover_drained", "1 while this host is drained by an operator", registry=registry
         )
-        self.forced = Gauge(
-            "hafailover_forced", "1 while this host signs by force, without a lease", registry=registry
-        )
         self.last_drill = Gauge(
             "hafailover_last_successful_drill_timestamp_seconds",
             "When the pool's last successful drill ended, in unix time; 0 for never",

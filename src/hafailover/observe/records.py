@@ -46,7 +46,7 @@ class NodeRecord(BaseModel):
 
 
 class TermRecord(BaseModel):
-    """One entry of the history: a host ``began`` or ``ended`` a term, its cost was ``measured``, or a ``drill`` was held."""
+    """One entry of the history: a host ``began`` or ``ended`` a term, its ``measured`` cost, a ``drill``."""
 
     model_config = _CONFIG
 

@@ -36,6 +36,7 @@ def test_these_are_all() -> None:
         "undrain",
         "history",
         "audit",
+        "drill",
         "demo",
         "bench",
         "check settings",

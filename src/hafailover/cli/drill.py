@@ -1,0 +1,136 @@
+"""``hafailover drill``: a failover in earnest, measured and kept in the history."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import uuid
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hafailover.cli.common import ConfigOption, JsonOption, fail
+from hafailover.cli.exit_codes import NOT_GOOD, OK, REFUSED, UNREACHABLE, WRONG_SETTINGS
+from hafailover.cli.status import address_of, look_at
+from hafailover.cli.switchover import missed_since, production, whoami
+
+if TYPE_CHECKING:
+    from hafailover.lock.client import Address
+    from hafailover.observe.overview import Overview
+    from hafailover.orders.exercise import Outcome
+
+WHAT = {
+    "neard": "{active}'s neard is killed (SIGKILL); a standby is to take over within a second or two",
+    "agent": "{active}'s agent is killed (SIGKILL); it is to be back in the same term, nothing lost",
+    "host": "{active}'s neard, guard and agent are killed at once, which is less than a machine's loss",
+    "switchover": "{active} hands over in a window without duties; nothing is to be lost",
+}
+FOLLOW_S = 900.0
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("drill")(drill)
+
+
+def drill(
+    kind: Annotated[str, typer.Option("--kind", help="neard, agent, host or switchover.")] = "switchover",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Take an order back whose command was cut off; hold no drill.")
+    ] = False,
+    config: ConfigOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Try a failover in earnest, on the pool as it is, and keep the result in the history.
+
+    It is refused (exit code 5) if no standby is ready, or automatic failover is paused. Exit code 1: the
+    drill failed. By day, with people at hand.
+
+    Examples: hafailover drill; hafailover drill --kind neard; hafailover drill --kind host --yes --json
+    """
+    from hafailover.lock.errors import CallError
+    from hafailover.orders import exercise
+    from hafailover.orders.desk import Desk
+    from hafailover.orders.following import PlanError
+
+    if kind not in WHAT:
+        fail(f"--kind: {kind} is none of {', '.join(WHAT)}", WRONG_SETTINGS)
+    address, account_id = address_of(config)
+    try:
+        if clear:
+            Desk(address, account_id, exercise.DEADLINE_S).end_drill()
+            raise typer.Exit(OK)
+        view = _fit(look_at(address, account_id))
+        _ask(WHAT[kind].format(active=view.active), yes)
+        before = production(config)
+        outcome = _hold(address, account_id, view, kind, as_json)
+        cost = missed_since(before, config)
+        blocks, chunks = cost["blocks_missed"], cost["chunks_missed"]
+        missed = (blocks, chunks) if blocks is not None and chunks is not None else None
+        exercise.record(address, account_id, outcome, missed)
+    except (exercise.DrillRefusedError, PlanError) as error:
+        fail(f"no drill: {error}", REFUSED)
+    except CallError as error:
+        fail(f"Consul could not be asked: {error}", UNREACHABLE)
+    if as_json:
+        print(json.dumps({**outcome.to_plain(), **cost}))
+    else:
+        lost = "unknown" if missed is None else f"{missed[0]} blocks, {missed[1]} chunks"
+        print(f"{'passed' if outcome.ok else 'FAILED'}: {outcome.text}, after {outcome.seconds:.1f} s")
+        print(f"{outcome.from_node} -> {outcome.to_node}, term {outcome.term}; missed: {lost}")
+    raise typer.Exit(OK if outcome.ok else NOT_GOOD)
+
+
+def _fit(view: Overview) -> Overview:
+    if view.active is None or view.term is None:
+        fail(f"no drill: {view.verdict}", REFUSED)
+    if view.paused:
+        fail(f"no drill: automatic failover is paused {view.paused}", REFUSED)
+    if view.plan:
+        fail(f"no drill: a switchover is planned {view.plan}", REFUSED)
+    if not any(host.ready for host in view.hosts if host.node != view.active):
+        fail("no drill: no standby is ready", REFUSED)
+    return view
+
+
+def _ask(what: str, yes: bool) -> None:
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        fail("--yes: is needed where nobody can be asked", WRONG_SETTINGS)
+    print(what)
+    typer.confirm("Do it?", abort=True)
+
+
+def _hold(address: Address, account_id: str, view: Overview, kind: str, quiet: bool) -> Outcome:
+    from hafailover.observe.prospects import prospects
+    from hafailover.orders import exercise
+    from hafailover.orders.desk import Desk
+    from hafailover.orders.documents import Drill, Plan, utc
+    from hafailover.orders.following import PlanError, follow, order
+    from hafailover.orders.planning import DEFAULT_BLOCKS
+
+    assert view.active is not None and view.term is not None
+    number = uuid.uuid4().hex
+    if kind != "switchover":
+        wanted = Drill.model_validate(
+            {"id": number, "kind": kind, "node": view.active, "term": view.term, "by": whoami()}
+        )
+        return exercise.hold(address, account_id, wanted, prospects(view).waited_s)
+    plan = Plan(
+        id=number,
+        term=view.term,
+        window_blocks=DEFAULT_BLOCKS,
+        by=f"{whoami()}, a drill",
+        at=utc(time.time()),
+    )
+    order(Desk(address, account_id, exercise.DEADLINE_S), plan)
+    try:
+        moved = follow(
+            address, account_id, plan, view.active, lambda line: None if quiet else print(line), FOLLOW_S
+        )
+    except PlanError as error:
+        return exercise.Outcome(kind, False, str(error), view.active, view.active, view.term, FOLLOW_S)
+    text = "handed over in a window"
+    return exercise.Outcome(kind, True, text, view.active, moved.to_node, moved.term, round(moved.total_s, 2))
