@@ -126,7 +126,9 @@ class Eyes:
         height = host.view.head
         syncing = world.now < max(neard.synced_at, host.syncing_until)
         seen = ev.NeardSeen(
-            NeardView(height, syncing, neard.key, "2.10.0", 5, True, host.view.age_s, host.view.live)
+            NeardView(
+                height, syncing, neard.key, "2.10.0", 5, True, host.view.age_s, host.view.live, host.clock()
+            )
         )
         if self._closely and not syncing:
             first = self._seen_height if self._seen_height is not None else height

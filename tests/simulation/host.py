@@ -137,6 +137,8 @@ class Host:
         if self.neard is not None:
             self.neard.die()
         self.up = self.frozen = False
+        # A server that boots again knows of no time in which it led.
+        self.server.past = None
         return True
 
     def freeze(self) -> bool:

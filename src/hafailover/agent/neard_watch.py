@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 
 from hafailover.agent.persist import Complaints
+from hafailover.clock import boottime
 from hafailover.core import events as ev
 from hafailover.core.views import NeardView
 from hafailover.near.headclock import HeadClock
@@ -65,10 +66,11 @@ class NeardWatch:
         try:
             if self._rpc is None:
                 self._rpc = self._open_rpc()
+            looked_at = boottime()
             status = self._rpc.status()
             self._learn_more(self._rpc, status)
             self._complaints.fine()
-            self._emit(ev.NeardSeen(self._view(status)))
+            self._emit(ev.NeardSeen(self._view(status, looked_at)))
             self._read_blocks(self._rpc, status.height, closely)
         except RpcError as error:
             if self._rpc is not None:
@@ -94,7 +96,7 @@ class NeardWatch:
             # An old neard may lack a method; what is not known does not count against it.
             log.debug("neard does not tell more of itself: %s", error)
 
-    def _view(self, status: Status) -> NeardView:
+    def _view(self, status: Status, looked_at: float) -> NeardView:
         head = self._head.look(status.height, status.head_made_at, status.syncing)
         return NeardView(
             height=status.height,
@@ -105,6 +107,7 @@ class NeardWatch:
             shadow=self._shadow,
             head_age_s=head.age_s,
             live=head.live,
+            looked_at=looked_at,
         )
 
     def _read_blocks(self, rpc: NeardRpc, height: int, closely: bool) -> None:

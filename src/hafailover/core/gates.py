@@ -268,13 +268,14 @@ def stale_head(state: State, now: float) -> str:
     assert hold is not None
     if neard is None or state.neard_at is None:
         return ""
+    looked_at = neard.looked_at if neard.looked_at is not None else state.neard_at
     gone_at = max(hold.wait.gone_at, hold.doubt_until - state.config.profile.margin_s)
     if _is_below_the_predecessor(state):
         gone_at = max(gone_at, hold.acquired_at)
-    elif hold.wait.at_once and neard.live and not hold.doubt_until:
+    elif hold.wait.at_once and neard.live and looked_at >= hold.wait.gone_at and not hold.doubt_until:
         # All blocks have come in time, and the last one has had its time, too.
         return ""
-    made_at = state.neard_at - neard.head_age_s
+    made_at = looked_at - neard.head_age_s
     if made_at >= gone_at or now - max(state.height_at, state.quiet_since) > state.config.max_head_age_s:
         return ""
     return f"head {neard.height} is from before the predecessor's key was gone; waiting for a newer block"

@@ -66,6 +66,8 @@ class NeardView:
     """How long before this answer the head's block was made, as the chain's timestamps tell."""
     live: bool = True
     """Blocks have come in time for a while, and the head is as new as can be: nothing is missing."""
+    looked_at: float | None = None
+    """When neard answered, on this host's CLOCK_BOOTTIME: the news may be older than its arrival."""
 
 
 @dataclass(frozen=True, slots=True)

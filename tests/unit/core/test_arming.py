@@ -171,7 +171,7 @@ class TestDroppedMeanwhile:
         core.wait(1.0)
         effects = core.feed(ev.DroppedSeen(frozenset({10})))
         assert core.hold.wait.reason == "b confirmed that its key of term 10 is gone"
-        assert of(ef.ArmGuard, effects + core.wait(0.5))
+        assert of(ef.ArmGuard, effects + core.wait(0.6))
 
     def test_it_ends_for_one_that_was_passed_on_too(self) -> None:
         passed = beat(10, 5, phase=Phase.PASSED, inherits=beat(9, 3, "c"))

@@ -92,3 +92,17 @@ def test_below_the_height_that_the_predecessor_had_nothing_is_live() -> None:
         effects += core.answered(core.tick(0.05))
         look(core, 0.5, live=True)
     assert of(ef.ArmGuard, effects) == []
+
+
+def test_what_neard_said_before_the_end_was_told_is_no_news() -> None:
+    """neard has hung since, say, or the whole host has stood still with the answer in its queue."""
+    core = Core().stand_by()
+    asked_at = core.now
+    core.wait_on(stored(beat(10, 9, phase=Phase.RELEASED, height=100)))
+    effects = []
+    for _ in range(20):
+        effects += core.answered(core.tick(0.05))
+        core.feed(ev.NeardSeen(neard(100, head_age_s=0.1, live=True, looked_at=asked_at)))
+    assert of(ef.ArmGuard, effects) == []
+    core.feed(ev.NeardSeen(neard(100, head_age_s=0.1, live=True, looked_at=core.now)))
+    assert core.reason == "term 20: loading the key"
