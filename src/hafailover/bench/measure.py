@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+import uuid
 from collections.abc import Callable
 
 import requests
@@ -21,6 +22,10 @@ from hafailover.lab.pool import LabPool
 from hafailover.lock.client import Address
 from hafailover.lock.errors import CallError
 from hafailover.observe.handover import HandoverRefusedError, switch_over
+from hafailover.orders.desk import Desk
+from hafailover.orders.documents import Plan
+from hafailover.orders.following import DEADLINE_S, PlanError, follow, order
+from hafailover.orders.planning import DEFAULT_BLOCKS
 from hafailover.timing import PROFILES
 
 Say = Callable[[str], None]
@@ -64,6 +69,27 @@ class Bench:
             time.sleep(AFTER_S)
             self._count_missed(missed, expected)
             self.say(f"{gap.name} {run + 1}/{runs}: {gap.runs[-1]:.0f} ms")
+
+    def in_windows(self, missed: Row, runs: int) -> None:
+        """Planned handovers in windows without duties, as `hafailover switchover` orders them."""
+        for run in range(runs):
+            active = self.pool.wait_settled(SETTLE_S)
+            address, term = self._address(active), self.pool.look().term
+            assert term is not None
+            expected = self._production()
+            plan = Plan(id=uuid.uuid4().hex, term=term, window_blocks=DEFAULT_BLOCKS)
+            try:
+                order(Desk(address, self.pool.account_id, DEADLINE_S), plan)
+                moved = follow(address, self.pool.account_id, plan, active, lambda _: None, SETTLE_S)
+            except (PlanError, CallError) as error:
+                missed.problems.append(f"run {run + 1}: {error}")
+                continue
+            time.sleep(AFTER_S)
+            self._count_missed(missed, expected)
+            self.say(
+                f"{missed.name} {run + 1}/{runs}: {missed.runs[-1]:.0f} missed, "
+                f"{moved.from_node} -> {moved.to_node} in {moved.start} to {(moved.end or 1) - 1}"
+            )
 
     def neard_killed(self, row: Row, runs: int) -> None:
         for run in range(runs):

@@ -20,6 +20,8 @@ class Row:
     runs: list[float] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     """Runs that gave no figure, and why: they count as failed."""
+    every: bool = False
+    """``limit`` bounds every run, not their median alone."""
 
     @property
     def median(self) -> float | None:
@@ -27,7 +29,7 @@ class Row:
 
     @property
     def ok(self) -> bool:
-        if self.problems:
+        if self.problems or (self.every and self.above):
             return False
         return self.limit is None or (self.median is not None and self.median <= self.limit)
 

@@ -122,6 +122,7 @@ Part = tuple[str, "Callable[[Bench, int], list[Row]]"]
 def _default_parts() -> list[Part]:
     return [
         ("switchover", _switchover),
+        ("window", _window),
         ("neard-killed", _neard_killed),
         ("agent-restarted", _agent_restarted),
         ("leader-gone", _leader_gone),
@@ -146,6 +147,14 @@ def _switchover(measure: Bench, runs: int) -> list[Row]:
     measure.say(f"raw Consul handover: {raw.median or 0:.0f} ms")
     measure.switchovers(gap, missed, runs)
     return [gap, raw, missed]
+
+
+def _window(measure: Bench, runs: int) -> list[Row]:
+    from hafailover.bench.rows import Row
+
+    missed = Row("window-missed", "blocks missed, planned switchover in a window", "blocks", 0, every=True)
+    measure.in_windows(missed, runs)
+    return [missed]
 
 
 def _neard_killed(measure: Bench, runs: int) -> list[Row]:

@@ -150,6 +150,7 @@ def _neard_seen(state: State, neard: NeardView, now: float) -> State:
         neard=neard,
         neard_at=now,
         neard_error="",
+        last_head=neard.height,
         height_at=now if moved else state.height_at,
     )
 

@@ -29,7 +29,7 @@ def known_height(state: State) -> int:
 
 def head_height(state: State) -> int:
     """The highest head that this host's neard is known to have had."""
-    return max(state.neard.height if state.neard else 0, state.guard.height if state.guard else 0)
+    return max(state.last_head, state.guard.height if state.guard else 0)
 
 
 def lag(state: State) -> int:

@@ -145,6 +145,8 @@ class State:
     neard: NeardView | None = None
     neard_at: float | None = None
     neard_error: str = ""
+    last_head: int = 0
+    """The head that neard last told of; a neard that has died since may have signed up to it."""
     height_at: float = 0.0
     """When neard's head height last changed."""
     unfit_since: float | None = None

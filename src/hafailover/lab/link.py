@@ -1,6 +1,7 @@
 """A TCP relay on loopback that can be cut like a cable, to stand between an agent and its Consul server."""
 
 import asyncio
+import contextlib
 import os
 import socket
 import struct
@@ -31,7 +32,9 @@ async def _passable(gate: asyncio.Event) -> None:
 def _reset(writers: list[asyncio.StreamWriter]) -> None:
     """Close connections so that the peers see a reset, not an orderly end."""
     for writer in writers:
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        # One that its peer has reset is closed already.
+        with contextlib.suppress(OSError):
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         writer.transport.abort()
 
 

@@ -5,9 +5,9 @@ import pytest
 from hafailover.core import effects as ef
 from hafailover.core import events as ev
 from hafailover.core.beat import Phase
-from hafailover.core.views import Role
+from hafailover.core.views import NeardPhase, Role
 
-from .bench import DEFAULT, KEY, Core, beat, member, neard, of, stored
+from .bench import DEFAULT, KEY, Core, beat, guard, member, neard, of, stored
 
 FULL_WAIT_S = DEFAULT.successor_wait_s(DEFAULT.gone_within_s)
 
@@ -106,3 +106,10 @@ def test_what_neard_said_before_the_end_was_told_is_no_news() -> None:
     assert of(ef.ArmGuard, effects) == []
     core.feed(ev.NeardSeen(neard(100, head_age_s=0.1, live=True, looked_at=core.now)))
     assert core.reason == "term 20: loading the key"
+
+
+def test_what_it_says_of_its_own_height_outlives_its_neard() -> None:
+    core = Core().arm()
+    core.feed(ev.NeardSeen(neard(140, KEY)))
+    effects = core.feed(ev.GuardSeen(guard(neard=NeardPhase.DOWN, retired=20))) + core.wait(0.3)
+    assert [one.beat.height for one in of(ef.Release, effects)] == [140]
