@@ -113,7 +113,8 @@ def _lower_term_trusted(patch: Patch) -> None:
 @mutant(
     "an agent that has just started trusts what it reads",
     ("Consul restored while the active is frozen", "switchover", "session ended by hand", "neard killed"),
-    within=240,
+    within=80,
+    first=72,
 )
 def _short_memory_trusted(patch: Patch) -> None:
     patch.setattr("hafailover.core.standby.with_short_memory", lambda wait, since, profile: wait)
@@ -337,7 +338,8 @@ def _old_head(patch: Patch) -> None:
 @mutant(
     "a proof after a long lapse is believed at once",
     ("Consul restored from a backup", "host cut off", "host cannot hear", "watches lag"),
-    within=240,
+    within=80,
+    first=120,
 )
 def _lapse_forgotten(patch: Patch) -> None:
     patch.setattr(leaving, "lapsed", lambda state, hold, now: False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from hafailover.agent.identity import StateFolder
 from hafailover.agent.persist import Complaints, persist
@@ -18,6 +19,8 @@ from hafailover.timing import Profile
 log = logging.getLogger(__name__)
 
 NAME_POLL_S = 0.5
+LIFE_S = 2.5
+"""Signs of life that are so far apart are no late writes of an agent that has gone, but a living one's."""
 
 
 class NameTakenError(Exception):
@@ -27,6 +30,7 @@ class NameTakenError(Exception):
 class SessionKeeper:
     """Opens the session, feeds the agent's check and renews the session, in a thread of its own.
 
+    :param agent_id: this process's own, in its record, by which it knows what it has written itself.
     :param on_fatal: told when the agent must not run: another one has its name.
     """
 
@@ -36,6 +40,7 @@ class SessionKeeper:
         roster: Roster,
         state: StateFolder,
         node: str,
+        agent_id: str,
         profile: Profile,
         emit: Callable[[ev.Event], None],
         on_fatal: Callable[[str], None],
@@ -44,6 +49,7 @@ class SessionKeeper:
         self._roster = roster
         self._state = state
         self._node = node
+        self._agent_id = agent_id
         self._profile = profile
         self._emit = emit
         self._on_fatal = on_fatal
@@ -133,9 +139,7 @@ class SessionKeeper:
         """Whether the name is this session's; ``None`` if Consul does not know the session."""
         assert self._session is not None
         try:
-            return self._roster.publish(
-                self._node, self._session, {"v": 1, "node": self._node, "role": "starting"}
-            )
+            return self._roster.publish(self._node, self._session, self._first_record())
         except CallError as error:
             if error.kind is not Kind.SESSION_GONE:
                 raise
@@ -144,19 +148,26 @@ class SessionKeeper:
     def _await_name(self) -> None:
         """Waits until no other session holds this host's name; one that shows life is another agent.
 
-        :raises NameTakenError: it has changed its record, so it runs.
+        :raises NameTakenError: it goes on changing its record, so it runs.
         """
         entry = self._roster.entry(self._node)
         if entry is None or entry.session is None:
             return
         log.info("an agent named %s has a session still; waiting for its end or a sign of life", self._node)
-        first = entry.index
+        seen, first_sign = entry.index, None
         pause = threading.Event()
         while entry is not None and entry.session is not None:
-            if entry.index != first:
-                raise NameTakenError(self._taken())
+            # A write of this agent's own may take effect late, when a leader that hung is well again.
+            if entry.index != seen and entry.data.get("agent") != self._agent_id:
+                first_sign = boottime() if first_sign is None else first_sign
+                if boottime() - first_sign >= LIFE_S:
+                    raise NameTakenError(self._taken())
+            seen = entry.index
             pause.wait(NAME_POLL_S)
             entry = self._roster.entry(self._node)
+
+    def _first_record(self) -> dict[str, Any]:
+        return {"v": 1, "node": self._node, "agent": self._agent_id, "role": "starting"}
 
     def _taken(self) -> str:
         return (

@@ -7,6 +7,7 @@ import os
 import queue
 import re
 import signal
+import uuid
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -74,6 +75,7 @@ class Agent:
         # Signal handlers put into it, too, so it must be one whose put() may interrupt its get().
         self._queue: queue.SimpleQueue[ev.Event | None] = queue.SimpleQueue()
         self._exit_code = 0
+        self._agent_id = uuid.uuid4().hex
         node, account, profile = settings.node_name, settings.account_id, settings.profile
         self._state = initial(_core_config(settings), boottime())
         self._without_session_since = boottime()
@@ -88,6 +90,7 @@ class Agent:
             Roster(address, account, ROSTER_DEADLINE_S),
             state,
             node,
+            self._agent_id,
             profile,
             self.emit,
             self._fatal,
@@ -271,6 +274,7 @@ class Agent:
         began = datetime.now(UTC).timestamp() - (now - state.role_since)
         return NodeRecord(
             node=state.config.node,
+            agent=self._agent_id,
             role=str(state.role),
             reason=state.reason,
             role_since=datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),

@@ -55,7 +55,9 @@ def audit(
     if heights is None:
         unknown.append("no neard could be asked, so the chain was not looked at")
     else:
-        wrong += _strays(own_blocks, terms, began, ended)
+        strays, late = _strays(own_blocks, terms, began, ended)
+        wrong += strays
+        unknown += late
         checked.append(f"{len(own_blocks)} blocks of ours from height {heights[0]} to {heights[1]}")
     if signed_twice is None:
         unknown.append(
@@ -98,21 +100,33 @@ def _strays(
     terms: Sequence[int],
     began: dict[int, TermRecord],
     ended: dict[int, TermRecord],
-) -> list[str]:
-    """Blocks of ours from heights at which nobody of ours was to sign."""
+) -> tuple[list[str], list[str]]:
+    """Blocks of ours from heights at which nobody of ours was to sign, and those that may be late ones.
+
+    The end of a term has the last head that its host knew of: where that died, or its agent, it knew of less.
+    """
     if not terms:
-        return [f"{len(own_blocks)} blocks of ours, but no term is on record"] if own_blocks else []
+        return ([f"{len(own_blocks)} blocks of ours, but no term is on record"] if own_blocks else []), []
     first = began[terms[0]].height
     spans = []
     for term, following in zip(terms, [*terms[1:], None], strict=True):
-        low = began[term].height
-        if term in ended:
-            high = ended[term].height + AFTER_END
-        else:
-            high = began[following].height if following is not None else 1 << 63
-        spans.append((low, high))
-    return [
-        f"block {height} is ours, but no host of ours was active then"
+        until = began[following].height if following is not None else 1 << 63
+        known = ended[term].height + AFTER_END if term in ended else until
+        spans.append((began[term].height, known, until if term in ended and following is not None else known))
+    strays = [
+        height
         for height in own_blocks
-        if height > first and not any(low <= height <= high for low, high in spans)
+        if height > first and not any(low <= height <= known for low, known, _ in spans)
+    ]
+    late = [height for height in strays if any(low <= height <= until for low, _, until in spans)]
+    said = [
+        f"block {height} is ours, but no host of ours was active then"
+        for height in strays
+        if height not in late
+    ]
+    if not late:
+        return said, []
+    return said, [
+        f"whose blocks {', '.join(map(str, late[:10]))}{' ...' if late[10:] else ''} are: they are ours, and from "
+        "after the end on record of a term, whose host may have known no better, and before the next began"
     ]

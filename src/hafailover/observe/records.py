@@ -22,6 +22,8 @@ class NodeRecord(BaseModel):
 
     v: int = 1
     node: str
+    agent: str = ""
+    """Of the process that wrote it: made anew at each start."""
     role: str = "starting"
     reason: str = ""
     role_since: str = ""

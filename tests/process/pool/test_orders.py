@@ -37,11 +37,7 @@ def test_a_switchover_in_a_window_loses_nothing(pool: LabPool) -> None:
     assert (moved["blocks_missed"], moved["chunks_missed"]) == (0, 0)
     assert pool.wait_settled() == target.name
 
-
-def test_history_and_audit_tell_of_it(pool: LabPool) -> None:
-    active = pool.wait_settled()
-    target = standbys(pool, active)[0]
-    assert command(target, "switchover", "--to", target.name).returncode == 0
+    # History and audit tell of it.
 
     def measured() -> dict[str, object]:
         row: dict[str, object] = json.loads(command(target, "history", "--json").stdout)["changes"][-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from .parts import Events, Mortals
 # Consul is fed every third of this, so that what it says of the session is soon known.
 PROFILE = with_changes(PROFILES["fast"], {"check_ttl_s": 0.15, "session_ttl_s": 0})
 RECORD = KEYS.nodes + "a"
+ME = "this-process"
 
 
 class Bench:
@@ -36,6 +38,7 @@ class Bench:
             mortals(Roster(consul.address, ACCOUNT, 2.0)),
             self.state,
             "a",
+            ME,
             PROFILE,
             self.events,
             self.fatal.append,
@@ -48,6 +51,7 @@ class Bench:
 @pytest.fixture
 def bench(consul: TinyConsul, tmp_path: Path, mortals: Mortals, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr(module, "NAME_POLL_S", 0.02)
+    monkeypatch.setattr(module, "LIFE_S", 0.2)
     return Bench(consul, tmp_path, mortals)
 
 
@@ -153,8 +157,11 @@ def test_a_living_agent_with_this_name_is_left_alone(bench: Bench) -> None:
     bench.keeper.start()
     threading.Event().wait(0.1)
     assert bench.fatal == [], "it may be this host's own, from before"
-    bench.consul.publish("a", "session-of-another", height=2)
-    until(lambda: bench.fatal, "the refusal")
+    heights = itertools.count(2)
+    until(
+        lambda: bench.consul.publish("a", "session-of-another", height=next(heights)) and bench.fatal,
+        "the refusal",
+    )
     assert bench.fatal[0] == (
         "node_name: another agent named a is alive in this pool; "
         "give each host a name of its own, or stop the other agent"
@@ -162,6 +169,32 @@ def test_a_living_agent_with_this_name_is_left_alone(bench: Bench) -> None:
     assert bench.events.all == []
     assert bench.consul.sessions == {"session-of-another"}, "no session was opened"
     assert bench.consul.items[RECORD].modified > other
+
+
+def test_what_it_has_written_itself_is_no_sign_of_another(bench: Bench) -> None:
+    """A write of before the session's end takes effect when Consul's leader is well again."""
+    bench.consul.publish("a", "session-before", height=1)
+    bench.keeper.start()
+    for height in range(2, 40):
+        threading.Event().wait(0.01)
+        bench.consul.publish("a", "session-before", agent=ME, height=height)
+    assert bench.fatal == []
+    bench.consul.expire("session-before")
+    bench.ready()
+
+
+def test_a_late_write_of_an_agent_that_has_gone_is_no_sign_of_life(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "LIFE_S", 60.0)
+    bench.consul.publish("a", "session-before", agent="the-process-before", height=1)
+    bench.keeper.start()
+    for height in range(2, 20):
+        threading.Event().wait(0.01)
+        bench.consul.publish("a", "session-before", agent="the-process-before", height=height)
+    assert bench.fatal == []
+    bench.consul.expire("session-before")
+    bench.ready()
 
 
 def test_a_dead_agents_name_is_waited_for(bench: Bench) -> None:

@@ -64,10 +64,11 @@ def test_another_key() -> None:
 
 
 def test_a_block_from_when_nobody_was_to_sign() -> None:
-    records = [*GOOD[:2], began(20, "b", 260)]
-    assert audit(records, [202, 250, 261], (90, 300), []).wrong == (
-        "block 250 is ours, but no host of ours was active then",
-    )
+    records = [*GOOD[:2], began(20, "b", 260), ended(20, "b", 290)]
+    found = audit(records, [202, 250, 261, 291, 295], (90, 300), [])
+    assert found.wrong == ("block 295 is ours, but no host of ours was active then",)
+    # Who ended the first term may have known less than it had signed.
+    assert [text[:20] for text in found.unknown] == ["whose blocks 250 are"]
     assert audit([], [5], (1, 9), []).wrong == ("1 blocks of ours, but no term is on record",)
 
 
