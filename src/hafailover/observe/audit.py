@@ -119,14 +119,12 @@ def _strays(
         if height > first and not any(low <= height <= known for low, known, _ in spans)
     ]
     late = [height for height in strays if any(low <= height <= until for low, _, until in spans)]
-    said = [
-        f"block {height} is ours, but no host of ours was active then"
-        for height in strays
-        if height not in late
-    ]
+    sure = [height for height in strays if height not in late]
+    said = [f"block {height} is ours, but no host of ours was active then" for height in sure]
     if not late:
         return said, []
+    shown = ", ".join(map(str, late[:10])) + (" ..." if late[10:] else "")
     return said, [
-        f"whose blocks {', '.join(map(str, late[:10]))}{' ...' if late[10:] else ''} are: they are ours, and from "
-        "after the end on record of a term, whose host may have known no better, and before the next began"
+        f"whose blocks {shown} are: they are ours, from after the end on record of a term, whose host may "
+        "have known no better, and before the next began"
     ]
