@@ -30,6 +30,8 @@ RECORD = NodeRecord(
     public_key="ed25519:pool",
     term=20,
     lease_left_s=6.25,
+    agent="0123",
+    gates={"neard in sync": "neard is syncing", "neard has peers": None, "not drained": ""},
     prepared_for="wish-1",
 )
 BEGAN = TermRecord(
