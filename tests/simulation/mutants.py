@@ -114,7 +114,7 @@ def _lower_term_trusted(patch: Patch) -> None:
     "an agent that has just started trusts what it reads",
     ("Consul restored while the active is frozen", "switchover", "session ended by hand", "neard killed"),
     within=80,
-    first=72,
+    first=84,
 )
 def _short_memory_trusted(patch: Patch) -> None:
     patch.setattr("hafailover.core.standby.with_short_memory", lambda wait, since, profile: wait)
@@ -339,7 +339,7 @@ def _old_head(patch: Patch) -> None:
     "a proof after a long lapse is believed at once",
     ("Consul restored from a backup", "host cut off", "host cannot hear", "watches lag"),
     within=80,
-    first=120,
+    first=124,
 )
 def _lapse_forgotten(patch: Patch) -> None:
     patch.setattr(leaving, "lapsed", lambda state, hold, now: False)

@@ -48,10 +48,13 @@ class Referee:
             if self._just_woke(host):
                 # The load was under way when the machine froze.
                 self.woken[host] = host.thawed_at
+                self.holders.append(host)
+                self._at_most_one()
             else:
                 self._may_load(host)
-            self.holders.append(host)
-            self._at_most_one()
+                self.holders.append(host)
+                self._at_most_one()
+                self._knows_what_was_signed(host)
         else:
             self.holders.remove(host)
             self._went_in_time(host)
@@ -93,10 +96,12 @@ class Referee:
             )
         if term > self._last_term:
             self._world.did["promotions"] += 1
+        self._last_term, self._last_host, self._last_load_at = term, host, self._world.now
+
+    def _knows_what_was_signed(self, host: Host) -> None:
         unknown = self._world.chain.unknown_to(host)
         if unknown:
             self.broken("a height twice", f"{host.name} may sign {unknown[0]}, which was signed before it,")
-        self._last_term, self._last_host, self._last_load_at = term, host, self._world.now
 
     def _at_most_one(self) -> None:
         able = [one for one in self.holders if not one.frozen and one not in self.woken]
