@@ -54,8 +54,12 @@ class Desk:
     def drill(self, drill: Drill, index: int | None = None) -> bool:
         return self._put("drill", drill, index)
 
+    def take_drill(self, drill: Drill, index: int) -> bool:
+        """Marks the drill of that ModifyIndex as taken; ``True`` once, for one caller, while it stands."""
+        return self._put("drill", drill.model_copy(update={"taken": True}), index)
+
     def end_drill(self, index: int | None = None) -> bool:
-        """Takes a drill away; with ``index`` only that very one, and ``False`` if somebody else has."""
+        """Takes a drill away; with ``index`` only that very one, and ``False`` if it has changed."""
         return self._delete("drill", index)
 
     def note_drill(self, last: LastDrill) -> None:
@@ -75,6 +79,7 @@ class Desk:
         return done is True
 
     def _delete(self, name: str, index: int | None) -> bool:
+        """``True`` also where nothing was: Consul calls that a success, with an index, too."""
         done = call(
             "taking an order back",
             self._keys.rule,

@@ -90,6 +90,8 @@ class Drill(BaseModel):
     by: str = ""
     refused: str = ""
     """Why the agent did not."""
+    taken: bool = False
+    """The agent performs it, or has: whoever finds it so does nothing."""
 
 
 class LastDrill(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from dataclasses import asdict, dataclass
@@ -61,7 +62,18 @@ def hold(address: Address, account_id: str, drill: Drill, wait_s: float) -> Outc
         raise DrillRefusedError(
             "another drill is under way, or its command was cut off: hafailover drill --clear"
         )
-    _await_taken(desk, drill)
+    try:
+        _await_taken(desk, drill)
+        return _watch(watch, drill, before, wait_s)
+    finally:
+        # Also where the command is cut off: an order that stands would be performed later, unwatched.
+        with contextlib.suppress(CallError):
+            now = desk.read()
+            if now.drill is not None and now.drill.id == drill.id:
+                desk.end_drill(now.drill_index)
+
+
+def _watch(watch: ConsulWatch, drill: Drill, before: Beat | None, wait_s: float) -> Outcome:
     began = boottime()
     limit = AGENT_WITHIN_S if drill.kind == "agent" else wait_s + SLACK_S
     last = ""
@@ -115,16 +127,18 @@ def record(address: Address, account_id: str, outcome: Outcome, missed: tuple[in
 
 def _await_taken(desk: Desk, drill: Drill) -> None:
     end = boottime() + TAKEN_WITHIN_S
-    while boottime() < end:
+    while True:
         now = desk.read()
         if now.drill is None or now.drill.id != drill.id:
+            raise DrillRefusedError("somebody has taken it back")
+        if now.drill.taken:
             return
         if now.drill.refused:
-            desk.end_drill(now.drill_index)
             raise DrillRefusedError(now.drill.refused)
+        # By its index: the agent may be taking it at this very moment.
+        if boottime() >= end and desk.end_drill(now.drill_index):
+            raise DrillRefusedError(f"the agent of {drill.node} did not take it within {TAKEN_WITHIN_S:g} s")
         time.sleep(LOOK_S)
-    desk.end_drill()
-    raise DrillRefusedError(f"the agent of {drill.node} did not take it within {TAKEN_WITHIN_S:g} s")
 
 
 def _judge(drill: Drill, before: Beat | None, beat: Beat, seconds: float) -> Outcome | None:

@@ -105,7 +105,7 @@ class Planner:
                 if book.pause is not None and boottime() >= self._paused_until:
                     self._end_pause(book)
                 if book.drill is not None and book.drill.node == self._node:
-                    self._drill(book.drill, book.drill_index)
+                    self.drill(book.drill, book.drill_index)
                 if book.plan is not None:
                     self.step(book.plan)
             except (CallError, RpcError) as error:
@@ -123,10 +123,15 @@ class Planner:
         if self._standing().term is not None and self._desk.resume(book.pause_index):
             log.info("the pause of automatic failover is over")
 
-    def _drill(self, drill: Drill, index: int) -> None:
-        """Takes the order away before it performs it, so that it is performed once, whatever dies of it."""
+    def drill(self, drill: Drill, index: int) -> None:
+        """Takes the order before it performs it, so that it is performed once, whatever dies of it.
+
+        An order that was taken back meanwhile is not performed.
+
+        :raises CallError: Consul could not be asked.
+        """
         standing = self._standing()
-        if drill.refused:
+        if drill.refused or drill.taken:
             return
         refusal = ""
         if standing.term != drill.term:
@@ -137,7 +142,7 @@ class Planner:
             refusal = "automatic failover is paused"
         if refusal:
             self._desk.drill(drill.model_copy(update={"refused": refusal}), index)
-        elif self._desk.end_drill(index):
+        elif self._desk.take_drill(drill, index):
             log.warning("a drill, ordered by %s: kind %s", drill.by or "somebody", drill.kind)
             self._perform(drill.kind)
 

@@ -209,7 +209,7 @@ def _handler(consul: TinyConsul) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(raw)
 
-        do_GET = do_PUT = _serve
+        do_GET = do_PUT = do_DELETE = _serve
 
         def log_message(self, format: str, *args: Any) -> None:
             """Requests are no news."""
