@@ -22,9 +22,9 @@ from hafailover.lab.pool import LabPool
 from hafailover.lock.client import Address
 from hafailover.lock.errors import CallError
 from hafailover.observe.handover import HandoverRefusedError, switch_over
-from hafailover.orders.desk import Desk
+from hafailover.orders.desk import DEADLINE_S, Desk
 from hafailover.orders.documents import Plan
-from hafailover.orders.following import DEADLINE_S, PlanError, follow, order
+from hafailover.orders.following import PlanError, follow, order
 from hafailover.orders.planning import DEFAULT_BLOCKS
 from hafailover.timing import PROFILES
 

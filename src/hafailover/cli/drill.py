@@ -13,7 +13,7 @@ import typer
 from hafailover.cli.common import ConfigOption, JsonOption, fail
 from hafailover.cli.exit_codes import NOT_GOOD, OK, REFUSED, UNREACHABLE, WRONG_SETTINGS
 from hafailover.cli.status import address_of, look_at
-from hafailover.cli.switchover import missed_since, production, whoami
+from hafailover.cli.switchover import FOLLOW_S, missed_since, production, whoami
 
 if TYPE_CHECKING:
     from hafailover.lock.client import Address
@@ -26,7 +26,6 @@ WHAT = {
     "host": "{active}'s neard, guard and agent are killed at once, which is less than a machine's loss",
     "switchover": "{active} hands over in a window without duties; nothing is to be lost",
 }
-FOLLOW_S = 900.0
 
 
 def add_to(app: typer.Typer) -> None:
@@ -51,7 +50,7 @@ def drill(
     """
     from hafailover.lock.errors import CallError
     from hafailover.orders import exercise
-    from hafailover.orders.desk import Desk
+    from hafailover.orders.desk import DEADLINE_S, Desk
     from hafailover.orders.following import PlanError
 
     if kind not in WHAT:
@@ -59,7 +58,7 @@ def drill(
     address, account_id = address_of(config)
     try:
         if clear:
-            Desk(address, account_id, exercise.DEADLINE_S).end_drill()
+            Desk(address, account_id, DEADLINE_S).end_drill()
             raise typer.Exit(OK)
         view = _fit(look_at(address, account_id))
         _ask(WHAT[kind].format(active=view.active), yes)
@@ -89,7 +88,7 @@ def _fit(view: Overview) -> Overview:
         fail(f"no drill: automatic failover is paused {view.paused}", REFUSED)
     if view.plan:
         fail(f"no drill: a switchover is planned {view.plan}", REFUSED)
-    if not any(host.ready for host in view.hosts if host.node != view.active):
+    if not view.standbys:
         fail("no drill: no standby is ready", REFUSED)
     return view
 
@@ -106,7 +105,7 @@ def _ask(what: str, yes: bool) -> None:
 def _hold(address: Address, account_id: str, view: Overview, kind: str, quiet: bool) -> Outcome:
     from hafailover.observe.prospects import prospects
     from hafailover.orders import exercise
-    from hafailover.orders.desk import Desk
+    from hafailover.orders.desk import DEADLINE_S, Desk
     from hafailover.orders.documents import Drill, Plan, utc
     from hafailover.orders.following import PlanError, follow, order
     from hafailover.orders.planning import DEFAULT_BLOCKS
@@ -125,7 +124,7 @@ def _hold(address: Address, account_id: str, view: Overview, kind: str, quiet: b
         by=f"{whoami()}, a drill",
         at=utc(time.time()),
     )
-    order(Desk(address, account_id, exercise.DEADLINE_S), plan)
+    order(Desk(address, account_id, DEADLINE_S), plan)
     try:
         moved = follow(
             address, account_id, plan, view.active, lambda line: None if quiet else print(line), FOLLOW_S

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hafailover.cli.common import ConfigOption, JsonOption, fail
-from hafailover.cli.exit_codes import NOT_GOOD, OK, REFUSED
-from hafailover.cli.status import address_of, look_at
+from hafailover.cli.common import ConfigOption, JsonOption
+from hafailover.cli.exit_codes import NOT_GOOD, OK
+from hafailover.cli.status import address_of, known_or_exit, look_at
 
 if TYPE_CHECKING:
     from hafailover.observe.overview import Overview
@@ -37,10 +37,9 @@ def explain(
     from hafailover.observe.prospects import prospects
 
     view = look_at(*address_of(config))
+    if node is not None:
+        known_or_exit(view, node)
     hosts = [host for host in view.hosts if node in (None, host.node)]
-    if not hosts:
-        known = ", ".join(host.node for host in view.hosts)
-        fail(f"no host named {node} is known; there are {known or 'none'}", REFUSED)
     found = prospects(view)
     if as_json:
         gates = {host.node: host.gates for host in hosts}

@@ -12,7 +12,7 @@ import typer
 
 from hafailover.cli.common import ConfigOption, JsonOption, fail
 from hafailover.cli.exit_codes import OK, REFUSED, UNREACHABLE, WRONG_SETTINGS
-from hafailover.cli.status import address_of, look_at
+from hafailover.cli.status import address_of, known_or_exit, look_at
 from hafailover.cli.switchover import whoami
 
 if TYPE_CHECKING:
@@ -102,10 +102,8 @@ def drain(
     from hafailover.orders.documents import Drain, utc
 
     view = look_at(*address_of(config))
-    known = [host.node for host in view.hosts]
-    if node not in known:
-        fail(f"no host named {node} is known; there are {', '.join(known) or 'none'}", REFUSED)
-    if node == view.active and not any(host.ready for host in view.hosts if host.node != node):
+    known_or_exit(view, node)
+    if node == view.active and not view.standbys:
         fail(f"{node} is the active, and no other host is ready: nobody would sign", REFUSED)
     order = Drain(node=node, by=whoami(), reason=reason, at=utc(time.time()))
     with _Desk(config) as desk:
@@ -137,8 +135,7 @@ class _Desk:
         self._config = config
 
     def __enter__(self) -> Desk:
-        from hafailover.orders.desk import Desk
-        from hafailover.orders.following import DEADLINE_S
+        from hafailover.orders.desk import DEADLINE_S, Desk
 
         address, account_id = address_of(self._config)
         return Desk(address, account_id, DEADLINE_S)

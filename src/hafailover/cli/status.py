@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hafailover.cli.common import ConfigOption, JsonOption, fail, settings_or_exit
-from hafailover.cli.exit_codes import NOT_GOOD, OK, UNREACHABLE, WRONG_SETTINGS
+from hafailover.cli.exit_codes import NOT_GOOD, OK, REFUSED, UNREACHABLE, WRONG_SETTINGS
 
 if TYPE_CHECKING:
     from hafailover.lock.client import Address
@@ -58,6 +58,13 @@ def address_of(config: ConfigOption) -> tuple[Address, str]:
         return consul_address(settings), settings.account_id
     except ConfigError as error:
         fail(str(error), WRONG_SETTINGS)
+
+
+def known_or_exit(view: Overview, node: str) -> None:
+    """Ends the command if the pool has no host of that name."""
+    known = [host.node for host in view.hosts]
+    if node not in known:
+        fail(f"no host named {node} is known; there are {', '.join(known) or 'none'}", REFUSED)
 
 
 def look_at(address: Address, account_id: str) -> Overview:

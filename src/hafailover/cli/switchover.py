@@ -15,6 +15,7 @@ import typer
 from hafailover.cli.common import ConfigOption, JsonOption, fail, settings_or_exit
 from hafailover.cli.exit_codes import NOT_GOOD, OK, REFUSED, UNREACHABLE, WRONG_SETTINGS
 from hafailover.cli.status import address_of
+from hafailover.orders.planning import DEFAULT_BLOCKS
 
 if TYPE_CHECKING:
     from hafailover.config.settings import Settings
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 SETTLE_S = 8.0
 """How long the chain is watched after the handover for what was missed."""
 FOLLOW_S = 900.0
-BLOCKS = 2
 
 
 def add_to(app: typer.Typer) -> None:
@@ -44,7 +44,7 @@ def switchover(
     ] = False,
     blocks: Annotated[
         int, typer.Option("--blocks", min=1, max=10_000, help="So many blocks without a duty in a row.")
-    ] = BLOCKS,
+    ] = DEFAULT_BLOCKS,
     now: Annotated[
         bool, typer.Option("--now", help="At once, whatever the validator has to produce.")
     ] = False,
@@ -117,9 +117,9 @@ def _planned(
     from hafailover.lock.errors import CallError
     from hafailover.observe.handover import HandoverRefusedError, check_target
     from hafailover.observe.look import Look
-    from hafailover.orders.desk import Desk
+    from hafailover.orders.desk import DEADLINE_S, Desk
     from hafailover.orders.documents import Plan, utc
-    from hafailover.orders.following import DEADLINE_S, PlanError, follow, order
+    from hafailover.orders.following import PlanError, follow, order
 
     address, account_id = address_of(config)
     try:
@@ -211,8 +211,8 @@ def _ordered(plan: Plan, target: str, as_json: bool) -> NoReturn:
 
 def _look_or_cancel(config: ConfigOption, as_json: bool, cancelling: bool) -> NoReturn:
     from hafailover.lock.errors import CallError
-    from hafailover.orders.desk import Desk
-    from hafailover.orders.following import DEADLINE_S, PlanError, cancel
+    from hafailover.orders.desk import DEADLINE_S, Desk
+    from hafailover.orders.following import PlanError, cancel
 
     address, account_id = address_of(config)
     desk = Desk(address, account_id, DEADLINE_S)

@@ -188,7 +188,7 @@ def _role_of_holder(state: State, hold: Hold, now: float) -> tuple[Role, str]:
             if now < hold.doubt_until:
                 return Role.PROMOTING, f"{term}: {DOUBT}"
             problems = gates.arming_problems(state, now) or [gates.stale_head(state, now)]
-            return Role.PROMOTING, f"{term}: " + ("; ".join(filter(None, problems)) or "about to arm")
+            return Role.PROMOTING, f"{term}: " + ("; ".join(problems) or "about to arm")
         case Stage.ARMING:
             return Role.PROMOTING, f"{term}: loading the key"
         case Stage.ARMED:

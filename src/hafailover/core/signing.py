@@ -31,9 +31,8 @@ def armed(state: State, hold: Hold, now: float) -> Step:
     request = _answer_request(state, hold, now)
     if request is not None:
         return request
-    if gates.is_drained(state) and gates.ready_standbys(state):
-        to = gates.ready_standbys(state)[0].node
-        return leaving.give_way(state, hold, gates.DRAINED, now, handover_to=to)
+    if gates.is_drained(state) and (ready := gates.ready_standbys(state)):
+        return leaving.give_way(state, hold, gates.DRAINED, now, handover_to=ready[0].node)
     return _give_way_if_unfit(state, hold, now)
 
 

@@ -83,11 +83,10 @@ def check_target(view: Overview, to: str | None) -> str:
 
 
 def _best(view: Overview) -> str:
-    ready = [host for host in view.hosts if host.ready and host.node != view.active]
-    if not ready:
+    if not view.standbys:
         reasons = "; ".join(f"{host.node}: {host.reason}" for host in view.hosts if host.node != view.active)
         raise HandoverRefusedError(f"no standby is ready: {reasons or 'there is none'}")
-    return min(ready, key=lambda host: (-host.priority, host.lag, host.node)).node
+    return view.standbys[0].node
 
 
 def _check_target(to: str, active: str, hosts: dict[str, tuple[bool, str, str]]) -> None:

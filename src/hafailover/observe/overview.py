@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -47,11 +48,22 @@ class Overview:
     """``None`` if Consul did not tell."""
     warnings: tuple[str, ...] = ()
 
+    @property
+    def standbys(self) -> list[NodeRecord]:
+        """The hosts beside the active that could take over, best first."""
+        return ready_standbys(self.hosts, self.active)
+
     def to_plain(self) -> dict[str, Any]:
         """For ``--json``."""
         plain = asdict(self)
         plain["hosts"] = [host.model_dump() for host in self.hosts]
         return plain
+
+
+def ready_standbys(hosts: Iterable[NodeRecord], active: str | None) -> list[NodeRecord]:
+    """Those beside the active that could take over, in the order in which the core takes them."""
+    ready = [host for host in hosts if host.ready and host.node != active]
+    return sorted(ready, key=lambda host: (-host.priority, host.lag, host.node))
 
 
 def overview(

@@ -30,9 +30,12 @@ class Prospects:
 
 def prospects(view: Overview) -> Prospects:
     """As far as the hosts' records tell, which are seconds old."""
-    standbys = [host for host in view.hosts if host.node != view.active]
-    ready = sorted((host for host in standbys if host.ready), key=lambda h: (-h.priority, h.lag, h.node))
-    others = {host.node: f"{host.role}: {host.reason}" for host in standbys if not host.ready}
+    ready = view.standbys
+    others = {
+        host.node: f"{host.role}: {host.reason}"
+        for host in view.hosts
+        if host.node != view.active and not host.ready
+    }
     active = next((host for host in view.hosts if host.node == view.active), None)
     profile = PROFILES.get(active.profile if active is not None else "default", PROFILES["default"])
     why = ""

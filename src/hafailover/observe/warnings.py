@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from hafailover.observe.records import NodeRecord
 
@@ -33,8 +33,7 @@ def _servers(servers: Sequence[str] | None) -> list[str]:
     return []
 
 
-def _differ(what: str, hosts: Iterable[NodeRecord], value: object) -> list[str]:
-    assert callable(value)
+def _differ(what: str, hosts: Iterable[NodeRecord], value: Callable[[NodeRecord], str]) -> list[str]:
     seen: dict[str, list[str]] = {}
     for host in hosts:
         if value(host):

@@ -14,6 +14,9 @@ from hafailover.lock.fields import index_of, key_of, object_of, watch_index
 from hafailover.lock.keys import PoolKeys
 from hafailover.orders.documents import Drain, Drill, LastDrill, OrderBook, Pause, Plan, read_book
 
+DEADLINE_S = 2.0
+"""Of the calls to Consul that give, follow and carry out orders; none of them is the lease's."""
+
 
 class Desk:
     """For one thread; every call ends within ``deadline_s`` seconds.

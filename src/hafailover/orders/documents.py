@@ -75,9 +75,6 @@ class Plan(BaseModel):
         return self.state in ("done", "failed")
 
 
-KINDS = ("neard", "agent", "host", "switchover")
-
-
 class Drill(BaseModel):
     """An exercise that the active's agent is to perform on its own host."""
 

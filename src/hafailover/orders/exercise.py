@@ -15,10 +15,10 @@ from hafailover.lock.consul import ConsulWatch
 from hafailover.lock.errors import CallError
 from hafailover.lock.roster import Roster
 from hafailover.observe.records import TermRecord
-from hafailover.orders.desk import Desk
+from hafailover.orders.desk import DEADLINE_S, Desk
 from hafailover.orders.documents import Drill, LastDrill, utc
+from hafailover.orders.following import newest_beat
 
-DEADLINE_S = 2.0
 LOOK_S = 0.1
 TAKEN_WITHIN_S = 10.0
 AGENT_WITHIN_S = 20.0
@@ -57,7 +57,7 @@ def hold(address: Address, account_id: str, drill: Drill, wait_s: float) -> Outc
     """
     desk = Desk(address, account_id, DEADLINE_S)
     watch = ConsulWatch(address, account_id, DEADLINE_S)
-    before = _beat(watch)
+    before = newest_beat(watch)
     if not desk.drill(drill, 0):
         raise DrillRefusedError(
             "another drill is under way, or its command was cut off: hafailover drill --clear"
@@ -80,7 +80,7 @@ def _watch(watch: ConsulWatch, drill: Drill, before: Beat | None, wait_s: float)
     while boottime() - began < limit:
         time.sleep(LOOK_S)
         try:
-            beat = _beat(watch)
+            beat = newest_beat(watch)
         except CallError as error:
             # Its Consul may be on the host that has just been lost.
             last = str(error)
@@ -161,8 +161,3 @@ def _judge(drill: Drill, before: Beat | None, beat: Beat, seconds: float) -> Out
         text = "the same host has taken over from itself"
         return Outcome(drill.kind, False, text, drill.node, beat.node, beat.term, taken)
     return Outcome(drill.kind, True, "a standby has taken over", drill.node, beat.node, beat.term, taken)
-
-
-def _beat(watch: ConsulWatch) -> Beat | None:
-    _, stored = watch.heartbeat(None, 0.0, fast=True)
-    return stored.beat if stored is not None else None

@@ -7,13 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from hafailover.clock import boottime
-from hafailover.core.beat import Phase
+from hafailover.core.beat import Beat, Phase
 from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulWatch
-from hafailover.orders.desk import Desk
+from hafailover.orders.desk import DEADLINE_S, Desk
 from hafailover.orders.documents import Plan
 
-DEADLINE_S = 2.0
 LOOK_S = 0.3
 ACTIVE_WITHIN_S = 30.0
 
@@ -32,6 +31,12 @@ class Moved:
     start: int | None
     end: int | None
     total_s: float
+
+
+def newest_beat(watch: ConsulWatch) -> Beat | None:
+    """The heartbeat as Consul's leader has it. :raises CallError: Consul could not be asked."""
+    _, stored = watch.heartbeat(None, 0.0, fast=True)
+    return stored.beat if stored is not None else None
 
 
 def order(desk: Desk, plan: Plan) -> None:
@@ -71,8 +76,7 @@ def follow(
     started, said, done_at = boottime(), "", None
     start = end = None
     while boottime() - started < limit_s:
-        _, stored_beat = watch.heartbeat(None, 0.0, fast=True)
-        beat = stored_beat.beat if stored_beat is not None else None
+        beat = newest_beat(watch)
         if beat is not None and beat.term > plan.term and beat.phase is Phase.ACTIVE:
             return Moved(active, beat.node, beat.term, start, end, boottime() - started)
         now = desk.read().plan

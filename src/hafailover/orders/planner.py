@@ -14,14 +14,13 @@ from hafailover.lock.client import Address
 from hafailover.lock.errors import CallError
 from hafailover.lock.roster import Roster
 from hafailover.near.rpc import NeardRpc, RpcError
-from hafailover.orders.desk import Desk
+from hafailover.orders.desk import DEADLINE_S, Desk
 from hafailover.orders.documents import Drill, OrderBook, Plan, Stored
 from hafailover.orders.planning import DEFAULT_BLOCKS, Slot, choose, is_soon, lead_blocks
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.5
-DEADLINE_S = 2.0
 RENEW_S = 3.0
 MOST_TRIES = 20
 BLOCK_S = 1.0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from hafailover.orders.documents import Plan
+if TYPE_CHECKING:
+    from hafailover.orders.documents import Plan
 
 DEFAULT_BLOCKS = 2
 """A handover takes a tenth of a second, mainnet's blocks 0.6 s; the second block is for a slow machine."""
