@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, TypeGuard
 
 
@@ -14,3 +15,14 @@ def is_text(value: Any) -> TypeGuard[str]:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def unix_time(text: str) -> float:
+    """A time such as ``2025-12-10T13:12:02Z`` in seconds since 1970.
+
+    :raises ValueError: no time, or one without its zone. :raises OverflowError: one beyond all calendars.
+    """
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError("a time without its zone")
+    return at.timestamp()

@@ -106,7 +106,7 @@ class View:
         if not self.connected:
             self._catching_up = False
             return
-        self.head = min(self._tip, max(self.head, self.head + CAUGHT_UP_AT_ONCE))
+        self.head = min(self._tip, self.head + CAUGHT_UP_AT_ONCE)
         self._catching_up = self.head < self._tip
         if self.age_s > 2.5:
             self._late_at = self._world.now

@@ -45,15 +45,15 @@ class Referee:
         world = self._world
         world.note(f"neard {host.name}: key {'LOADED' if loaded else 'gone'}")
         if loaded:
-            if self._just_woke(host):
+            woke = self._just_woke(host)
+            if woke:
                 # The load was under way when the machine froze.
                 self.woken[host] = host.thawed_at
-                self.holders.append(host)
-                self._at_most_one()
             else:
                 self._may_load(host)
-                self.holders.append(host)
-                self._at_most_one()
+            self.holders.append(host)
+            self._at_most_one()
+            if not woke:
                 self._knows_what_was_signed(host)
         else:
             self.holders.remove(host)

@@ -58,11 +58,8 @@ class CostWatch:
 
     def _look(self) -> Production | None:
         try:
-            rpc = self._open_rpc()
-            try:
+            with self._open_rpc() as rpc:
                 return rpc.production(self._account_id)
-            finally:
-                rpc.close()
         except RpcError as error:
             log.debug("the pool's counts cannot be read: %s", error)
             return None

@@ -49,6 +49,7 @@ def drill(
     Examples: hafailover drill; hafailover drill --kind neard; hafailover drill --kind host --yes --json
     """
     from hafailover.lock.errors import CallError
+    from hafailover.observe.cost import plain
     from hafailover.orders import exercise
     from hafailover.orders.desk import DEADLINE_S, Desk
     from hafailover.orders.following import PlanError
@@ -65,19 +66,16 @@ def drill(
         before = production(config)
         outcome = _hold(address, account_id, view, kind, as_json)
         cost = missed_since(before, config)
-        blocks, chunks = cost["blocks_missed"], cost["chunks_missed"]
-        missed = (blocks, chunks) if blocks is not None and chunks is not None else None
-        exercise.record(address, account_id, outcome, missed)
+        exercise.record(address, account_id, outcome, cost)
     except (exercise.DrillRefusedError, PlanError) as error:
         fail(f"no drill: {error}", REFUSED)
     except CallError as error:
         fail(f"Consul could not be asked: {error}", UNREACHABLE)
     if as_json:
-        print(json.dumps({**outcome.to_plain(), **cost}))
+        print(json.dumps({**outcome.to_plain(), **plain(cost)}))
     else:
-        lost = "unknown" if missed is None else f"{missed[0]} blocks, {missed[1]} chunks"
         print(f"{'passed' if outcome.ok else 'FAILED'}: {outcome.text}, after {outcome.seconds:.1f} s")
-        print(f"{outcome.from_node} -> {outcome.to_node}, term {outcome.term}; missed: {lost}")
+        print(f"{outcome.from_node} -> {outcome.to_node}, term {outcome.term}; missed: {cost or 'unknown'}")
     raise typer.Exit(OK if outcome.ok else NOT_GOOD)
 
 

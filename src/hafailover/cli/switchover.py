@@ -8,7 +8,7 @@ import socket
 import time
 import uuid
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -19,7 +19,8 @@ from hafailover.orders.planning import DEFAULT_BLOCKS
 
 if TYPE_CHECKING:
     from hafailover.config.settings import Settings
-    from hafailover.near.rpc import Production
+    from hafailover.near.rpc import NeardRpc, Production
+    from hafailover.observe.cost import Cost
     from hafailover.observe.overview import Overview
     from hafailover.orders.documents import Plan
 
@@ -83,6 +84,7 @@ def switchover(
 
 def _at_once(config: ConfigOption, to: str | None, as_json: bool) -> None:
     from hafailover.lock.errors import CallError
+    from hafailover.observe.cost import plain
     from hafailover.observe.handover import HandoverRefusedError, switch_over
 
     address, account_id = address_of(config)
@@ -95,7 +97,7 @@ def _at_once(config: ConfigOption, to: str | None, as_json: bool) -> None:
         fail(f"Consul could not be asked: {error}", UNREACHABLE)
     cost = missed_since(before, config)
     if as_json:
-        print(json.dumps({**asdict(done), **cost}))
+        print(json.dumps({**asdict(done), **plain(cost)}))
         return
     print(
         f"{done.to_node} is active in term {done.term}: "
@@ -115,6 +117,7 @@ def _planned(
     now: bool,
 ) -> None:
     from hafailover.lock.errors import CallError
+    from hafailover.observe.cost import plain
     from hafailover.observe.handover import HandoverRefusedError, check_target
     from hafailover.observe.look import Look
     from hafailover.orders.desk import DEADLINE_S, Desk
@@ -158,7 +161,7 @@ def _planned(
         raise typer.Exit(NOT_GOOD) from None
     cost = missed_since(before, config)
     if as_json:
-        print(json.dumps({**asdict(done), **cost}))
+        print(json.dumps({**asdict(done), **plain(cost)}))
         return
     free = f"in the window from {done.start} to {(done.end or 1) - 1}" if at is None else f"at height {at}"
     print(f"{done.to_node} is active in term {done.term}, {free}; {done.total_s:.1f} s in all")
@@ -179,8 +182,9 @@ def _say_what_would_happen(
             rpc = _rpc(settings)
             if rpc is None:
                 raise RpcError("neither neard.home nor neard.rpc_address is set here")
-            windows = rpc.maintenance_windows(settings.account_id) if plan.at_height is None else []
-            slot = choose(plan, windows, rpc.status().height, lead_blocks(1.0))
+            with rpc:
+                windows = rpc.maintenance_windows(settings.account_id) if plan.at_height is None else []
+                slot = choose(plan, windows, rpc.status().height, lead_blocks(1.0))
         except RpcError as error:
             fail(f"neard could not be asked for the windows: {error}", UNREACHABLE)
         if slot is None:
@@ -255,7 +259,7 @@ def whoami() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _rpc(settings: Settings) -> Any:
+def _rpc(settings: Settings) -> NeardRpc | None:
     from hafailover.cli.daemons import RpcOpener
 
     if settings.neard.home is None and settings.neard.rpc_address is None:
@@ -264,31 +268,32 @@ def _rpc(settings: Settings) -> Any:
 
 
 def production(config: ConfigOption) -> Production | None:
+    """The pool's counts now, by this host's neard; ``None`` if it cannot be asked."""
     from hafailover.near.rpc import RpcError
 
     settings = settings_or_exit(config)
     try:
         rpc = _rpc(settings)
-        found: Production | None = rpc.production(settings.account_id) if rpc is not None else None
+        if rpc is None:
+            return None
+        with rpc:
+            return rpc.production(settings.account_id)
     except RpcError:
         return None
-    return found
 
 
-def missed_since(before: Production | None, config: ConfigOption) -> dict[str, int | None]:
+def missed_since(before: Production | None, config: ConfigOption) -> Cost | None:
     """Blocks and chunks that were expected and not produced since then; unknown across an epoch's end."""
     from hafailover.observe.cost import cost
 
-    unknown: dict[str, int | None] = {"blocks_missed": None, "chunks_missed": None}
     if before is None:
-        return unknown
+        return None
     time.sleep(SETTLE_S)
-    found = cost(before, production(config))
-    return asdict(found) if found is not None else unknown
+    return cost(before, production(config))
 
 
-def _print_cost(cost: dict[str, int | None]) -> None:
-    if cost["blocks_missed"] is None:
+def _print_cost(cost: Cost | None) -> None:
+    if cost is None:
         print("missed: unknown, neard's RPC could not be asked, or the epoch has ended")
     else:
-        print(f"missed: {cost['blocks_missed']} blocks, {cost['chunks_missed']} chunks")
+        print(f"missed: {cost}")

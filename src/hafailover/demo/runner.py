@@ -13,7 +13,7 @@ from hafailover.lab.errors import LabError
 from hafailover.lab.guardlog import loaded_at
 from hafailover.lab.pool import LabPool
 from hafailover.lab.signers import overlaps
-from hafailover.near.rpc import Production
+from hafailover.observe.cost import cost
 from hafailover.observe.overview import Overview
 
 STAYS_FOR_S = 9.0
@@ -73,7 +73,8 @@ class Runner:
         first = self._await_block(signs_from, problems) if after else None
         scenario.heal(pool, before or "")
         pool.wait_settled(SETTLE_WITHIN_S)
-        missed = _missed(produced, observer.production())
+        found = cost(produced, observer.production())
+        missed = found.blocks_missed if found is not None else None
         if (scenario.no_block_missed or scenario.expected is Expected.STAYS) and missed != 0:
             problems.append(f"{missed} blocks were missed" if missed else "missed blocks are unknown")
         both = [
@@ -134,13 +135,6 @@ class Runner:
             time.sleep(LOOK_EVERY_S)
         problems.append(f"no block of the pool within {FIRST_BLOCK_WITHIN_S:g} s")
         return None
-
-
-def _missed(before: Production | None, after: Production | None) -> int | None:
-    if before is None or after is None or before.epoch_start != after.epoch_start:
-        return None
-    expected = after.expected_blocks - before.expected_blocks
-    return max(0, expected - (after.produced_blocks - before.produced_blocks))
 
 
 def _failed(scenario: Scenario, problem: str, seconds: float) -> Result:

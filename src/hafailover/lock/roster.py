@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 from hafailover.core.views import Request
 from hafailover.lock.classify import call
@@ -115,6 +117,21 @@ class Roster:
             return None
         return data.get("accepted") is True, str(data.get("reason", ""))
 
+    @contextmanager
+    def wish(self, request: Request, complain: Callable[[str], None]) -> Iterator[str | None]:
+        """Puts a wish for as long as the block lasts. Yields its session; ``None`` if another wish stands.
+
+        :param complain: told if the wish could not be taken back at the end.
+        """
+        session = self.open_wish_session()
+        try:
+            yield session if self.ask(session, request) else None
+        finally:
+            try:
+                self.close_session(session)
+            except CallError as error:
+                complain(f"the wish could not be taken back, and lapses by itself within 20 s: {error}")
+
     def open_wish_session(self) -> str:
         """A session whose end voids the wish: one that nobody waits for must not be acted on."""
         session = self._call(
@@ -182,13 +199,13 @@ def _request(value: dict[str, Any] | None) -> Request | None:
     if value is None:
         return None
     request_id, to, term = value.get("id"), value.get("to"), value.get("term")
+    first, last = value.get("from_height", 0), value.get("to_height", 0)
     if not isinstance(request_id, str) or not isinstance(to, str):
         return None
-    if not isinstance(term, int) or isinstance(term, bool) or not 0 <= term < 1 << 63:
+    if not (_is_whole(term) and _is_whole(first) and _is_whole(last)):
         return None
-    heights = [value.get(name, 0) for name in ("from_height", "to_height")]
-    if not all(isinstance(height, int) and not isinstance(height, bool) for height in heights):
-        return None
-    if not all(0 <= height < 1 << 63 for height in heights):
-        return None
-    return Request(request_id, to, term, *heights)
+    return Request(request_id, to, term, first, last)
+
+
+def _is_whole(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 63

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 import urllib3
 
 from hafailover.clock import boottime
 from hafailover.deadline import DeadlineAdapter, deadline
-from hafailover.text import is_text
+from hafailover.text import is_text, unix_time
 
 MAX_ANSWER_BYTES = 16 << 20
 
@@ -61,6 +60,12 @@ class NeardRpc:
         except ValueError:
             raise RpcError("the address of neard's RPC is none") from None
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def status(self) -> Status:
         """:raises RpcError: no answer in time, or not neard's status."""
         data = self._json("GET", "/status", None)
@@ -74,7 +79,7 @@ class NeardRpc:
                 version=_text(data["version"]["version"]),
                 uptime_s=int(data.get("uptime_sec", 0)),
                 chain_id=_text(data["chain_id"]),
-                head_made_at=_timestamp(sync["latest_block_time"]),
+                head_made_at=unix_time(_text(sync["latest_block_time"])),
             )
         except (KeyError, TypeError, ValueError, OverflowError):
             raise RpcError("an answer that is not neard's status") from None
@@ -228,13 +233,6 @@ def _whole(value: Any) -> int:
 def _window(entry: Any) -> tuple[int, int]:
     start, end = (entry["start"], entry["end"]) if isinstance(entry, dict) else entry
     return _whole(start), _whole(end)
-
-
-def _timestamp(value: Any) -> float:
-    made_at = datetime.fromisoformat(_text(value))
-    if made_at.tzinfo is None:
-        raise ValueError
-    return made_at.timestamp()
 
 
 def _text(value: Any) -> str:

@@ -14,6 +14,17 @@ class Cost:
     blocks_missed: int
     chunks_missed: int
 
+    def __str__(self) -> str:
+        return f"{self.blocks_missed} blocks, {self.chunks_missed} chunks"
+
+
+def plain(cost: Cost | None) -> dict[str, int | None]:
+    """For ``--json``: both are ``null`` where the cost is not known."""
+    return {
+        "blocks_missed": cost.blocks_missed if cost is not None else None,
+        "chunks_missed": cost.chunks_missed if cost is not None else None,
+    }
+
 
 def cost(before: Production | None, after: Production | None) -> Cost | None:
     """The difference of two looks; ``None`` where one failed or an epoch has ended between them."""

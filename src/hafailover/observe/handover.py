@@ -12,7 +12,6 @@ from hafailover.core.beat import Phase
 from hafailover.core.views import Request
 from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulWatch
-from hafailover.lock.errors import CallError
 from hafailover.lock.roster import Roster
 from hafailover.observe.look import Look
 from hafailover.observe.overview import Overview
@@ -55,18 +54,12 @@ def switch_over(address: Address, account_id: str, to: str | None, say: Callable
     roster = Roster(address, account_id, DEADLINE_S)
     request = Request(uuid.uuid4().hex, to, view.term)
     started = boottime()
-    session = roster.open_wish_session()
-    try:
-        if not roster.ask(session, request):
+    with roster.wish(request, say) as session:
+        if session is None:
             raise HandoverRefusedError("another switchover is being asked for; try again when it is over")
         reason = _await_answer(roster, request, started)
         say(reason)
         return _await_active(address, account_id, view.active, view.term, started)
-    finally:
-        try:
-            roster.close_session(session)
-        except CallError as error:
-            say(f"the wish could not be taken back, and lapses by itself within 20 s: {error}")
 
 
 def check_target(view: Overview, to: str | None) -> str:

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from hafailover.text import unix_time
+
 # Strict: a "2" is no number of blocks, and infinity no time.
 _CONFIG = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
 Height = Annotated[int, Field(ge=0, lt=1 << 63)]
@@ -31,10 +33,7 @@ class Pause(BaseModel):
     @property
     def until_unix(self) -> float:
         """:raises ValueError: no time."""
-        until = datetime.fromisoformat(self.until)
-        if until.tzinfo is None:
-            raise ValueError("a time without its zone")
-        return until.timestamp()
+        return unix_time(self.until)
 
 
 class Drain(BaseModel):

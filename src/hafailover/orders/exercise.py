@@ -14,6 +14,7 @@ from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulWatch
 from hafailover.lock.errors import CallError
 from hafailover.lock.roster import Roster
+from hafailover.observe.cost import Cost
 from hafailover.observe.records import TermRecord
 from hafailover.orders.desk import DEADLINE_S, Desk
 from hafailover.orders.documents import Drill, LastDrill, utc
@@ -95,14 +96,13 @@ def _watch(watch: ConsulWatch, drill: Drill, before: Beat | None, wait_s: float)
     return Outcome(drill.kind, False, text, drill.node, drill.node, drill.term, round(limit, 2))
 
 
-def record(address: Address, account_id: str, outcome: Outcome, missed: tuple[int, int] | None) -> None:
+def record(address: Address, account_id: str, outcome: Outcome, cost: Cost | None) -> None:
     """Keeps it in the history, and for the alert.
 
-    :param missed: blocks and chunks, if the chain could be asked.
+    :param cost: what the chain says that it cost, if it could be asked.
     :raises CallError: Consul could not be asked.
     """
     now = time.time()
-    blocks, chunks = missed if missed is not None else (None, None)
     entry = TermRecord(
         event="drill",
         term=outcome.term,
@@ -111,8 +111,8 @@ def record(address: Address, account_id: str, outcome: Outcome, missed: tuple[in
         cause=f"{outcome.kind}: {outcome.text}",
         ok=outcome.ok,
         seconds=outcome.seconds,
-        blocks_missed=blocks,
-        chunks_missed=chunks,
+        blocks_missed=cost.blocks_missed if cost is not None else None,
+        chunks_missed=cost.chunks_missed if cost is not None else None,
         at=utc(now),
     )
     name = f"{outcome.term:020d}.drill.{uuid.uuid4().hex[:8]}"

@@ -175,11 +175,8 @@ class Planner:
     def _slot(self, plan: Plan, head: int) -> Slot | None:
         windows: list[tuple[int, int]] = []
         if plan.at_height is None:
-            rpc = self._open_rpc()
-            try:
+            with self._open_rpc() as rpc:
                 windows = rpc.maintenance_windows(self._account_id)
-            finally:
-                rpc.close()
         return choose(plan, windows, head, lead_blocks(self._pace.block_s))
 
     def _no_slot(self, stored: Stored) -> None:
@@ -210,18 +207,12 @@ class Planner:
 
     def _wish(self, request: Request) -> tuple[bool, str]:
         """Puts the wish and keeps it alive until it is answered or can be answered no more."""
-        session = self._roster.open_wish_session()
-        try:
-            if not self._roster.ask(session, request):
+        with self._roster.wish(request, log.warning) as session:
+            if session is None:
                 return False, "another switchover is being asked for"
             head = self._standing().head
             blocks = max(request.to_height - head, 0) + 3
             return self._await_answer(session, request, boottime() + 10 + 2 * blocks * self._pace.block_s)
-        finally:
-            try:
-                self._roster.close_session(session)
-            except CallError as error:
-                log.warning("the wish could not be taken back, and lapses by itself within 20 s: %s", error)
 
     def _await_answer(self, session: str, request: Request, end: float) -> tuple[bool, str]:
         renewed_at = boottime()

@@ -11,6 +11,7 @@ import pytest
 
 from hafailover.core.beat import Beat, Phase
 from hafailover.near.rpc import NeardRpc, RpcError
+from hafailover.observe.cost import Cost
 from hafailover.orders import exercise
 from hafailover.orders.desk import Desk
 from hafailover.orders.documents import Drill
@@ -201,7 +202,7 @@ def test_a_command_that_is_cut_off_leaves_no_order(
 def test_the_record_and_the_last_success(consul: TinyConsul) -> None:
     passed = Outcome("neard", True, "a standby has taken over", "a", "b", 21, 0.5)
     failed = Outcome("host", False, "nobody else was active within 20 s", "b", "b", 21, 20.0)
-    exercise.record(consul.address, ACCOUNT, passed, (1, 2))
+    exercise.record(consul.address, ACCOUNT, passed, Cost(1, 2))
     succeeded_at = consul.get(KEYS.orders + "last_drill")["succeeded_at"]
     exercise.record(consul.address, ACCOUNT, failed, None)
 
