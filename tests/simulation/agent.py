@@ -372,4 +372,5 @@ class Agent:
                 str(state.role),
                 state.reason,
                 prepared_for=state.expected_request,
+                steady=gates.is_steady(state),
             )

@@ -76,9 +76,12 @@ class View:
         return runs and host.sends and host.hears and self._world.now >= self._deaf_until
 
     @property
+    def steady(self) -> bool:
+        return self._world.now - self._late_at > STEADY_S
+
+    @property
     def live(self) -> bool:
-        now = self._world.now
-        return now - self._late_at > STEADY_S and self.age_s <= 1.5
+        return self.steady and self.age_s <= 1.5
 
     @property
     def age_s(self) -> float:

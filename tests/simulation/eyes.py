@@ -127,7 +127,16 @@ class Eyes:
         syncing = world.now < max(neard.synced_at, host.syncing_until)
         seen = ev.NeardSeen(
             NeardView(
-                height, syncing, neard.key, "2.10.0", 5, True, host.view.age_s, host.view.live, host.clock()
+                height,
+                syncing,
+                neard.key,
+                "2.10.0",
+                peers=5,
+                shadow=True,
+                head_age_s=host.view.age_s,
+                steady=host.view.steady,
+                live=host.view.live,
+                looked_at=host.clock(),
             )
         )
         if self._closely and not syncing:

@@ -33,7 +33,7 @@ class CostWatch:
         self._open_rpc = open_rpc
         self._account_id = account_id
         self._report = report
-        self._terms: queue.SimpleQueue[int] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._last: Production | None = None
 
     def start(self) -> None:
@@ -41,13 +41,19 @@ class CostWatch:
 
     def began(self, term: int) -> None:
         """This host signs, in this term."""
-        self._terms.put(term)
+        self._news.put(term)
+
+    def expect(self) -> None:
+        """This host is to sign soon: what was missed before is not that change's cost."""
+        self._news.put(None)
 
     def _run(self) -> None:
         while True:
             try:
-                term = self._terms.get(timeout=LOOK_EVERY_S)
+                term = self._news.get(timeout=LOOK_EVERY_S)
             except queue.Empty:
+                term = None
+            if term is None:
                 self._last = self._look() or self._last
                 continue
             before, end = self._last, boottime() + SETTLE_S

@@ -218,6 +218,7 @@ class Agent:
             case ef.ExpectHandover():
                 self._eyes.expect_handover()
                 self._chores.touch()
+                self._cost.expect()
             case ef.RecordTerm():
                 self._chores.record_term(self._term_record(effect))
                 if effect.began:
@@ -257,8 +258,13 @@ class Agent:
         state = self._state
         hold = state.hold
         signs = hold is not None and hold.stage is Stage.ARMED
-        standbys = tuple(member.node for member in gates.ready_standbys(state))
-        return Standing(hold.term if hold and signs else None, gates.head_height(state), standbys)
+        ready = gates.ready_standbys(state)
+        return Standing(
+            term=hold.term if hold and signs else None,
+            head=gates.head_height(state),
+            standbys=tuple(member.node for member in ready),
+            steady=tuple(member.node for member in ready if member.steady),
+        )
 
     def _guard_reported(self, report: GuardReport) -> None:
         self.metrics.guard_report(report)
@@ -292,6 +298,7 @@ class Agent:
             lease_left_s=round(left, 2) if left is not None else None,
             gates=gates.checklist(state, now),
             prepared_for=state.expected_request,
+            steady=gates.is_steady(state),
         )
 
     def refresh(self) -> None:

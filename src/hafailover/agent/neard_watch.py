@@ -106,6 +106,7 @@ class NeardWatch:
             peers=self._peers,
             shadow=self._shadow,
             head_age_s=head.age_s,
+            steady=head.steady,
             live=head.live,
             looked_at=looked_at,
         )

@@ -52,7 +52,7 @@ class Bench:
     def switchovers(self, gap: Row, missed: Row, runs: int) -> None:
         """Planned handovers: the gap from the guards' logs, the blocks from the chain."""
         for run in range(runs):
-            active = self.pool.wait_settled(SETTLE_S)
+            active = self.pool.wait_settled(SETTLE_S, steady=True)
             target = self._other(active)
             expected = self._production()
             since = boottime()
@@ -95,7 +95,7 @@ class Bench:
         for run in range(runs):
             # Right after its own failover a host leaves a free lock to others for a while.
             time.sleep(BACKOFF_S)
-            active = self.pool.wait_settled(SETTLE_S)
+            active = self.pool.wait_settled(SETTLE_S, steady=True)
             neard = self.pool.host(active).neard()
             since = boottime()
             neard.signal(signal.SIGKILL)

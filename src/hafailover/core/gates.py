@@ -310,6 +310,13 @@ def ready_standbys(state: State) -> list[Member]:
     return sorted(ready, key=lambda m: (-m.priority, m.lag, m.node))
 
 
+def is_steady(state: State) -> bool:
+    """Whether a planned handover to this host costs nothing: no block is awaited, and no restart is due."""
+    tainted = state.guard is not None and state.guard.tainted
+    restart_due = tainted and state.config.restart_after_drop
+    return state.neard is not None and state.neard.steady and not restart_due
+
+
 def _lag_class(blocks: int, config: Config) -> int:
     # Reports are seconds old, so a block or two is no difference.
     return 0 if blocks <= max(2, config.max_lag_blocks // 2) else 1

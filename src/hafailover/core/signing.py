@@ -83,6 +83,9 @@ def _answer_request(state: State, hold: Hold, now: float) -> Step | None:
     target = next((m for m in state.members if m.node == request.to), None)
     fresh = state.members_at >= state.request_at
     prepared = target is not None and target.alive and target.ready and target.prepared_for == request.id
+    if target is not None and request.from_height:
+        # It has time to wait for a host that can sign at once.
+        prepared = prepared and target.steady
     head = gates.head_height(state)
     refusal = _refusal(state, request.to, target) if fresh else ""
     if not refusal and not (fresh and prepared) and now - state.request_at > state.config.prepare_s:

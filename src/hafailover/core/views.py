@@ -64,8 +64,10 @@ class NeardView:
     """Whether it tracks the pool's shards without the key; ``None``: not known."""
     head_age_s: float = 0.0
     """How long before this answer the head's block was made, as the chain's timestamps tell."""
+    steady: bool = True
+    """Blocks have come in time for a while."""
     live: bool = True
-    """Blocks have come in time for a while, and the head is as new as can be: nothing is missing."""
+    """It is steady, and the head is as new as can be: nothing is missing."""
     looked_at: float | None = None
     """When neard answered, on this host's CLOCK_BOOTTIME: the news may be older than its arrival."""
 
@@ -94,6 +96,8 @@ class Member:
     neard_version: str = ""
     prepared_for: str | None = None
     """The wish that it has seen and is ready to be the target of."""
+    steady: bool = True
+    """A planned handover to it costs nothing: it could sign at once, and its neard will not be restarted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,9 +104,10 @@ class LabPool:
         except LabError:
             return None
 
-    def wait_settled(self, timeout_s: float = 60.0) -> str:
+    def wait_settled(self, timeout_s: float = 60.0, *, steady: bool = False) -> str:
         """Waits until one host is active and all others are ready; returns the active's name.
 
+        :param steady: waits until a planned handover to any of them costs nothing, too.
         :raises LabTimeoutError: with the state as it is.
         """
         last: list[Overview] = []
@@ -114,7 +115,12 @@ class LabPool:
         def settled() -> bool:
             view = self.try_look()
             last[:] = [view] if view else []
-            return view is not None and view.ok and sum(host.ready for host in view.hosts) == len(self.hosts)
+            if view is None or not view.ok:
+                return False
+            fit = sum(
+                host.ready and (host.steady or not steady or host.node == view.active) for host in view.hosts
+            )
+            return fit == len(self.hosts)
 
         def described() -> str:
             if not last:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-import time
 from collections import deque
 from dataclasses import dataclass
 
@@ -23,9 +23,14 @@ TURN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """``age_s``: how long ago the head's block was made. ``live``: whether this is all that there is."""
+    """``age_s``: how long ago the head's block was made; infinite until that is known.
+
+    ``steady``: whether every block has come in time for a while. ``live``: whether, beyond that, this is all
+    that there is.
+    """
 
     age_s: float
+    steady: bool
     live: bool
 
 
@@ -55,17 +60,18 @@ class HeadClock:
             self._differences.append(now - made_at)
             self._seen.append((height, made_at))
         self._height = height
-        age = max(0.0, now - made_at - self._difference(now))
+        age = max(0.0, now - made_at - self._difference())
         turn = self._turn_s()
         if syncing or now - self._looked_at > 2 * LOOK_S or (new and age > LOOK_S + TURNS * turn):
             self._late_at = now
         self._looked_at = now
-        return Head(age, now - self._late_at > STEADY_S and age <= TURNS * turn)
+        steady = now - self._late_at > STEADY_S
+        return Head(age, steady, steady and age <= TURNS * turn)
 
-    def _difference(self, now: float) -> float:
+    def _difference(self) -> float:
         if len(self._differences) < ENOUGH:
-            # Not enough seen yet: this machine's own wall clock has to do.
-            return now - time.time()
+            # Not enough seen yet. Any age is possible, and a wall clock may be wrong.
+            return -math.inf
         return statistics.quantiles(self._differences, n=4, method="inclusive")[0]
 
     def _turn_s(self) -> float:

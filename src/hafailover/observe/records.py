@@ -45,6 +45,8 @@ class NodeRecord(BaseModel):
     """What a standby must meet, by name: an empty text if it does, ``None`` if that is not known."""
     prepared_for: str | None = None
     """The switchover that this host has seen and is ready to be the target of."""
+    steady: bool = True
+    """Whether a planned switchover to this host costs nothing."""
 
 
 class TermRecord(BaseModel):
@@ -95,6 +97,7 @@ def member_of(entry: Entry) -> Member:
         reason=record.reason,
         neard_version=record.neard_version,
         prepared_for=record.prepared_for,
+        steady=record.steady,
     )
 
 

@@ -36,6 +36,8 @@ class Standing:
     head: int
     standbys: tuple[str, ...]
     """Those that are ready, best first."""
+    steady: tuple[str, ...]
+    """Those of them to which a planned handover costs nothing."""
 
 
 class Pace:
@@ -158,10 +160,9 @@ class Planner:
             state = "done" if plan.state == "asked" else "failed"
             self._write(stored, state=state, text=f"the pool has moved to term {standing.term} meanwhile")
             return
-        to = plan.to or next(iter(standing.standbys), None)
-        if to is None or to not in standing.standbys:
-            who = f"{to} is" if to else "no standby is"
-            self._write(stored, text=f"waiting: {who} not ready")
+        to = plan.to or next(iter(standing.steady), None)
+        if to is None or to not in standing.steady:
+            self._write(stored, text=f"waiting: {_why_not(plan.to, standing)}")
             return
         slot = self._slot(plan, standing.head)
         if slot is None:
@@ -240,3 +241,11 @@ class Planner:
             return None
         now = self._desk.read().plan
         return now if now is not None and now.plan.id == plan.id else None
+
+
+def _why_not(to: str | None, standing: Standing) -> str:
+    if not standing.standbys:
+        return "no standby is ready"
+    if to is not None and to not in standing.standbys:
+        return f"{to} is not ready"
+    return f"{to or 'every standby'} lacks blocks of the last 10 s or is to have its neard restarted"

@@ -91,7 +91,7 @@ def test_status_exits_with_4_without_consul(pool: LabPool) -> None:
 
 
 def test_switchover_moves_the_key_and_says_what_it_cost(pool: LabPool) -> None:
-    active = pool.wait_settled()
+    active = pool.wait_settled(steady=True)
     target = standbys(pool, active)[0]
 
     done = command(target, "switchover", "--now", "--to", target.name, "--json")

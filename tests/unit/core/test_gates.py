@@ -151,6 +151,23 @@ class TestRank:
         assert [m.node for m in gates.ready_standbys(core.state)] == ["c", "d", "e"]
 
 
+@pytest.mark.parametrize(
+    ("tainted", "steady", "restarts", "fit"),
+    [
+        (False, True, True, True),
+        (False, False, True, False),
+        (True, True, True, False),
+        (True, True, False, True),
+    ],
+)
+def test_a_planned_handover_to_it_costs_nothing(
+    tainted: bool, steady: bool, restarts: bool, fit: bool
+) -> None:
+    core = Core(restart_after_drop=restarts).stand_by()
+    core.feeds(ev.GuardSeen(guard(tainted=tainted)), ev.NeardSeen(neard(steady=steady)))
+    assert gates.is_steady(core.state) is fit
+
+
 def test_where_promotion_restarts_neard_it_need_not_track_the_pools_shards() -> None:
     assert problems(ev.NeardSeen(neard(shadow=False)), hot_swap=False) == []
     assert problems(ev.NeardSeen(neard(shadow=False)), require_shadow=False) == []

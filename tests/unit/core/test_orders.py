@@ -134,6 +134,19 @@ def test_a_target_that_is_not_ready_any_more_is_refused() -> None:
     assert core.role is Role.ACTIVE
 
 
+def test_a_planned_one_waits_for_a_target_that_loses_no_block() -> None:
+    core = asked(110)
+    unsteady = member("b", prepared_for="r1", steady=False)
+    assert of(ef.AnswerRequest, core.feed(ev.MembersSeen((unsteady,), KEY)) + core.wait(1.0)) == []
+    assert of(ef.AnswerRequest, head(core, 110)) == [ef.AnswerRequest("r1", True, "handing over to b")]
+
+
+def test_one_that_is_wanted_at_once_does_not() -> None:
+    core = asked(110, Request("r1", "b", 20))
+    unsteady = member("b", prepared_for="r1", steady=False)
+    assert drops(core.feed(ev.MembersSeen((unsteady,), KEY)))
+
+
 @pytest.mark.parametrize(("height", "moves"), [(111, True), (112, True), (113, False)])
 def test_it_is_never_later_than_asked_for(height: int, moves: bool) -> None:
     core = asked(105)

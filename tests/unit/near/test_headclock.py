@@ -1,6 +1,6 @@
 """The age of a block by the chain's own timestamps, however wrong a wall clock is."""
 
-import time
+import math
 
 import pytest
 
@@ -63,9 +63,15 @@ def test_blocks_of_a_neard_that_syncs_teach_nothing(monkeypatch: pytest.MonkeyPa
     assert chain.look(20_000, chain.now - 3600) == pytest.approx(3600, abs=1)
 
 
-def test_until_enough_is_seen_the_wall_clock_tells(monkeypatch: pytest.MonkeyPatch) -> None:
-    chain = Chain(monkeypatch, ahead_s=0.0)
-    assert chain.look(1, time.time() - 7) == pytest.approx(7, abs=1)
+def test_until_enough_is_seen_no_wall_clock_is_asked(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    chain = Chain(monkeypatch)
+    chain.live(ENOUGH)
+    head = chain.head(int(chain.now), chain.now - 0.2)
+    assert (head.age_s, head.live) == (math.inf, False)
+    chain.live(1)
+    assert chain.look(int(chain.now), chain.now - 0.2) == pytest.approx(0, abs=0.01)
 
 
 # --- whether anything may be missing
@@ -78,7 +84,7 @@ def next_block(chain: Chain, delay_s: float = 0.2) -> Head:
 
 def test_it_is_live_once_blocks_have_come_in_time_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
     chain = Chain(monkeypatch)
-    # Its wall clock is of no use until enough is seen.
+    # Nothing is known until enough is seen.
     chain.live(ENOUGH + 1)
     seen = [next_block(chain).live for _ in range(20)]
     assert seen.index(True) in (int(STEADY_S) - 1, int(STEADY_S))
@@ -92,7 +98,8 @@ def test_a_turn_that_nobody_takes_ends_it_for_that_time(monkeypatch: pytest.Monk
     chain.now += 1.2
     assert chain.head(last, made_at).live
     chain.now += 0.6
-    assert not chain.head(last, made_at).live
+    waiting = chain.head(last, made_at)
+    assert (waiting.steady, waiting.live) == (True, False)
     assert next_block(chain).live
 
 

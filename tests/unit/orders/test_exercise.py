@@ -22,7 +22,7 @@ from ..observe.tiny_consul import ACCOUNT, KEYS, TinyConsul
 from ..observe.tiny_consul import consul as consul
 
 KEY = KEYS.orders + "drill"
-ARMED = Standing(term=20, head=100, standbys=("b",))
+ARMED = Standing(term=20, head=100, standbys=("b",), steady=("b",))
 
 
 def order(kind: str = "neard", **more: Any) -> Drill:
@@ -80,9 +80,9 @@ def test_an_order_that_was_taken_back_is_not_performed(consul: TinyConsul) -> No
 @pytest.mark.parametrize(
     ("standing", "why"),
     [
-        (Standing(21, 100, ("b",)), "the pool has moved meanwhile"),
-        (Standing(None, 100, ("b",)), "the pool has moved meanwhile"),
-        (Standing(20, 100, ()), "no standby is ready"),
+        (Standing(21, 100, ("b",), ("b",)), "the pool has moved meanwhile"),
+        (Standing(None, 100, ("b",), ("b",)), "the pool has moved meanwhile"),
+        (Standing(20, 100, (), ()), "no standby is ready"),
     ],
 )
 def test_the_agent_looks_again(consul: TinyConsul, standing: Standing, why: str) -> None:
