@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from hafailover.clock import boottime
 from hafailover.near.rpc import NeardRpc, Production, RpcError
-from hafailover.observe.cost import Cost, cost
+from hafailover.observe.cost import Cost, look_again
 
 log = logging.getLogger(__name__)
 
@@ -54,18 +54,18 @@ class CostWatch:
             except queue.Empty:
                 term = None
             if term is None:
-                self._last = self._look() or self._last
+                self._last = self._look(None)[0] or self._last
                 continue
-            before, end = self._last, boottime() + SETTLE_S
+            end = boottime() + SETTLE_S
             while (left := end - boottime()) > 0:
                 threading.Event().wait(left)
-            self._last = self._look()
-            self._report(term, cost(before, self._last))
+            self._last, missed = self._look(self._last)
+            self._report(term, missed)
 
-    def _look(self) -> Production | None:
+    def _look(self, before: Production | None) -> tuple[Production | None, Cost | None]:
         try:
             with self._open_rpc() as rpc:
-                return rpc.production(self._account_id)
+                return look_again(rpc, self._account_id, before)
         except RpcError as error:
             log.debug("the pool's counts cannot be read: %s", error)
-            return None
+            return None, None

@@ -269,31 +269,34 @@ def _rpc(settings: Settings) -> NeardRpc | None:
 
 def production(config: ConfigOption) -> Production | None:
     """The pool's counts now, by this host's neard; ``None`` if it cannot be asked."""
+    return _look_again(config, None)[0]
+
+
+def missed_since(before: Production | None, config: ConfigOption) -> Cost | None:
+    """Blocks and chunks that were expected and not produced since then; ``None`` if that cannot be told."""
+    if before is None:
+        return None
+    time.sleep(SETTLE_S)
+    return _look_again(config, before)[1]
+
+
+def _look_again(config: ConfigOption, before: Production | None) -> tuple[Production | None, Cost | None]:
     from hafailover.near.rpc import RpcError
+    from hafailover.observe.cost import look_again
 
     settings = settings_or_exit(config)
     try:
         rpc = _rpc(settings)
         if rpc is None:
-            return None
+            return None, None
         with rpc:
-            return rpc.production(settings.account_id)
+            return look_again(rpc, settings.account_id, before)
     except RpcError:
-        return None
-
-
-def missed_since(before: Production | None, config: ConfigOption) -> Cost | None:
-    """Blocks and chunks that were expected and not produced since then; unknown across an epoch's end."""
-    from hafailover.observe.cost import cost
-
-    if before is None:
-        return None
-    time.sleep(SETTLE_S)
-    return cost(before, production(config))
+        return None, None
 
 
 def _print_cost(cost: Cost | None) -> None:
     if cost is None:
-        print("missed: unknown, neard's RPC could not be asked, or the epoch has ended")
+        print("missed: unknown, neard's RPC could not be asked or does not tell")
     else:
         print(f"missed: {cost}")

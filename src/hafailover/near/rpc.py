@@ -36,7 +36,7 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Production:
-    """A validator's counts in the current epoch."""
+    """A validator's counts in the epoch that began at ``epoch_start``."""
 
     produced_blocks: int
     expected_blocks: int
@@ -110,20 +110,18 @@ class NeardRpc:
 
     def production(self, account_id: str) -> Production | None:
         """What ``account_id`` was to produce in this epoch and did; ``None`` if it is no validator."""
-        answer = self.call("validators", [None])
-        try:
-            for entry in answer["current_validators"]:
-                if entry["account_id"] == account_id:
-                    return Production(
-                        _whole(entry["num_produced_blocks"]),
-                        _whole(entry["num_expected_blocks"]),
-                        _whole(entry["num_produced_chunks"]),
-                        _whole(entry["num_expected_chunks"]),
-                        _whole(answer["epoch_start_height"]),
-                    )
-        except (KeyError, TypeError, ValueError):
-            raise RpcError("an answer to validators that makes no sense") from None
-        return None
+        return _production(self.call("validators", [None]), account_id)
+
+    def production_before(self, account_id: str, epoch_start: int) -> Production | None:
+        """The same, at the end of the epoch before the one that began with the block at ``epoch_start``.
+
+        neard knows an ended epoch by its last block (nearcore chain/client/src/view_client_actor.rs).
+        """
+        header = self._field(self.call("block", {"block_id": epoch_start}), "header")
+        last = self._field(header, "prev_hash")
+        if not is_text(last):
+            raise RpcError("a block without a predecessor")
+        return _production(self.call("validators", [last]), account_id)
 
     def maintenance_windows(self, account_id: str) -> list[tuple[int, int]]:
         """Heights from the head to the epoch's end at which ``account_id`` has no block or chunk to produce.
@@ -222,6 +220,22 @@ def _read(response: Any, end: float) -> bytes:
             response.close()
             raise RpcError("an answer that did not end in time")
     return b"".join(chunks)
+
+
+def _production(answer: Any, account_id: str) -> Production | None:
+    try:
+        for entry in answer["current_validators"]:
+            if entry["account_id"] == account_id:
+                return Production(
+                    _whole(entry["num_produced_blocks"]),
+                    _whole(entry["num_expected_blocks"]),
+                    _whole(entry["num_produced_chunks"]),
+                    _whole(entry["num_expected_chunks"]),
+                    _whole(answer["epoch_start_height"]),
+                )
+    except (KeyError, TypeError, ValueError):
+        raise RpcError("an answer to validators that makes no sense") from None
+    return None
 
 
 def _whole(value: Any) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from hafailover.clock import boottime
 from hafailover.lab.waiting import wait_until
+from hafailover.near.rpc import NeardRpc
 from localneard.genesis import read_genesis
 from localneard.schedule import FIRST_EPOCH_ID, Epoch, epoch_seed
 
@@ -139,15 +140,27 @@ def test_a_validator_below_the_threshold_loses_its_seat_two_epochs_later(make_ne
         node.start()
     node = net[0]
     node.wait(lambda one: one.rpc("validators", [None])["epoch_height"] >= 4, timeout_s=20)
+    host, _, port = node.rpc_addr.rpartition(":")
+    client = NeardRpc(host, int(port), deadline_s=3)
     epochs: dict[int, dict[str, Any]] = {}
     shown: dict[str, Any] = node.rpc("validators", [None])
     while shown["epoch_height"] > 1:
-        last = shown["epoch_start_height"] - 1
+        following = shown["epoch_start_height"]
+        last = following - 1
         while node.post("block", [last]).status_code != 200:
             last -= 1
         shown = node.rpc("validators", [last])
         block = node.rpc("block", [last])["header"]
         assert node.rpc("validators", {"epoch_id": block["epoch_id"]}) == shown
+        # The project's client finds the same from the next epoch's first block.
+        for one in shown["current_validators"]:
+            found = client.production_before(one["account_id"], following)
+            assert found is not None
+            assert (found.produced_blocks, found.expected_blocks, found.epoch_start) == (
+                one["num_produced_blocks"],
+                one["num_expected_blocks"],
+                shown["epoch_start_height"],
+            )
         refused = node.post("validators", [block["prev_hash"]]).json()
         assert refused["error"]["cause"]["name"] == "VALIDATOR_INFO_UNAVAILABLE"
         epochs[shown["epoch_height"]] = shown

@@ -22,12 +22,27 @@ class Neard:
     def __init__(self) -> None:
         self.counts = [(10, 10), (10, 10)]
         self.epoch_starts = [500, 500]
+        self.ended: tuple[int, int] | None = None
+        """The counts at the end of the first epoch, if it is still known."""
         self.asked = 0
 
     def __call__(self, peer: Peer) -> None:
+        asked = json.loads(peer.request.partition(b"\r\n\r\n")[2])
+        if asked["method"] == "block" and asked["params"] == {"block_id": self.epoch_starts[1]}:
+            answer({"result": {"header": {"prev_hash": "last"}}})(peer)
+        elif asked["params"] == ["last"] and self.ended is None:
+            answer({"error": {"cause": {"name": "UNKNOWN_EPOCH"}}})(peer)
+        elif asked["params"] == ["last"] and self.ended is not None:
+            self._tell(peer, *self.ended, self.epoch_starts[0])
+        else:
+            self._count(peer)
+
+    def _count(self, peer: Peer) -> None:
         number = min(self.asked, 1)
         self.asked += 1
-        expected, produced = self.counts[number]
+        self._tell(peer, *self.counts[number], self.epoch_starts[number])
+
+    def _tell(self, peer: Peer, expected: int, produced: int, epoch_start: int) -> None:
         entry = {
             "account_id": ACCOUNT,
             "num_expected_blocks": expected,
@@ -35,7 +50,7 @@ class Neard:
             "num_expected_chunks": 0,
             "num_produced_chunks": 0,
         }
-        result = {"current_validators": [entry], "epoch_start_height": self.epoch_starts[number]}
+        result = {"current_validators": [entry], "epoch_start_height": epoch_start}
         answer({"jsonrpc": "2.0", "id": "hafailover", "result": result})(peer)
 
 
@@ -97,14 +112,15 @@ def test_blocks_that_are_made_up_for_are_not_negative(
     assert json.loads(hafailover("switchover", "--now", "--json").out)["blocks_missed"] == 0
 
 
-def test_across_an_epochs_end_nothing_is_claimed(
-    hafailover: Command, consul: TinyConsul, neard: Neard
+@pytest.mark.parametrize(("ended", "missed"), [((13, 12), 3), (None, None)], ids=["known", "not known"])
+def test_across_an_epochs_end_both_epochs_count(
+    hafailover: Command, consul: TinyConsul, neard: Neard, ended: tuple[int, int] | None, missed: int | None
 ) -> None:
-    """The counts begin anew, so their difference means nothing."""
+    """The counts begin anew, so their difference means nothing without those at the end."""
     fill(consul)
     Active(consul)
-    neard.counts, neard.epoch_starts = [(10, 10), (2, 0)], [500, 1000]
-    assert json.loads(hafailover("switchover", "--now", "--json").out)["blocks_missed"] is None
+    neard.counts, neard.epoch_starts, neard.ended = [(10, 10), (2, 0)], [500, 1000], ended
+    assert json.loads(hafailover("switchover", "--now", "--json").out)["blocks_missed"] == missed
 
 
 @pytest.mark.parametrize("rpc", [None, "127.0.0.1:1"], ids=["not set", "does not answer"])

@@ -1,5 +1,6 @@
 """neard's RPC over a real socket: good answers, garbage, and deadlines that hold whatever the server does."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,7 @@ CALLS: dict[str, Callable[[NeardRpc], Any]] = {
     "tracked_shards": NeardRpc.tracked_shards,
     "block_author": lambda rpc: rpc.block_author(7),
     "production": lambda rpc: rpc.production("pool.near"),
+    "production_before": lambda rpc: rpc.production_before("pool.near", 7),
 }
 SYNC = STATUS["sync_info"]
 ENTRY = {
@@ -69,6 +71,29 @@ def test_methods() -> None:
     validators = {"current_validators": [{"account_id": "a"}, ENTRY], "epoch_start_height": 5}
     assert ask(result(validators), CALLS["production"]) == Production(9, 10, 19, 20, 5)
     assert ask(result({"current_validators": [], "epoch_start_height": 5}), CALLS["production"]) is None
+
+
+def test_an_ended_epoch_is_asked_for_by_its_last_block() -> None:
+    sent: list[Any] = []
+
+    def handler(peer: Any) -> None:
+        sent.append(json.loads(peer.request.partition(b"\r\n\r\n")[2]))
+        if sent[-1]["method"] == "block":
+            result({"header": {"prev_hash": "LastOfTheEpoch"}})(peer)
+        else:
+            result({"current_validators": [ENTRY], "epoch_start_height": 5})(peer)
+
+    assert ask(handler, CALLS["production_before"]) == Production(9, 10, 19, 20, 5)
+    assert [(one["method"], one["params"]) for one in sent] == [
+        ("block", {"block_id": 7}),
+        ("validators", ["LastOfTheEpoch"]),
+    ]
+
+
+@pytest.mark.parametrize("block", [{}, {"header": None}, {"header": {}}, {"header": {"prev_hash": 7}}])
+def test_a_block_without_a_predecessor(block: Any) -> None:
+    with pytest.raises(RpcError):
+        ask(result(block), CALLS["production_before"])
 
 
 def test_what_is_sent() -> None:
