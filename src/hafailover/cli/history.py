@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hafailover.cli.common import ConfigOption, JsonOption, fail, settings_or_exit
-from hafailover.cli.exit_codes import NOT_GOOD, OK, UNREACHABLE
+from hafailover.cli.exit_codes import NOT_GOOD, OK, UNREACHABLE, WRONG_SETTINGS
 from hafailover.cli.status import address_of
 
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from hafailover.observe.records import TermRecord
 
 BLOCKS = 1000
+MOST_BLOCKS = 1_000_000
 SAY_EVERY = 200
 
 
@@ -28,49 +31,64 @@ def add_to(app: typer.Typer) -> None:
 
 def history(
     last: Annotated[int, typer.Option("--last", min=1, max=100_000, help="So many changes.")] = 20,
+    since: Annotated[
+        str | None,
+        typer.Option("--since", metavar="WHEN", help="Only from then on: 12h, 7d, or a date or time (UTC)."),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show every change of signer: when, why, from whom to whom, and what it cost.
 
-    Examples: hafailover history; hafailover history --last 100 --json
-    """
-    from hafailover.observe.history import changes, drills
+    Drills are listed below. Times are UTC, of each host's own wall clock.
 
+    Examples: hafailover history; hafailover history --since 7d; hafailover history --last 100 --json
+    """
+    from hafailover.observe.history import changes, drills, is_since
+
+    start = _moment(since) if since is not None else None
     records = _records(config)
-    rows, held = changes(records)[-last:], drills(records)[-last:]
+    rows = [row for row in changes(records) if is_since(row.at, start)][-last:]
+    held = [one for one in drills(records) if is_since(one.at, start)][-last:]
     if as_json:
         plain = [row.to_plain() for row in rows]
         print(json.dumps({"v": 1, "changes": plain, "drills": [one.model_dump() for one in held]}, indent=2))
         return
     if not rows:
-        print("nobody has signed yet")
-        return
-    _print(rows)
+        print("nobody has signed yet" if since is None else "the signer has not changed since then")
+    else:
+        _print(rows)
     for one in held:
-        print(
-            f"drill {one.at}: {'passed' if one.ok else 'FAILED'} after {one.seconds or 0:.1f} s, {one.cause}"
-        )
+        went = "passed" if one.ok else "FAILED"
+        print(f"drill {one.at}: {went} after {one.seconds or 0:.1f} s, {one.cause}; missed {_missed(one)}")
 
 
 def audit(
     blocks: Annotated[
-        int, typer.Option("--blocks", min=1, max=1_000_000, help="Look at so many of the latest heights.")
-    ] = BLOCKS,
+        int | None,
+        typer.Option("--blocks", min=1, max=MOST_BLOCKS, help=f"So many heights. Default: {BLOCKS}."),
+    ] = None,
+    from_height: Annotated[
+        int | None,
+        typer.Option("--from-height", metavar="H", min=0, help="From this height on, not the latest ones."),
+    ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Hold history and chain against each other: terms that overlap, blocks from when nobody was to sign.
 
-    It says what it could not check, too. Exit code 1 if anything is wrong.
+    It looks at the latest heights, or with --from-height at all from there to the head unless --blocks says
+    how many. It says what it could not check, too. Exit code 1: something is wrong; 4: Consul or neard could
+    not be asked, and what could be checked is well.
 
-    Examples: hafailover audit; hafailover audit --blocks 20000 --json
+    Examples: hafailover audit; hafailover audit --blocks 20000 --json;
+    hafailover audit --from-height 187000000
     """
     from hafailover.observe import audit as module
 
     records = _records(config)
-    own, heights, twice = _chain(config, blocks, as_json)
-    found = module.audit(records, own, heights, twice)
+    chain = _chain(config, blocks, from_height, as_json)
+    found = module.audit(records, chain.own, chain.heights, chain.signed_twice, chain.not_kept)
     if as_json:
         print(json.dumps(found.to_plain(), indent=2))
     else:
@@ -81,7 +99,9 @@ def audit(
         for line in found.wrong:
             print(f"WRONG      {line}")
         print("nothing is wrong with what was looked at" if found.ok else f"{len(found.wrong)} findings")
-    raise typer.Exit(OK if found.ok else NOT_GOOD)
+    if not found.ok:
+        raise typer.Exit(NOT_GOOD)
+    raise typer.Exit(OK if chain.asked else UNREACHABLE)
 
 
 def _records(config: ConfigOption) -> list[TermRecord]:
@@ -97,31 +117,60 @@ def _records(config: ConfigOption) -> list[TermRecord]:
         fail(f"the history cannot be read: {error}", UNREACHABLE)
 
 
-def _chain(
-    config: ConfigOption, blocks: int, quiet: bool
-) -> tuple[list[int], tuple[int, int] | None, list[int] | None]:
-    """The pool's own blocks, between which heights, and heights signed twice as far as a node tells."""
+@dataclass(frozen=True, slots=True)
+class _Chain:
+    """What neard shows: the pool's own blocks between ``heights``, and evidence where a node keeps it."""
+
+    own: list[int]
+    heights: tuple[int, int] | None
+    signed_twice: list[int] | None
+    not_kept: tuple[int, int] | None
+    asked: bool
+
+
+def _chain(config: ConfigOption, blocks: int | None, from_height: int | None, quiet: bool) -> _Chain:
     from hafailover.cli.daemons import RpcOpener
     from hafailover.near.rpc import RpcError
 
     settings = settings_or_exit(config)
     if settings.neard.home is None and settings.neard.rpc_address is None:
-        return [], None, None
+        print(
+            "hafailover: neard.home or neard.rpc_address: one must be set to look at the chain",
+            file=sys.stderr,
+        )
+        return _Chain([], None, None, None, asked=False)
     try:
         rpc = RpcOpener(settings)()
-        head = rpc.status().height
+        first, last = _heights(rpc.status().height, blocks, from_height)
+        kept = max(first, rpc.earliest_height() or 0)
+        not_kept = (first, min(kept - 1, last)) if kept > first else None
         own = []
-        first = max(0, head - blocks + 1)
-        for height in range(first, head + 1):
+        for height in range(kept, last + 1):
             if rpc.block_author(height) == settings.account_id:
                 own.append(height)
-            done = height - first + 1
+            done = height - kept + 1
             if done % SAY_EVERY == 0 and not quiet and sys.stderr.isatty():
-                print(f"{done} of {blocks} blocks", file=sys.stderr)
-        return own, (first, head), _evidence(rpc, settings.account_id)
+                print(f"{done} of {last - kept + 1} heights", file=sys.stderr)
+        heights = (kept, last) if kept <= last else None
+        return _Chain(own, heights, _evidence(rpc, settings.account_id), not_kept, asked=True)
     except RpcError as error:
         print(f"hafailover: neard could not be asked: {error}", file=sys.stderr)
-        return [], None, None
+        return _Chain([], None, None, None, asked=False)
+
+
+def _heights(head: int, blocks: int | None, from_height: int | None) -> tuple[int, int]:
+    """The first and the last height to look at."""
+    if from_height is None:
+        return max(0, head - (blocks or BLOCKS) + 1), head
+    if from_height > head:
+        fail(f"--from-height: {from_height} is above this neard's head, {head}", WRONG_SETTINGS)
+    last = min(head, from_height + blocks - 1) if blocks is not None else head
+    if last - from_height >= MOST_BLOCKS:
+        fail(
+            f"--from-height: more than {MOST_BLOCKS} heights up to the head; --blocks says how many",
+            WRONG_SETTINGS,
+        )
+    return from_height, last
 
 
 def _evidence(rpc: NeardRpc, account_id: str) -> list[int] | None:
@@ -130,9 +179,34 @@ def _evidence(rpc: NeardRpc, account_id: str) -> list[int] | None:
 
     try:
         answer = rpc.get("/localneard/double_signs")
+        if not isinstance(answer, list):
+            return None
         return sorted({int(one["height"]) for one in answer if one["account_id"] == account_id})
     except (RpcError, KeyError, TypeError, ValueError):
         return None
+
+
+def _missed(one: Change | TermRecord) -> str:
+    return "?" if one.blocks_missed is None else f"{one.blocks_missed}+{one.chunks_missed}"
+
+
+def _moment(text: str) -> datetime:
+    from hafailover.cli.orders import seconds_of
+
+    try:
+        return datetime.now(UTC) - timedelta(seconds=seconds_of(text))
+    except OverflowError:
+        fail(f"--since: {text} is too long", WRONG_SETTINGS)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        fail(
+            f"--since: {text!r} is neither 12h, 7d or the like, nor 2026-01-31 or 2026-01-31T04:00",
+            WRONG_SETTINGS,
+        )
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _print(rows: list[Change]) -> None:
@@ -146,7 +220,6 @@ def _print(rows: list[Change]) -> None:
         table.add_column(name, justify="right" if name in right else "left", no_wrap=name != "why")
     for row in rows:
         start = "" if row.height_from is None else f"{row.height_from} "
-        missed = "?" if row.blocks_missed is None else f"{row.blocks_missed}+{row.chunks_missed}"
         table.add_row(
             Text(row.at[:19].replace("T", " ")),
             str(row.term),
@@ -154,7 +227,7 @@ def _print(rows: list[Change]) -> None:
             Text(row.to_node),
             f"{start}> {row.height_to}",
             "?" if row.silent_s is None else f"{row.silent_s:.1f} s",
-            missed,
+            _missed(row),
             Text(row.cause),
         )
     console = Console()

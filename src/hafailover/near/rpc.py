@@ -108,6 +108,15 @@ class NeardRpc:
             raise RpcError("a block without an author")
         return author
 
+    def earliest_height(self) -> int | None:
+        """The first height whose block neard still keeps; ``None`` if it does not tell."""
+        sync = self._field(self.get("/status"), "sync_info")
+        earliest = sync.get("earliest_block_height") if isinstance(sync, dict) else None
+        try:
+            return _whole(earliest) if earliest is not None else None
+        except ValueError:
+            raise RpcError("an earliest height that makes no sense") from None
+
     def production(self, account_id: str) -> Production | None:
         """What ``account_id`` was to produce in this epoch and did; ``None`` if it is no validator."""
         return _production(self.call("validators", [None]), account_id)

@@ -38,37 +38,58 @@ def audit(
     own_blocks: Sequence[int],
     heights: tuple[int, int] | None,
     signed_twice: Iterable[int] | None,
+    not_kept: tuple[int, int] | None = None,
 ) -> Audit:
     """:param own_blocks: heights of the pool's blocks between ``heights``, both ends included.
     :param signed_twice: heights with two blocks of the pool's, where a node keeps evidence; else ``None``.
+    :param not_kept: heights that were to be looked at, and whose blocks neard does not keep any more.
     """
     began = {record.term: record for record in records if record.event == "began"}
     ended = {record.term: record for record in records if record.event == "ended"}
     terms = sorted(began)
-    wrong = [*_overlaps(terms, began, ended), *_keys(began.values())]
+    overlaps = _overlaps(terms, began, ended)
+    wrong = [*overlaps, *_keys(began.values())]
     unknown = [
         f"the end of term {term} ({began[term].node}) is not on record: its host had no time to write it"
         for term in terms[:-1]
         if term not in ended
     ]
-    checked = [f"{len(terms)} terms, each begun after the one before had ended"]
-    if heights is None:
+    checked = [_said_of(terms, ended, bool(overlaps))]
+    if heights is None and not_kept is None:
         unknown.append("no neard could be asked, so the chain was not looked at")
-    else:
+    elif heights is not None:
         strays, late = _strays(own_blocks, terms, began, ended)
         wrong += strays
         unknown += late
         checked.append(f"{len(own_blocks)} blocks of ours from height {heights[0]} to {heights[1]}")
+    if not_kept is not None:
+        unknown.append(
+            f"whose the blocks from height {not_kept[0]} to {not_kept[1]} are: this neard keeps them no more "
+            "(an archival node does)"
+        )
     if signed_twice is None:
         unknown.append(
             "whether any height was signed twice: a chain keeps one block of each height, and neard keeps no "
             "evidence of another (the stand-in localneard does)"
         )
     else:
-        wrong += [f"height {height} was signed twice" for height in signed_twice]
-        checked.append("no node has evidence of two blocks of one height")
+        twice = [f"height {height} was signed twice" for height in signed_twice]
+        wrong += twice
+        if not twice:
+            checked.append("the node that was asked has no evidence of two blocks of ours at one height")
     low, high = heights if heights is not None else (None, None)
     return Audit(len(terms), len(own_blocks), low, high, tuple(wrong), tuple(unknown), tuple(checked))
+
+
+def _said_of(terms: Sequence[int], ended: dict[int, TermRecord], overlap: bool) -> str:
+    changes = max(0, len(terms) - 1)
+    known = sum(term in ended for term in terms[:-1])
+    text = f"{len(terms)} terms"
+    if overlap or not changes:
+        return text
+    if known == changes:
+        return f"{text}, each begun after the one before had ended"
+    return f"{text}; of {changes} changes, {known} have their end on record, before the next term's beginning"
 
 
 def _overlaps(terms: Sequence[int], began: dict[int, TermRecord], ended: dict[int, TermRecord]) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from hafailover.observe.records import TermRecord
@@ -32,6 +33,17 @@ class Change:
 
     def to_plain(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def is_since(at: str, start: datetime | None) -> bool:
+    """Whether something of that time is to be shown; what tells no time always is."""
+    if start is None:
+        return True
+    try:
+        moment = datetime.fromisoformat(at)
+    except ValueError:
+        return True
+    return (moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)) >= start
 
 
 def drills(records: Sequence[TermRecord]) -> list[TermRecord]:

@@ -55,7 +55,7 @@ def test_a_switchover_in_a_window_loses_nothing(pool: LabPool) -> None:
     found = json.loads(audit.stdout)
     assert found["own_blocks"] > 0
     assert found["wrong"] == []
-    assert "no node has evidence of two blocks of one height" in found["checked"]
+    assert "the node that was asked has no evidence of two blocks of ours at one height" in found["checked"]
 
 
 def test_a_plan_outlives_a_restart_of_the_agent_and_can_be_taken_back(pool: LabPool) -> None:

@@ -1,7 +1,11 @@
 """The history's rows, and an audit that finds what must not be."""
 
+from datetime import UTC, datetime
+
+import pytest
+
 from hafailover.observe.audit import audit
-from hafailover.observe.history import changes
+from hafailover.observe.history import changes, is_since
 from hafailover.observe.records import TermRecord
 
 
@@ -74,6 +78,40 @@ def test_a_block_from_when_nobody_was_to_sign() -> None:
 
 def test_a_height_that_was_signed_twice() -> None:
     assert audit(GOOD, [], (1, 9), [7]).wrong == ("height 7 was signed twice",)
+
+
+def test_only_what_is_shown_is_claimed() -> None:
+    assert audit(GOOD[:4], [], None, []).checked[0] == "2 terms, each begun after the one before had ended"
+    assert audit(GOOD, [], None, []).checked[0] == (
+        "3 terms; of 2 changes, 1 have their end on record, before the next term's beginning"
+    )
+    overlapping = audit([*GOOD[:2], began(20, "b", 195)], [], None, [7])
+    assert overlapping.checked == ("2 terms",)
+    assert len(overlapping.wrong) == 2
+
+
+def test_blocks_that_neard_keeps_no_more() -> None:
+    found = audit(GOOD, [150], (120, 340), [], (90, 119))
+    assert (found.ok, found.from_height) == (True, 120)
+    assert [text for text in found.unknown if "from height 90 to 119" in text]
+    nothing = audit(GOOD, [], None, [], (90, 119)).unknown
+    assert not [text for text in nothing if "no neard" in text]
+
+
+@pytest.mark.parametrize(
+    ("at", "shown"),
+    [
+        ("2026-01-02T00:00:00+00:00", True),
+        ("2026-01-01T23:59:59.999+00:00", False),
+        ("2026-01-02T01:00:00+02:00", False),
+        ("2026-01-02T00:00:00Z", True),
+        ("2026-01-01T00:00:00", False),
+        ("", True),
+    ],
+)
+def test_since_a_moment(at: str, shown: bool) -> None:
+    assert is_since(at, datetime(2026, 1, 2, tzinfo=UTC)) is shown
+    assert is_since(at, None)
 
 
 def test_what_nobody_can_tell_is_said() -> None:
