@@ -17,6 +17,7 @@ from hafailover.cli.switchover import FOLLOW_S, missed_since, production, whoami
 
 if TYPE_CHECKING:
     from hafailover.lock.client import Address
+    from hafailover.observe.cost import Cost
     from hafailover.observe.overview import Overview
     from hafailover.orders.exercise import Outcome
 
@@ -66,17 +67,35 @@ def drill(
         before = production(config)
         outcome = _hold(address, account_id, view, kind, as_json)
         cost = missed_since(before, config)
-        exercise.record(address, account_id, outcome, cost)
     except (exercise.DrillRefusedError, PlanError) as error:
         fail(f"no drill: {error}", REFUSED)
     except CallError as error:
         fail(f"Consul could not be asked: {error}", UNREACHABLE)
+    kept = _keep(address, account_id, outcome, cost)
     if as_json:
         print(json.dumps({**outcome.to_plain(), **plain(cost)}))
     else:
         print(f"{'passed' if outcome.ok else 'FAILED'}: {outcome.text}, after {outcome.seconds:.1f} s")
         print(f"{outcome.from_node} -> {outcome.to_node}, term {outcome.term}; missed: {cost or 'unknown'}")
-    raise typer.Exit(OK if outcome.ok else NOT_GOOD)
+    if not outcome.ok:
+        raise typer.Exit(NOT_GOOD)
+    raise typer.Exit(OK if kept else UNREACHABLE)
+
+
+def _keep(address: Address, account_id: str, outcome: Outcome, cost: Cost | None) -> bool:
+    """Writes it into the history; how it went is told even where that fails."""
+    from hafailover.lock.errors import CallError
+    from hafailover.orders import exercise
+
+    try:
+        exercise.record(address, account_id, outcome, cost)
+    except CallError as error:
+        print(
+            f"hafailover: the drill is not in the history: Consul could not be asked: {error}",
+            file=sys.stderr,
+        )
+        return False
+    return True
 
 
 def _fit(view: Overview) -> Overview:
@@ -96,8 +115,9 @@ def _ask(what: str, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         fail("--yes: is needed where nobody can be asked", WRONG_SETTINGS)
-    print(what)
-    typer.confirm("Do it?", abort=True)
+    # A program reads stdout.
+    print(what, file=sys.stderr)
+    typer.confirm("Do it?", abort=True, err=True)
 
 
 def _hold(address: Address, account_id: str, view: Overview, kind: str, quiet: bool) -> Outcome:
