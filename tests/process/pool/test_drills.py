@@ -9,6 +9,7 @@ import requests
 from hafailover.lab.host import FailoverHost
 from hafailover.lab.pool import LabPool
 from hafailover.lab.waiting import wait_until
+from hafailover.lock.keys import PoolKeys
 
 from .test_commands import command, get
 from .waiting import standbys
@@ -29,7 +30,9 @@ def start_again(host: FailoverHost) -> threading.Event:
     return over
 
 
-@pytest.mark.parametrize(("kind", "moves"), [("neard", True), ("agent", False), ("host", True)])
+@pytest.mark.parametrize(
+    ("kind", "moves"), [("neard", True), ("agent", False), ("host", True), ("switchover", True)]
+)
 def test_a_drill_is_held_and_kept(pool: LabPool, kind: str, moves: bool) -> None:
     active = pool.wait_settled()
     other = standbys(pool, active)[0]
@@ -43,7 +46,7 @@ def test_a_drill_is_held_and_kept(pool: LabPool, kind: str, moves: bool) -> None
     outcome = json.loads(done.stdout)
     assert (outcome["kind"], outcome["ok"], outcome["from_node"]) == (kind, True, active)
     assert (outcome["to_node"] != active) is moves
-    if not moves:
+    if kind in ("agent", "switchover"):
         assert outcome["blocks_missed"] == 0
     held = json.loads(command(other, "history", "--json").stdout)["drills"][-1]
     assert (held["ok"], held["cause"].partition(":")[0]) == (True, kind)
@@ -66,3 +69,24 @@ def test_a_drill_is_refused_where_it_would_do_harm(pool: LabPool) -> None:
         command(host, "resume")
     assert (refused.returncode, "paused" in refused.stderr) == (5, True)
     assert requests.get(f"http://127.0.0.1:{host.metrics_port}/healthz", timeout=5).status_code == 200
+
+
+def test_the_audit_finds_terms_that_overlap(pool: LabPool) -> None:
+    host = pool.hosts[0]
+    assert command(host, "audit").returncode == 0
+    # Before all others, and ended long after they had begun.
+    planted = {"1.began": {"event": "began", "height": 1}, "1.ended": {"event": "ended", "height": 10**9}}
+    keys = f"{host.consul_url}/v1/kv/{PoolKeys(pool.account_id).history}{0:019d}"
+    try:
+        for name, entry in planted.items():
+            requests.put(
+                keys + name, json={"term": 1, "node": "ghost", **entry}, timeout=5
+            ).raise_for_status()
+        found = command(host, "audit", "--json")
+    finally:
+        for name in planted:
+            requests.delete(keys + name, timeout=5)
+    assert found.returncode == 1
+    (wrong,) = json.loads(found.stdout)["wrong"]
+    assert wrong.endswith("before term 1 of ghost ended at height 1000000000")
+    assert command(host, "audit").returncode == 0
