@@ -9,18 +9,10 @@ from typing import Any
 from hafailover.core.beat import Phase, StoredBeat
 from hafailover.core.views import LockView, Role
 from hafailover.lock.roster import Entry
-from hafailover.observe.history import Change, changes
+from hafailover.observe.history import Change, changes, drills
 from hafailover.observe.records import NodeRecord, TermRecord, parse_record
-from hafailover.observe.warnings import warnings
+from hafailover.observe.warnings import ConsulView, warnings
 from hafailover.orders.documents import OrderBook
-
-
-@dataclass(frozen=True, slots=True)
-class ConsulView:
-    """Consul's servers by address, as Raft knows them, and the one that leads; empty if none does."""
-
-    leader: str
-    servers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +38,17 @@ class Overview:
     consul: ConsulView | None = None
     """``None`` if Consul did not tell."""
     warnings: tuple[str, ...] = ()
+    last_drill: TermRecord | None = None
+    window: tuple[int, int] | None = None
+    """The next heights without a duty, from the first up to but without the second; ``None``: not known."""
+    stale: bool = False
+    """Consul has no leader: this is what one of its servers knew last, and nothing is ``ok``."""
 
     def to_plain(self) -> dict[str, Any]:
         """For ``--json``."""
         plain = asdict(self)
         plain["hosts"] = [host.model_dump() for host in self.hosts]
+        plain["last_drill"] = self.last_drill.model_dump() if self.last_drill is not None else None
         return plain
 
 
@@ -62,6 +60,8 @@ def overview(
     history: list[TermRecord],
     book: OrderBook | None = None,
     consul: ConsulView | None = None,
+    *,
+    stale: bool = False,
 ) -> Overview:
     """Puts together what Consul holds of a pool. Pure but for the wall clock, which ends a pause.
 
@@ -75,12 +75,13 @@ def overview(
     ready = [host for host in hosts if host.ready and host.node != active]
     book = book or OrderBook()
     paused = _paused(book)
-    rows = changes(history)
+    rows, held = changes(history), drills(history)
+    verdict = _verdict(active, claims, ready, holder, hosts) + (f"; paused {paused}" if paused else "")
     began = [record for record in history if record.event == "began" and beat and record.term == beat.term]
     return Overview(
         account_id=account_id,
-        ok=active is not None and len(claims) == 1 and bool(ready) and paused is None,
-        verdict=_verdict(active, claims, ready, holder, hosts) + (f"; paused {paused}" if paused else ""),
+        ok=active is not None and len(claims) == 1 and bool(ready) and paused is None and not stale,
+        verdict=f"Consul has no leader; before that: {verdict}" if stale else verdict,
         active=active,
         term=beat.term if active and beat else None,
         active_since=began[-1].at if active and began else None,
@@ -90,7 +91,9 @@ def overview(
         plan=_plan(book),
         last_change=rows[-1] if rows else None,
         consul=consul,
-        warnings=warnings(hosts, consul.servers if consul is not None else None),
+        warnings=warnings(hosts, consul),
+        last_drill=held[-1] if held else None,
+        stale=stale,
     )
 
 
