@@ -69,7 +69,9 @@ class Look:
             return None
         if not is_text(leader) or not isinstance(servers, list) or not all(map(is_text, servers)):
             return None
-        return ConsulView(leader, tuple(sorted(servers)), self._failing(servers))
+        # The leader would have to answer the rest.
+        failing = self._failing(servers) if leader else ()
+        return ConsulView(leader, tuple(sorted(servers)), failing)
 
     def _failing(self, servers: list[str]) -> tuple[str, ...]:
         """Servers that the others cannot reach; none where the token may not read services."""
@@ -77,7 +79,7 @@ class Look:
             found = call(
                 "asking for the servers' health",
                 "",
-                lambda: _failing(self._consul.health.service("consul", consistency="stale")[1]),
+                lambda: _failing(self._consul.health.service("consul")[1]),
             )
         except CallError:
             return ()
