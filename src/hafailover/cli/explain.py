@@ -9,6 +9,7 @@ import typer
 
 from hafailover.cli.common import ConfigOption, JsonOption, fail
 from hafailover.cli.exit_codes import NOT_GOOD, OK, REFUSED
+from hafailover.cli.names import host_names
 from hafailover.cli.status import address_of, look_at
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ def add_to(app: typer.Typer) -> None:
 
 def explain(
     node: Annotated[
-        str | None, typer.Argument(metavar="[NODE]", help="Only this host. Default: all of them.")
+        str | None,
+        typer.Argument(
+            metavar="[NODE]", help="Only this host. Default: all of them.", autocompletion=host_names
+        ),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,

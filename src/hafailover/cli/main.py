@@ -32,7 +32,8 @@ COMMANDS = {
 GROUPS = {"check": "check", "localnet": "localnet"}
 """The module that is each group of commands."""
 COMPLETING = "_HAFAILOVER_COMPLETE"
-"""Set by the shell while it completes a line."""
+"""Set by the shell while it completes a line, which is in one of the next two."""
+LINES = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
 
 
 def make_app(word: str | None = None) -> typer.Typer:
@@ -69,11 +70,17 @@ def _main(
     """Options that stand before the command."""
 
 
+def _word() -> str | None:
+    words = sys.argv
+    if COMPLETING in os.environ:
+        words = next((os.environ[name].split() for name in LINES if name in os.environ), [])
+    return words[1] if len(words) > 1 else None
+
+
 def main() -> None:
     """Entry point."""
-    word = sys.argv[1] if len(sys.argv) > 1 and COMPLETING not in os.environ else None
     # Broken pipes end quietly, as in `hafailover status | head`.
     try:
-        make_app(word)()
+        make_app(_word())()
     except BrokenPipeError:
         sys.exit(1)
