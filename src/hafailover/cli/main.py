@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from importlib import import_module
@@ -31,6 +32,7 @@ COMMANDS = {
 """The module of :mod:`hafailover.cli` that adds each command."""
 GROUPS = {"check": "check", "localnet": "localnet"}
 """The module that is each group of commands."""
+DAEMONS = ("run", "guard")
 COMPLETING = "_HAFAILOVER_COMPLETE"
 """Set by the shell while it completes a line, which is in one of the next two."""
 LINES = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
@@ -77,10 +79,20 @@ def _word() -> str | None:
     return words[1] if len(words) > 1 else None
 
 
+def _start_quickly() -> None:
+    """A short command is busy with imports for most of its time; looking for garbage meanwhile finds none."""
+    gc.set_threshold(50_000)
+    # pydantic would read the entry points of every installed package, to find plugins that nobody has.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+
+
 def main() -> None:
     """Entry point."""
+    word = _word()
+    if word not in DAEMONS:
+        _start_quickly()
     # Broken pipes end quietly, as in `hafailover status | head`.
     try:
-        make_app(_word())()
+        make_app(word)()
     except BrokenPipeError:
         sys.exit(1)

@@ -7,7 +7,7 @@ from typing import Any
 from hafailover.lock.classify import call
 from hafailover.lock.client import Address, connect
 from hafailover.lock.errors import CallError, Kind
-from hafailover.lock.snapshot import Snapshots
+from hafailover.lock.snapshot import Snapshot, Snapshots
 from hafailover.observe.overview import Overview, overview
 from hafailover.observe.records import parse_history
 from hafailover.observe.warnings import ConsulView
@@ -15,6 +15,8 @@ from hafailover.orders.documents import read_book
 from hafailover.text import is_text
 
 DEADLINE_S = 2.0
+FIRST_S = 1.5
+"""How long somebody who looks waits for Consul's leader before what is known without it is shown."""
 SHORT_S = 0.4
 """For what is good to know and no more: of the servers, and of a pool without a leader, one after another."""
 
@@ -25,12 +27,13 @@ class Look:
     def __init__(self, address: Address, account_id: str) -> None:
         self._account_id = account_id
         self._snapshots = Snapshots(address, account_id, DEADLINE_S)
+        self._first = Snapshots(address, account_id, FIRST_S)
         self._old = Snapshots(address, account_id, SHORT_S)
         self._consul = connect(address, SHORT_S)
 
     def take(self) -> Overview:
         """:raises CallError: Consul could not be asked, or has no leader."""
-        return self._take(stale=False)
+        return self._view(self._snapshots.take())
 
     def take_anyhow(self) -> Overview:
         """The same; where Consul has no leader, what the server that answers knew last, marked as stale.
@@ -38,17 +41,16 @@ class Look:
         :raises CallError: Consul could not be asked.
         """
         try:
-            return self._take(stale=False)
+            return self._view(self._first.take())
         except CallError as error:
             if error.kind not in (Kind.SERVER, Kind.UNREACHABLE):
                 raise
             try:
-                return self._take(stale=True)
+                return self._view(self._old.take(stale=True), stale=True)
             except CallError:
                 raise error from None
 
-    def _take(self, *, stale: bool) -> Overview:
-        found = (self._old if stale else self._snapshots).take(stale)
+    def _view(self, found: Snapshot, *, stale: bool = False) -> Overview:
         return overview(
             self._account_id,
             found.lock,
@@ -56,11 +58,11 @@ class Look:
             found.entries,
             parse_history(found.history),
             read_book(found.orders),
-            self._consul_view(),
+            self._consul_view(stale),
             stale=stale,
         )
 
-    def _consul_view(self) -> ConsulView | None:
+    def _consul_view(self, stale: bool) -> ConsulView | None:
         """Of the servers; everything else is known without them, so a refusal is no failure."""
         try:
             leader = call("asking for Consul's leader", "", self._consul.status.leader)
@@ -70,7 +72,7 @@ class Look:
         if not is_text(leader) or not isinstance(servers, list) or not all(map(is_text, servers)):
             return None
         # The leader would have to answer the rest.
-        failing = self._failing(servers) if leader else ()
+        failing = () if stale or not leader else self._failing(servers)
         return ConsulView(leader, tuple(sorted(servers)), failing)
 
     def _failing(self, servers: list[str]) -> tuple[str, ...]:
