@@ -1,4 +1,4 @@
-"""``status`` and ``explain`` on a running pool: what they foretell comes true, and they work without a leader."""
+"""``status`` and ``explain`` on a running pool: what they foretell comes true, also without a leader."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_explain_shows_every_gate_open_and_the_one_that_is_shut(pool: LabPool) -
     assert f"not {other.name}: " in done.stdout
 
 
-def test_who_is_said_to_take_over_does(pool: LabPool) -> None:
+def test_one_of_those_who_were_said_to_takes_over(pool: LabPool) -> None:
     active = pool.wait_settled()
     order = json.loads(command(pool.hosts[0], "explain", "--json").stdout)["if_active_died"]["order"]
     assert sorted(order) == sorted(host.name for host in standbys(pool, active))
