@@ -68,6 +68,8 @@ def overview(
     A host counts as active when it holds the lock, its last beat says so, and its own record does not differ.
     """
     hosts = tuple(_host(entry) for entry in entries)
+    if stale:
+        hosts = tuple(host.model_copy(update={"lease_left_s": None}) for host in hosts)
     claims = [host.node for host in hosts if host.role == Role.ACTIVE]
     beat = heartbeat.beat if heartbeat else None
     holder = beat.node if lock.session and beat and beat.phase is Phase.ACTIVE else None
@@ -119,7 +121,8 @@ def _host(entry: Entry) -> NodeRecord:
     record = parse_record(entry)
     if entry.session is not None:
         return record
-    gone = {"role": "gone", "reason": "its agent has no session with Consul", "ready": False}
+    # What its gates were when it was there says nothing of now.
+    gone = {"role": "gone", "reason": "its agent has no session with Consul", "ready": False, "gates": {}}
     return record.model_copy(update={**gone, "lease_left_s": None})
 
 
