@@ -185,4 +185,6 @@ def test_what_cannot_be_known_is_not_shown_as_met() -> None:
         "neard's head moves",
         "neard has peers",
         "key good",
+        "neard tracks the pool's shards",
+        "neard not older than the active's",
     ]
