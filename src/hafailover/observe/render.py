@@ -39,7 +39,8 @@ def _notes(view: Overview) -> list[tuple[str, str]]:
         )
     if view.window is not None:
         start, end = view.window
-        notes.append((f"next heights without a duty: {start} to {end - 1}", ""))
+        until = f" to {end - 1}" if end - 1 > start else ""
+        notes.append((f"next heights without a duty: {start}{until}", ""))
     if view.plan is not None:
         notes.append((f"switchover planned {view.plan}", "bold yellow"))
     notes += [(f"drained: {one}", "bold yellow") for one in view.drained]
