@@ -16,6 +16,7 @@ from hafailover import __version__
 from hafailover.agent.advice import warn_of_consul
 from hafailover.agent.chores import Chores
 from hafailover.agent.cost_watch import CostWatch
+from hafailover.agent.disk import DiskWatch
 from hafailover.agent.hand import Hand
 from hafailover.agent.identity import StateFolder
 from hafailover.agent.keeper import SessionKeeper
@@ -111,6 +112,7 @@ class Agent:
         )
         self._pause_clock = PauseClock()
         self._cost = CostWatch(open_rpc, account, self._cost_measured)
+        self._disk = DiskWatch(settings.neard.home)
         self._planner = Planner(address, account, open_rpc, self._standing, node, self._perform_drill)
         self._reloader = Reloader(settings, read_settings, self.emit)
         self._said = ""
@@ -138,7 +140,7 @@ class Agent:
             *server.server_address[:2],
         )
         parts = (self._hand, self._neard, self._lease, self._keeper, self._chores, self._planner, self._eyes)
-        for part in (*parts, self._cost, self._reloader):
+        for part in (*parts, self._cost, self._disk, self._reloader):
             part.start()
         notify("READY=1")
         self._work()
@@ -276,7 +278,7 @@ class Agent:
         """This host's record of itself, as others and ``hafailover status`` read it."""
         state, now = self._state, boottime()
         neard, hold = state.neard, state.hold
-        left = self._lease_left(state, now)
+        left, disk = self._lease_left(state, now), self._disk.last()
         began = datetime.now(UTC).timestamp() - (now - state.role_since)
         return NodeRecord(
             node=state.config.node,
@@ -293,10 +295,14 @@ class Agent:
             neard_version=neard.version if neard else "",
             agent_version=__version__,
             profile=self._settings.timing.profile,
+            timing=self._settings.timing.changes,
             public_key=state.guard.public_key if state.guard else "",
             term=hold.term if hold else 0,
             lease_left_s=round(left, 2) if left is not None else None,
             gates=gates.checklist(state, now),
+            disk_free_bytes=disk.free_bytes,
+            disk_free_ratio=disk.free_ratio,
+            clock_ahead_s=self._neard.clock_ahead_s,
             prepared_for=state.expected_request,
             steady=gates.is_steady(state),
         )

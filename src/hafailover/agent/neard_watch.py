@@ -44,6 +44,8 @@ class NeardWatch:
         self._since_peers = 0.0
         self._seen_height: int | None = None
         self._head = HeadClock()
+        self.clock_ahead_s: int | None = None
+        """This host's wall clock against the chain's timestamps, in whole seconds; for people."""
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="neard-watch", daemon=True).start()
@@ -98,6 +100,8 @@ class NeardWatch:
 
     def _view(self, status: Status, looked_at: float) -> NeardView:
         head = self._head.look(status.height, status.head_made_at, status.syncing)
+        ahead = self._head.wall_ahead_s()
+        self.clock_ahead_s = round(ahead) if ahead is not None else None
         return NeardView(
             height=status.height,
             syncing=status.syncing,

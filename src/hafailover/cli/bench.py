@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FAST_LIMIT_S = 9.0
 DEFAULT_LIMIT_S = 11.0
+STATUS_LIMIT_MS = 300.0
+STATUS_LOST_LIMIT_MS = 3000.0
 
 
 def add_to(app: typer.Typer) -> None:
@@ -128,6 +130,7 @@ def _default_parts() -> list[Part]:
         ("leader-gone", _leader_gone),
         ("host-gone", lambda measure, runs: _host_gone(measure, runs, "default", DEFAULT_LIMIT_S)),
         ("idle", _idle),
+        ("status", _status),
     ]
 
 
@@ -210,6 +213,26 @@ def _idle(measure: Bench, runs: int) -> list[Row]:
     memory = Row("idle-memory", "agent plus guard on an idle standby: resident memory", "MiB", 120)
     measure.idle_standby(cpu, memory, runs)
     return [cpu, memory]
+
+
+def _status(measure: Bench, runs: int) -> list[Row]:
+    from hafailover.bench.looking import looks, looks_with_a_host_lost
+    from hafailover.bench.rows import Row
+
+    well = Row("status", "hafailover status as a process, three hosts up", "ms", STATUS_LIMIT_MS)
+    dead = Row(
+        "status-host-gone",
+        "the same from the moment that the host of Consul's leader is gone; each run",
+        "ms",
+        STATUS_LOST_LIMIT_MS,
+        every=True,
+    )
+    frozen = Row("status-consul-frozen", "the same, that host's Consul frozen", "ms", STATUS_LOST_LIMIT_MS)
+    frozen.every = True
+    looks(measure.pool, well, measure.say)
+    looks_with_a_host_lost(measure.pool, dead, measure.say, frozen=False)
+    looks_with_a_host_lost(measure.pool, frozen, measure.say, frozen=True)
+    return [well, dead, frozen]
 
 
 def _table(rows: list[Row]) -> str:

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from hafailover.cli.common import ConfigOption, fail, settings_or_exit
-from hafailover.cli.exit_codes import WRONG_SETTINGS
+from hafailover.cli.common import ConfigOption, JsonOption, fail, settings_or_exit
+from hafailover.cli.exit_codes import OK, WRONG_SETTINGS
 
 app = typer.Typer(no_args_is_help=True, help="Check configuration files without starting anything.")
 
 
 @app.command()
-def settings(config: ConfigOption = None) -> None:
+def settings(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Check the settings of agent and guard.
 
     Example: hafailover check settings --config host1.toml
     """
+    if as_json:
+        _settings_as_json(config)
     found = settings_or_exit(config)
     typer.echo(f"settings of {found.node_name} for {found.account_id}: good")
+
+
+def _settings_as_json(config: ConfigOption) -> None:
+    from hafailover.config.load import ConfigError, load_settings
+
+    try:
+        found = load_settings(config)
+    except ConfigError as error:
+        print(json.dumps({"ok": False, "error": str(error)}))
+        raise typer.Exit(WRONG_SETTINGS) from None
+    print(json.dumps({"ok": True, "node_name": found.node_name, "account_id": found.account_id}))
+    raise typer.Exit(OK)
 
 
 @app.command("neard-config")
@@ -29,6 +44,7 @@ def neard_config(
     account_id: Annotated[str, typer.Option(help="The pool's account.")],
     chain_id: Annotated[str, typer.Option(help="mainnet, testnet or a private chain.")] = "mainnet",
     promotion: Annotated[Literal["hot", "restart"], typer.Option(help="As in the settings.")] = "hot",
+    as_json: JsonOption = False,
 ) -> None:
     """Check wishes for neard's config.json before they reach a neard.
 
@@ -42,6 +58,9 @@ def neard_config(
     except HomeError as error:
         fail(str(error), WRONG_SETTINGS)
     found = check(overlay, account_id, chain_id, hot=promotion == "hot")
+    if as_json:
+        print(json.dumps({"ok": not found.errors, "errors": found.errors, "warnings": found.warnings}))
+        raise typer.Exit(WRONG_SETTINGS if found.errors else OK)
     for warning in found.warnings:
         typer.echo(f"{file}: warning: {warning}", err=True)
     if found.errors:

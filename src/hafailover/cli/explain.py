@@ -9,6 +9,7 @@ import typer
 
 from hafailover.cli.common import ConfigOption, JsonOption
 from hafailover.cli.exit_codes import NOT_GOOD, OK
+from hafailover.cli.names import host_names
 from hafailover.cli.status import address_of, known_or_exit, look_at
 
 if TYPE_CHECKING:
@@ -23,14 +24,17 @@ def add_to(app: typer.Typer) -> None:
 
 def explain(
     node: Annotated[
-        str | None, typer.Argument(metavar="[NODE]", help="Only this host. Default: all of them.")
+        str | None,
+        typer.Argument(
+            metavar="[NODE]", help="Only this host. Default: all of them.", autocompletion=host_names
+        ),
     ] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what each host must meet to take over and whether it does, and who would take over now.
 
-    Exit code 1 if nobody would.
+    A host that meets all has one line, unless it is named. Exit code 1 if nobody would.
 
     Examples: hafailover explain; hafailover explain host2 --json
     """
@@ -49,17 +53,20 @@ def explain(
             )
         )
     else:
-        _print(view, hosts, found)
+        _print(view, hosts, found, every=node is not None)
     raise typer.Exit(OK if found.order else NOT_GOOD)
 
 
-def _print(view: Overview, hosts: list[NodeRecord], found: Prospects) -> None:
+def _print(view: Overview, hosts: list[NodeRecord], found: Prospects, *, every: bool) -> None:
     from rich.console import Console
     from rich.text import Text
 
     console = Console(highlight=False)
     for host in hosts:
         console.print(Text(f"{host.node}: {host.role}: {host.reason}", style="bold"))
+        if host.gates and not every and not any(shut != "" for shut in host.gates.values()):
+            console.print(f"  all {len(host.gates)} conditions are met")
+            continue
         for name, shut in host.gates.items():
             mark, style = (
                 ("pass", "green") if shut == "" else ("FAIL", "bold red") if shut else ("?", "yellow")
@@ -70,7 +77,7 @@ def _print(view: Overview, hosts: list[NodeRecord], found: Prospects) -> None:
                 line.append(f": {shut}", style="default")
             console.print(line)
         if not host.gates:
-            console.print("  its agent does not tell (an older version, or it never ran)")
+            console.print("  its agent does not tell: it is gone, or of an older version")
     console.print(Text(f"If {view.active or 'the active'} died now", style="bold"))
     if found.order:
         then = f", then {', '.join(found.order[1:])}" if found.order[1:] else ""

@@ -1,23 +1,26 @@
 """`hafailover localnet`: a NEAR network of one's own on this machine."""
 
+from __future__ import annotations
+
 import json
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from hafailover.lab.errors import LabError
-from hafailover.localnet import Localnet, LocalnetError, LocalnetProcesses, NodeView, init_localnet
-from hafailover.localnet.background import start_in_background, stop_in_background
-from hafailover.localnet.chain import is_moving, view_nodes
-from hafailover.localnet.pidfiles import running_nodes
-from hafailover.localnet.running import START_DEADLINE_S, STOP_TIMEOUT_S
+# The rest is imported where it is used: every command would pay for it.
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from hafailover.localnet import Localnet, NodeView
+
+START_S = 60.0
+STOP_S = 10.0
+"""As ``hafailover.localnet.running`` has them."""
 
 app = typer.Typer(
     name="localnet",
@@ -33,6 +36,9 @@ Home = Annotated[Path, typer.Option(help="Folder of the localnet.", file_okay=Fa
 @contextmanager
 def _told() -> Iterator[None]:
     """Show an expected error as one message and exit with code 1."""
+    from hafailover.lab.errors import LabError
+    from hafailover.localnet import LocalnetError
+
     try:
         yield
     except (LocalnetError, LabError, OSError) as error:
@@ -71,6 +77,8 @@ def init(
 
     Examples: hafailover localnet init --home net; hafailover localnet init --home net --neard ./neard
     """
+    from hafailover.localnet import init_localnet
+
     with _told():
         localnet = init_localnet(
             home,
@@ -97,12 +105,15 @@ def up(
     foreground: Annotated[
         bool, typer.Option("--foreground", help="Stay, and stop the nodes on Ctrl-C.")
     ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for blocks.", min=1)] = START_DEADLINE_S,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for blocks.", min=1)] = START_S,
 ) -> None:
     """Start the plain validators and wait for blocks. The failover hosts' neard is their guards' to start.
 
     Examples: hafailover localnet up --home net; hafailover localnet up --home net --foreground
     """
+    from hafailover.localnet import Localnet
+    from hafailover.localnet.background import start_in_background
+
     with _told():
         localnet = Localnet.load(home)
         if foreground:
@@ -116,6 +127,8 @@ def up(
 
 
 def _run_in_foreground(localnet: Localnet, timeout_s: float) -> None:
+    from hafailover.localnet import LocalnetError, LocalnetProcesses
+
     # Both signals interrupt whatever goes on, and leaving the block stops the nodes.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with suppress(KeyboardInterrupt), LocalnetProcesses(localnet) as processes:
@@ -132,12 +145,15 @@ def _run_in_foreground(localnet: Localnet, timeout_s: float) -> None:
 @app.command()
 def down(
     home: Home,
-    timeout: Annotated[float, typer.Option(help="Seconds before nodes are killed.", min=0)] = STOP_TIMEOUT_S,
+    timeout: Annotated[float, typer.Option(help="Seconds before nodes are killed.", min=0)] = STOP_S,
 ) -> None:
     """Stop all nodes that were started here.
 
     Example: hafailover localnet down --home net
     """
+    from hafailover.localnet import Localnet
+    from hafailover.localnet.background import stop_in_background
+
     with _told():
         stopped = stop_in_background(Localnet.load(home), timeout)
     typer.echo(f"Stopped {', '.join(stopped)}" if stopped else "Nothing ran")
@@ -149,6 +165,12 @@ def status(home: Home, as_json: Annotated[bool, typer.Option("--json", help="Pri
 
     Examples: hafailover localnet status --home net; hafailover localnet status --home net --json
     """
+    from rich.console import Console
+
+    from hafailover.localnet import Localnet
+    from hafailover.localnet.chain import is_moving, view_nodes
+    from hafailover.localnet.pidfiles import running_nodes
+
     with _told():
         localnet = Localnet.load(home)
         running = running_nodes(localnet.home)
@@ -188,6 +210,8 @@ def _as_json(
 
 
 def _as_table(localnet: Localnet, pids: dict[str, int], views: dict[str, NodeView]) -> Table:
+    from rich.table import Table
+
     table = Table(title=f"localnet {localnet.chain_id}, pool {localnet.pool.account_id}", box=None)
     for heading in ("node", "role", "pid", "RPC", "height", "peers", "state"):
         table.add_column(heading, no_wrap=True, justify="left")

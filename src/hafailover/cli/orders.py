@@ -12,6 +12,7 @@ import typer
 
 from hafailover.cli.common import ConfigOption, JsonOption, fail
 from hafailover.cli.exit_codes import OK, REFUSED, UNREACHABLE, WRONG_SETTINGS
+from hafailover.cli.names import host_names
 from hafailover.cli.status import address_of, known_or_exit, look_at
 from hafailover.cli.switchover import whoami
 
@@ -22,7 +23,9 @@ DURATION = re.compile(r"(\d{1,6})(s|m|h|d)")
 SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 ReasonOption = Annotated[str, typer.Option("--reason", help="For those who wonder later.")]
-NodeArgument = Annotated[str, typer.Argument(metavar="NODE", help="The host's name in the pool.")]
+NodeArgument = Annotated[
+    str, typer.Argument(metavar="NODE", help="The host's name in the pool.", autocompletion=host_names)
+]
 
 
 def add_to(app: typer.Typer) -> None:

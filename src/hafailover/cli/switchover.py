@@ -14,6 +14,7 @@ import typer
 
 from hafailover.cli.common import ConfigOption, JsonOption, fail, settings_or_exit
 from hafailover.cli.exit_codes import NOT_GOOD, OK, REFUSED, UNREACHABLE, WRONG_SETTINGS
+from hafailover.cli.names import host_names
 from hafailover.cli.status import address_of
 from hafailover.orders.planning import DEFAULT_BLOCKS
 
@@ -35,7 +36,10 @@ def add_to(app: typer.Typer) -> None:
 
 def switchover(
     to: Annotated[
-        str | None, typer.Option("--to", help="The host to hand over to. Default: the best standby.")
+        str | None,
+        typer.Option(
+            "--to", help="The host to hand over to. Default: the best standby.", autocompletion=host_names
+        ),
     ] = None,
     at: Annotated[
         int | None, typer.Option("--at", metavar="HEIGHT", min=1, help="At this block height.")

@@ -140,6 +140,12 @@ class TimingSettings(_Section):
         """The profile with this host's changes."""
         return with_changes(PROFILES[self.profile], self.model_dump(exclude={"profile"}))
 
+    @property
+    def changes(self) -> str:
+        """This host's changes to the profile, for people."""
+        given = self.model_dump(exclude={"profile"}, exclude_none=True)
+        return ", ".join(f"{name}={value:g}" for name, value in given.items())
+
     @model_validator(mode="after")
     def _safe(self) -> TimingSettings:
         broken = violations(self.resolve())

@@ -54,10 +54,11 @@ def guard_is_silent(state: State, now: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """One condition. ``shut``: why it is not met now, or an empty text."""
+    """One condition. ``shut``: why it is not met now, or an empty text, also where that is not ``known``."""
 
     name: str
     shut: Callable[[State, float], str]
+    known: Callable[[State], bool] = lambda _: True
 
 
 def _guard_connected(state: State, _: float) -> str:
@@ -151,9 +152,9 @@ NEARD_FIT = (
 )
 STANDBY_BEFORE = (Gate("not drained", _not_drained), Gate("session with Consul", _has_session))
 STANDBY_AFTER = (
-    Gate("key good", _key_is_good),
-    Gate("neard tracks the pool's shards", _tracks_shards),
-    Gate("neard not older than the active's", _not_older),
+    Gate("key good", _key_is_good, lambda state: state.guard is not None),
+    Gate("neard tracks the pool's shards", _tracks_shards, lambda state: state.neard is not None),
+    Gate("neard not older than the active's", _not_older, lambda state: state.neard is not None),
 )
 
 
@@ -183,7 +184,7 @@ def checklist(state: State, now: float) -> dict[str, str | None]:
         known = known and not found[gate.name]
     for gate in NEARD_FIT:
         found[gate.name] = gate.shut(state, now) if known else None
-    return found | {gate.name: gate.shut(state, now) for gate in STANDBY_AFTER}
+    return found | {g.name: g.shut(state, now) if g.known(state) else None for g in STANDBY_AFTER}
 
 
 def _shut(gates: tuple[Gate, ...], state: State, now: float) -> list[str]:

@@ -189,12 +189,9 @@ class ConsulWatch:
         self._keys = PoolKeys(account_id)
 
     def lock(self, index: int | None, wait_s: float, fast: bool = False) -> tuple[int, LockView]:
-        def read(entry: Any) -> LockView:
-            if entry is None:
-                return LockView(None, None, 0)
-            return LockView(session_of(entry), _node_of(entry), index_of(entry))
-
-        return self._get(self._keys.lock, index, wait_s, read, consistency="default" if fast else "stale")
+        return self._get(
+            self._keys.lock, index, wait_s, lock_view, consistency="default" if fast else "stale"
+        )
 
     def heartbeat(
         self, index: int | None, wait_s: float, fast: bool = False
@@ -230,6 +227,13 @@ class ConsulWatch:
             return watch_index(at), read(data)
 
         return call(f"watching {key}", self._keys.rule, get)
+
+
+def lock_view(entry: dict[str, Any] | None) -> LockView:
+    """The lock out of Consul's answer; one that was never taken is free."""
+    if entry is None:
+        return LockView(None, None, 0)
+    return LockView(session_of(entry), _node_of(entry), index_of(entry))
 
 
 def _b64(text: str) -> str:

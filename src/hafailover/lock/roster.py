@@ -28,6 +28,16 @@ class Entry:
     data: dict[str, Any]
 
 
+def entry_of(item: dict[str, Any], prefix: str) -> Entry:
+    """A host's record out of Consul's answer; ``prefix`` stands before its name in the key."""
+    return Entry(
+        node=key_of(item).removeprefix(prefix),
+        session=session_of(item),
+        index=index_of(item),
+        data=object_of(item.get("Value")) or {},
+    )
+
+
 class Roster:
     """Records below the pool's prefix. For one thread; every call ends within ``deadline_s`` seconds."""
 
@@ -49,7 +59,7 @@ class Roster:
 
         def read() -> Entry | None:
             _, data = self._consul.kv.get(self._keys.nodes + node, consistency="consistent")
-            return self._entry(data) if data is not None else None
+            return entry_of(data, self._keys.nodes) if data is not None else None
 
         return call("reading a host's record", self._keys.rule, read)
 
@@ -60,7 +70,8 @@ class Roster:
             _, data = self._consul.kv.get(
                 self._keys.nodes, recurse=True, consistency="stale" if stale else "default"
             )
-            return sorted((self._entry(item) for item in data or []), key=lambda entry: entry.node)
+            entries = [entry_of(item, self._keys.nodes) for item in data or []]
+            return sorted(entries, key=lambda entry: entry.node)
 
         return call("reading the hosts' records", self._keys.rule, read)
 
@@ -166,14 +177,6 @@ class Roster:
     def _get_json(self, key: str) -> dict[str, Any] | None:
         _, data = self._call(f"reading {key}", lambda: self._consul.kv.get(key))
         return object_of(data.get("Value")) if data else None
-
-    def _entry(self, item: dict[str, Any]) -> Entry:
-        return Entry(
-            node=key_of(item).removeprefix(self._keys.nodes),
-            session=session_of(item),
-            index=index_of(item),
-            data=object_of(item.get("Value")) or {},
-        )
 
 
 class RequestWatch:

@@ -10,18 +10,10 @@ from typing import Any
 from hafailover.core.beat import Phase, StoredBeat
 from hafailover.core.views import LockView, Role
 from hafailover.lock.roster import Entry
-from hafailover.observe.history import Change, changes
+from hafailover.observe.history import Change, changes, drills
 from hafailover.observe.records import NodeRecord, TermRecord, parse_record
-from hafailover.observe.warnings import warnings
+from hafailover.observe.warnings import ConsulView, warnings
 from hafailover.orders.documents import OrderBook
-
-
-@dataclass(frozen=True, slots=True)
-class ConsulView:
-    """Consul's servers by address, as Raft knows them, and the one that leads; empty if none does."""
-
-    leader: str
-    servers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +39,11 @@ class Overview:
     consul: ConsulView | None = None
     """``None`` if Consul did not tell."""
     warnings: tuple[str, ...] = ()
+    last_drill: TermRecord | None = None
+    window: tuple[int, int] | None = None
+    """The next heights without a duty, from the first up to but without the second; ``None``: not known."""
+    stale: bool = False
+    """Consul has no leader: this is what one of its servers knew last, and nothing is ``ok``."""
 
     @property
     def standbys(self) -> list[NodeRecord]:
@@ -57,6 +54,7 @@ class Overview:
         """For ``--json``."""
         plain = asdict(self)
         plain["hosts"] = [host.model_dump() for host in self.hosts]
+        plain["last_drill"] = self.last_drill.model_dump() if self.last_drill is not None else None
         return plain
 
 
@@ -74,12 +72,16 @@ def overview(
     history: list[TermRecord],
     book: OrderBook | None = None,
     consul: ConsulView | None = None,
+    *,
+    stale: bool = False,
 ) -> Overview:
     """Puts together what Consul holds of a pool. Pure but for the wall clock, which ends a pause.
 
     A host counts as active when it holds the lock, its last beat says so, and its own record does not differ.
     """
     hosts = tuple(_host(entry) for entry in entries)
+    if stale:
+        hosts = tuple(host.model_copy(update={"lease_left_s": None}) for host in hosts)
     claims = [host.node for host in hosts if host.role == Role.ACTIVE]
     beat = heartbeat.beat if heartbeat else None
     holder = beat.node if lock.session and beat and beat.phase is Phase.ACTIVE else None
@@ -87,12 +89,13 @@ def overview(
     ready = [host for host in hosts if host.ready and host.node != active]
     book = book or OrderBook()
     paused = _paused(book)
-    rows = changes(history)
+    rows, held = changes(history), drills(history)
+    verdict = _verdict(active, claims, ready, holder, hosts) + (f"; paused {paused}" if paused else "")
     began = [record for record in history if record.event == "began" and beat and record.term == beat.term]
     return Overview(
         account_id=account_id,
-        ok=active is not None and len(claims) == 1 and bool(ready) and paused is None,
-        verdict=_verdict(active, claims, ready, holder, hosts) + (f"; paused {paused}" if paused else ""),
+        ok=active is not None and len(claims) == 1 and bool(ready) and paused is None and not stale,
+        verdict=f"Consul has no leader; before that: {verdict}" if stale else verdict,
         active=active,
         term=beat.term if active and beat else None,
         active_since=began[-1].at if active and began else None,
@@ -102,7 +105,9 @@ def overview(
         plan=_plan(book),
         last_change=rows[-1] if rows else None,
         consul=consul,
-        warnings=warnings(hosts, consul.servers if consul is not None else None),
+        warnings=warnings(hosts, consul),
+        last_drill=held[-1] if held else None,
+        stale=stale,
     )
 
 
@@ -128,7 +133,8 @@ def _host(entry: Entry) -> NodeRecord:
     record = parse_record(entry)
     if entry.session is not None:
         return record
-    gone = {"role": "gone", "reason": "its agent has no session with Consul", "ready": False}
+    # What its gates were when it was there says nothing of now.
+    gone = {"role": "gone", "reason": "its agent has no session with Consul", "ready": False, "gates": {}}
     return record.model_copy(update={**gone, "lease_left_s": None})
 
 

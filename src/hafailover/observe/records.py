@@ -37,12 +37,19 @@ class NodeRecord(BaseModel):
     neard_version: str = ""
     agent_version: str = ""
     profile: str = ""
+    timing: str = ""
+    """What differs from the profile, such as ``fence_after_s=6``."""
     public_key: str = ""
     term: Whole = 0
     lease_left_s: float | None = None
     """Seconds until the active fences itself unless another beat succeeds."""
     gates: dict[str, str | None] = Field(default_factory=dict)
     """What a standby must meet, by name: an empty text if it does, ``None`` if that is not known."""
+    disk_free_bytes: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
+    """Of the file system of neard's home, for neard; ``None`` where it is not known, or the disk hangs."""
+    disk_free_ratio: float | None = None
+    clock_ahead_s: Annotated[int, Field(gt=-(1 << 40), lt=1 << 40)] | None = None
+    """This host's wall clock against the chain's timestamps, in whole seconds; ``None``: not known yet."""
     prepared_for: str | None = None
     """The switchover that this host has seen and is ready to be the target of."""
     steady: bool = True

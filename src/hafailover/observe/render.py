@@ -30,6 +30,17 @@ def _notes(view: Overview) -> list[tuple[str, str]]:
     if view.consul is not None:
         leader = f"leader {view.consul.leader}" if view.consul.leader else "no leader"
         notes.append((f"Consul: {len(view.consul.servers)} servers, {leader}", ""))
+    if view.last_drill is not None:
+        drill = view.last_drill
+        came = "passed" if drill.ok else "FAILED"
+        style = "" if drill.ok else "bold yellow"
+        notes.append(
+            (f"last drill {drill.at}: {drill.cause}, {came} after {drill.seconds or 0:.1f} s", style)
+        )
+    if view.window is not None:
+        start, end = view.window
+        until = f" to {end - 1}" if end - 1 > start else ""
+        notes.append((f"next heights without a duty: {start}{until}", ""))
     if view.plan is not None:
         notes.append((f"switchover planned {view.plan}", "bold yellow"))
     notes += [(f"drained: {one}", "bold yellow") for one in view.drained]

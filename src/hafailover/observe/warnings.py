@@ -3,41 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from hafailover.observe.records import NodeRecord
 
+LOW_DISK_RATIO = 0.05
+"""Our choice, as neard's documents give no figure: room for compactions, and a night until somebody comes."""
+CLOCK_S = 3.0
+"""Our choice: by blocks as they come in, a clock can be told to about a second (:mod:`..near.headclock`)."""
+GIB = 1 << 30
 
-def warnings(hosts: Sequence[NodeRecord], servers: Sequence[str] | None) -> tuple[str, ...]:
-    """:param servers: Consul's servers as Raft knows them; ``None`` if nobody could be asked."""
+
+@dataclass(frozen=True, slots=True)
+class ConsulView:
+    """Consul's servers by address, as Raft knows them, and the one that leads; empty if none does."""
+
+    leader: str
+    servers: tuple[str, ...]
+    failing: tuple[str, ...] = ()
+    """Those that the others cannot reach; empty also where Consul does not tell."""
+
+
+def warnings(hosts: Sequence[NodeRecord], consul: ConsulView | None) -> tuple[str, ...]:
+    """:param consul: ``None`` if nobody could be asked."""
     alive = [host for host in hosts if host.role not in ("gone", "unknown")]
     found = [
-        *_servers(servers),
+        *_servers(consul),
+        *(f"{host.node}: {host.reason}" for host in hosts if host.role == "gone"),
         *_differ("the key", alive, lambda host: host.public_key[:20]),
         *_differ("hafailover's version", alive, lambda host: host.agent_version),
         *_differ("neard's version", alive, lambda host: host.neard_version),
-        *_differ("the timing profile", alive, lambda host: host.profile),
+        *_differ("the timing profile", alive, _timing),
+        *(text for host in alive for text in _of_one(host)),
     ]
     if len(hosts) == 1:
         found.append(f"{hosts[0].node} is the only host: nothing can take over")
     return tuple(found)
 
 
-def _servers(servers: Sequence[str] | None) -> list[str]:
-    if servers is None:
+def _timing(host: NodeRecord) -> str:
+    return f"{host.profile} with {host.timing}" if host.timing else host.profile
+
+
+def _of_one(host: NodeRecord) -> list[str]:
+    found = []
+    free, ratio, ahead = host.disk_free_bytes, host.disk_free_ratio, host.clock_ahead_s
+    if free is not None and ratio is not None and ratio < LOW_DISK_RATIO:
+        found.append(f"{host.node}: {free / GIB:.1f} GiB are left on neard's disk, {ratio:.1%}")
+    if ahead is not None and abs(ahead) >= CLOCK_S:
+        way = "ahead of" if ahead > 0 else "behind"
+        found.append(f"{host.node}: its clock is about {abs(ahead):.0f} s {way} the chain's timestamps")
+    return found
+
+
+def _servers(consul: ConsulView | None) -> list[str]:
+    if consul is None:
         return []
-    if len(servers) < 3:
-        number = "one server" if len(servers) == 1 else f"{len(servers)} servers"
-        return [f"Consul has {number}: the loss of one stops it; use three"]
-    if len(servers) % 2 == 0:
-        return [f"Consul has {len(servers)} servers, which bear no more losses than {len(servers) - 1} do"]
-    return []
+    number, found = len(consul.servers), []
+    if not consul.leader:
+        found.append("Consul has no leader: nobody can take over, and the active fences itself")
+    found += [f"Consul's server {one} cannot be reached by the others" for one in consul.failing]
+    if number < 3:
+        named = "one server" if number == 1 else f"{number} servers"
+        found.append(f"Consul has {named}: the loss of one stops it; use three")
+    elif number % 2 == 0:
+        found.append(f"Consul has {number} servers, which bear no more losses than {number - 1} do")
+    return found
 
 
 def _differ(what: str, hosts: Iterable[NodeRecord], value: Callable[[NodeRecord], str]) -> list[str]:
+    """Hosts that do not tell count for nothing."""
     seen: dict[str, list[str]] = {}
     for host in hosts:
-        if value(host):
-            seen.setdefault(value(host), []).append(host.node)
+        if text := value(host):
+            seen.setdefault(text, []).append(host.node)
     if len(seen) < 2:
         return []
     parts = (f"{text} on {' and '.join(nodes)}" for text, nodes in sorted(seen.items()))

@@ -75,3 +75,20 @@ def test_what_is_no_configuration(hafailover: Command, tmp_path: Path, text: str
     assert done.code == 2
     assert str(file) in done.err
     assert hafailover("check", "neard-config", str(tmp_path / "none"), "--account-id", POOL).code == 2
+
+
+def test_the_same_for_programs(hafailover: Command, tmp_path: Path) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(f'account_id = "{POOL}"\nnode_name = "host1"\n')
+    done = hafailover("check", "settings", "--json", "--config", str(file))
+    assert (done.code, json.loads(done.out)) == (0, {"ok": True, "node_name": "host1", "account_id": POOL})
+    file.write_text("priorty = 1\n")
+    done = hafailover("check", "settings", "--json", "--config", str(file))
+    assert (done.code, json.loads(done.out)["ok"]) == (2, False)
+    assert "priorty" in json.loads(done.out)["error"]
+
+    overlay = tmp_path / "overlay.json"
+    overlay.write_text(json.dumps({"tracked_shards_config": "NoShards"}))
+    done = hafailover("check", "neard-config", str(overlay), "--account-id", POOL, "--json")
+    assert done.code == 2
+    assert any("tracked_shards_config" in one for one in json.loads(done.out)["errors"])

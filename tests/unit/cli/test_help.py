@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 import typer
 
 from hafailover import __version__
-from hafailover.cli.main import app
+from hafailover.cli import localnet
+from hafailover.cli.main import COMMANDS, GROUPS, make_app
 from hafailover.config.settings import Settings
+from hafailover.localnet import running
 
 from .command import Command
 
@@ -17,7 +21,7 @@ from .command import Command
 def every_command() -> list[str]:
     """All commands, as they are typed; asked of the program, so that a new one is not forgotten."""
     names = []
-    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in typer.main.get_command(make_app()).commands.items():  # type: ignore[attr-defined]
         names += [f"{name} {sub}" for sub in getattr(command, "commands", {})] or [name]
     return names
 
@@ -81,3 +85,39 @@ def test_the_groups_and_the_version(hafailover: Command) -> None:
         done = hafailover(*words)
         assert done.code == 0
         assert "Commands:" in done.out
+
+
+def test_a_command_that_is_known_loads_no_other() -> None:
+    told = typer.main.get_command(make_app("status")).commands  # type: ignore[attr-defined]
+    assert list(told) == ["status"]
+    assert len(typer.main.get_command(make_app("nonsense")).commands) > 10  # type: ignore[attr-defined]
+
+
+def test_every_command_is_found_by_its_name() -> None:
+    names = {name.split()[0] for name in every_command()}
+    assert names == {*COMMANDS, *GROUPS}
+    for name in names:
+        assert name in typer.main.get_command(make_app(name)).commands  # type: ignore[attr-defined]
+
+
+def test_what_status_needs_comes_without_the_rest() -> None:
+    heavy = ("hafailover.lab", "hafailover.localnet", "hafailover.demo", "hafailover.agent", "aiohttp")
+    script = f"""
+import sys
+sys.argv = ["hafailover", "status", "--help"]
+from hafailover.cli.main import main
+try:
+    main()
+except SystemExit:
+    pass
+import hafailover.config.load, hafailover.observe.look, hafailover.observe.render
+print(*[name for name in {heavy} if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == ""
+
+
+def test_localnets_deadlines_are_those_it_runs_by() -> None:
+    assert (localnet.START_S, localnet.STOP_S) == (running.START_DEADLINE_S, running.STOP_TIMEOUT_S)

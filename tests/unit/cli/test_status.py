@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -72,6 +74,61 @@ def test_a_consul_that_does_not_answer_is_4(
     assert done.code == 4
     assert "no connection to Consul" in done.err
     assert len(done.err.splitlines()) == 1
+
+
+def test_without_consuls_leader_the_pool_is_still_shown_and_the_code_is_4(
+    hafailover: Command, consul: TinyConsul
+) -> None:
+    fill(consul)
+    consul.leaderless = True
+    done = hafailover("status")
+    assert done.code == 4
+    assert "Consul has no leader; before that: a signs" in done.out
+    view = json.loads(hafailover("status", "--json").out)
+    assert (view["stale"], view["ok"], len(view["hosts"])) == (True, False, 3)
+
+
+class Neard:
+    """Answers one call of its RPC as a real one does."""
+
+    def __init__(self, windows: object) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                raw = json.dumps({"jsonrpc": "2.0", "id": asked["id"], "result": windows}).encode()
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(raw)))
+                self.end_headers()
+                self.wfile.write(raw)
+
+            def log_message(self, format: str, *args: object) -> None:
+                """Requests are no news."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+
+@pytest.mark.parametrize(
+    ("windows", "window"),
+    [([[50, 90], [98, 104], [120, 130]], [101, 104]), ([[50, 90]], None), ("nonsense", None)],
+)
+def test_the_next_heights_without_a_duty(
+    hafailover: Command,
+    consul: TinyConsul,
+    monkeypatch: pytest.MonkeyPatch,
+    windows: object,
+    window: list[int] | None,
+) -> None:
+    fill(consul)
+    neard = Neard(windows)
+    try:
+        monkeypatch.setenv("HAFAILOVER_NEARD__RPC_ADDRESS", f"127.0.0.1:{neard.server.server_port}")
+        view = json.loads(hafailover("status", "--json").out)
+        assert (view["window"], view["ok"]) == (window, True)
+        assert ("without a duty: 101 to 103" in hafailover("status").out) is (window is not None)
+    finally:
+        neard.server.shutdown()
+        neard.server.server_close()
 
 
 # --- --watch

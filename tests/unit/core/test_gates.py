@@ -172,3 +172,36 @@ def test_where_promotion_restarts_neard_it_need_not_track_the_pools_shards() -> 
     assert problems(ev.NeardSeen(neard(shadow=False)), hot_swap=False) == []
     assert problems(ev.NeardSeen(neard(shadow=False)), require_shadow=False) == []
     assert problems(ev.NeardSeen(neard(shadow=None))) == []
+
+
+def checklist(*news: ev.Event) -> dict[str, str | None]:
+    core = Core().stand_by()
+    core.feeds(*news)
+    found = gates.checklist(core.state, core.now)
+    # The list that is shown and the one that decides are one: a sentence in either stands in both.
+    assert [shut for shut in found.values() if shut] == gates.standby_problems(core.state, core.now)
+    return found
+
+
+def test_the_list_that_is_shown_names_every_gate() -> None:
+    assert set(checklist().values()) == {""}
+    shut = checklist(ev.NeardSeen(neard(syncing=True, peers=0)))
+    assert [name for name, text in shut.items() if text] == ["neard in sync", "neard has peers"]
+    assert list(shut) == list(checklist())
+
+
+def test_what_cannot_be_known_is_not_shown_as_met() -> None:
+    unknown = [name for name, text in checklist(ev.GuardLost()).items() if text is None]
+    assert unknown == [
+        "guard answers",
+        "neard runs",
+        "neard's RPC has answered",
+        "neard's RPC answers",
+        "neard in sync",
+        "neard not behind",
+        "neard's head moves",
+        "neard has peers",
+        "key good",
+        "neard tracks the pool's shards",
+        "neard not older than the active's",
+    ]

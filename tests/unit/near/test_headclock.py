@@ -117,3 +117,14 @@ def test_after_trouble_it_is_not_live_for_a_while(monkeypatch: pytest.MonkeyPatc
     seen = [next_block(chain).live for _ in range(15)]
     assert seen[:9] == [False] * 9
     assert seen[-1]
+
+
+@pytest.mark.parametrize("wrong_s", [0.0, 5.0, -40.0])
+def test_a_wall_clock_is_held_against_the_chain(monkeypatch: pytest.MonkeyPatch, wrong_s: float) -> None:
+    chain = Chain(monkeypatch, ahead_s=1e9)
+    monkeypatch.setattr("hafailover.near.headclock.time.time", lambda: chain.now + 1e9 + wrong_s)
+    chain.live(ENOUGH - 1)
+    assert chain.clock.wall_ahead_s() is None
+    chain.live(2)
+    # A block's way to this host counts as if the clock were ahead.
+    assert chain.clock.wall_ahead_s() == pytest.approx(wrong_s + 0.2, abs=0.01)

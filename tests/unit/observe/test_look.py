@@ -74,3 +74,44 @@ def test_no_consul_at_all() -> None:
     with pytest.raises(CallError) as caught:
         Look(Address(port=1), ACCOUNT).take()
     assert caught.value.kind is Kind.UNREACHABLE
+
+
+def test_without_a_leader_what_was_known_last_is_shown_and_nothing_is_good(consul: TinyConsul) -> None:
+    fill(consul)
+    consul.leaderless = True
+    with pytest.raises(CallError):
+        Look(consul.address, ACCOUNT).take()
+    view = Look(consul.address, ACCOUNT).take_anyhow()
+    assert (view.stale, view.ok, view.active) == (True, False, "a")
+    assert view.verdict.startswith("Consul has no leader; before that: a signs")
+    assert any("Consul has no leader" in one for one in view.warnings)
+    consul.leaderless = False
+    view = Look(consul.address, ACCOUNT).take_anyhow()
+    assert (view.stale, view.ok) == (False, True)
+
+
+def test_where_nobody_knows_anything_the_first_error_counts(consul: TinyConsul) -> None:
+    consul.down = True
+    with pytest.raises(CallError, match="No cluster leader"):
+        Look(consul.address, ACCOUNT).take_anyhow()
+
+
+def test_servers_that_are_lost_are_named(consul: TinyConsul) -> None:
+    fill(consul)
+    consul.servers = [f"10.0.0.{number}:8300" for number in (1, 2, 3)]
+    consul.lost_servers = {"10.0.0.3:8300", "10.0.0.9:8300"}
+    view = Look(consul.address, ACCOUNT).take()
+    assert view.consul is not None
+    assert (view.consul.leader, view.consul.failing) == ("10.0.0.1:8300", ("10.0.0.3:8300",))
+    assert view.ok
+
+
+def test_the_last_drill_is_the_youngest(consul: TinyConsul) -> None:
+    fill(consul)
+    for number, kind in enumerate(("host", "neard")):
+        at = f"2026-01-0{number + 1}T00:00:00+00:00"
+        drill = {"event": "drill", "term": 20, "node": "a", "cause": kind, "ok": True, "at": at}
+        consul.put(f"{KEYS.history}{20 + number}.drill", drill)
+    drill_seen = Look(consul.address, ACCOUNT).take().last_drill
+    assert drill_seen is not None
+    assert drill_seen.cause == "neard"

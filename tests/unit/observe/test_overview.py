@@ -134,6 +134,9 @@ def test_what_a_program_gets() -> None:
         "last_change",
         "consul",
         "warnings",
+        "last_drill",
+        "window",
+        "stale",
     }
     assert plain["ok"] is True
     assert plain["account_id"] == "pool.near"

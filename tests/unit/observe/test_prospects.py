@@ -8,17 +8,18 @@ from rich.console import Console
 
 from hafailover.core.beat import StoredBeat
 from hafailover.core.views import LockView
-from hafailover.observe.overview import ConsulView, Overview, overview
+from hafailover.observe.overview import Overview, overview
 from hafailover.observe.prospects import prospects
 from hafailover.observe.records import NodeRecord
 from hafailover.observe.render import render
-from hafailover.observe.warnings import warnings
+from hafailover.observe.warnings import ConsulView, warnings
 from hafailover.orders.documents import Drain, OrderBook, Pause, Plan, Stored, utc
 
 from .pool import beat
 from .test_overview import A, host
 
 THREE = ("10.0.0.1:8300", "10.0.0.2:8300", "10.0.0.3:8300")
+SERVERS = ConsulView(THREE[0], THREE)
 
 
 def look(*hosts: Any, book: OrderBook | None = None, servers: tuple[str, ...] = THREE) -> Overview:
@@ -85,12 +86,24 @@ def record(node: str, **more: Any) -> NodeRecord:
         ({"agent_version": "2"}, "hafailover's version is not the same everywhere: 1 on a, 2 on b"),
         ({"neard_version": "2.9"}, ""),
         ({"profile": "wide"}, "the timing profile is not the same everywhere: default on a, wide on b"),
-        ({"profile": "wide", "role": "gone"}, ""),
+        ({"profile": "wide", "role": "gone"}, "b: "),
+        (
+            {"timing": "fence_after_s=6"},
+            "the timing profile is not the same everywhere: default on a, default with fence_after_s=6 on b",
+        ),
+        ({"disk_free_bytes": 99 << 30, "disk_free_ratio": 0.05}, ""),
+        (
+            {"disk_free_bytes": 40 << 30, "disk_free_ratio": 0.049},
+            "b: 40.0 GiB are left on neard's disk, 4.9%",
+        ),
+        ({"clock_ahead_s": 2}, ""),
+        ({"clock_ahead_s": 3}, "b: its clock is about 3 s ahead of the chain's timestamps"),
+        ({"clock_ahead_s": -40}, "b: its clock is about 40 s behind the chain's timestamps"),
         ({"profile": ""}, ""),
     ],
 )
 def test_hosts_that_differ(change: dict[str, Any], said: str) -> None:
-    found = warnings([record("a"), record("b", **change)], THREE)
+    found = warnings([record("a"), record("b", **change)], SERVERS)
     assert [text[: len(said)] for text in found] == ([said] if said else [])
 
 
@@ -105,8 +118,20 @@ def test_hosts_that_differ(change: dict[str, Any], said: str) -> None:
     ],
 )
 def test_too_few_servers(servers: tuple[str, ...] | None, said: str) -> None:
-    assert warnings([record("a"), record("b")], servers) == ((said,) if said else ())
+    assert warnings([record("a"), record("b")], ConsulView(servers[0], servers) if servers else None) == (
+        (said,) if said else ()
+    )
+
+
+def test_servers_that_are_lost() -> None:
+    two = [record("a"), record("b")]
+    assert warnings(two, ConsulView("", THREE)) == (
+        "Consul has no leader: nobody can take over, and the active fences itself",
+    )
+    assert warnings(two, ConsulView(THREE[0], THREE, THREE[2:])) == (
+        "Consul's server 10.0.0.3:8300 cannot be reached by the others",
+    )
 
 
 def test_a_host_that_is_alone() -> None:
-    assert warnings([record("a")], THREE) == ("a is the only host: nothing can take over",)
+    assert warnings([record("a")], SERVERS) == ("a is the only host: nothing can take over",)

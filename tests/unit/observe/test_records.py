@@ -32,6 +32,10 @@ RECORD = NodeRecord(
     lease_left_s=6.25,
     agent="0123",
     gates={"neard in sync": "neard is syncing", "neard has peers": None, "not drained": ""},
+    timing="fence_after_s=6",
+    disk_free_bytes=99 << 30,
+    disk_free_ratio=0.125,
+    clock_ahead_s=-2,
     prepared_for="wish-1",
     steady=False,
 )
@@ -61,6 +65,19 @@ def test_what_a_newer_agent_writes_besides_is_ignored() -> None:
 def test_the_keys_name_is_the_hosts() -> None:
     """A record that claims another name must not stand for that other host."""
     assert parse_record(stored({"node": "b", "role": "active"})).node == "a"
+
+
+def test_a_record_of_an_agent_from_before_a_field_was_known() -> None:
+    old = {
+        k: v for k, v in RECORD.model_dump().items() if not k.startswith(("disk", "clock", "timing", "gates"))
+    }
+    record = parse_record(stored(old))
+    assert (record.reason, record.disk_free_bytes, record.clock_ahead_s, record.gates) == (
+        "ready",
+        None,
+        None,
+        {},
+    )
 
 
 def test_little_is_enough() -> None:

@@ -46,6 +46,10 @@ class TinyConsul:
         self.self_answer: Any = {}
         self.down = False
         """Answers every call with an error, as a Consul without a leader does."""
+        self.leaderless = False
+        """Answers only what any server may answer by itself, as those do whose leader is lost."""
+        self.servers: list[str] = ["127.0.0.1:8300"]
+        self.lost_servers: set[str] = set()
         self.renews_all = False
         """Renews sessions that have ended, as a leader does that was cut off and comes back."""
         self.changed = threading.Condition()
@@ -118,6 +122,8 @@ class TinyConsul:
         if self.down:
             return 500, self._index, "No cluster leader"
         if path.startswith("/v1/kv/"):
+            if self.leaderless and "stale" not in query:
+                return 500, self._index, "No cluster leader"
             key = path.removeprefix("/v1/kv/")
             if method == "DELETE":
                 return self._delete(key, query)
@@ -125,11 +131,25 @@ class TinyConsul:
         what, _, rest = path.removeprefix("/v1/").partition("/")
         if what == "session":
             return self._session(*rest.split("/"))
+        if what == "status":
+            leader = "" if self.leaderless else self.servers[0]
+            return 200, self._index, self.servers if rest == "peers" else json.dumps(leader)
+        if rest == "service/consul":
+            return 200, self._index, [self._server_entry(one) for one in self.servers]
         if rest == "self":
             return 200, self._index, self.self_answer
         if rest.startswith("check/pass/"):
             self.feeds += 1
         return 200, self._index, None
+
+    def _server_entry(self, server: str) -> dict[str, Any]:
+        host, _, port = server.rpartition(":")
+        status = "critical" if server in self.lost_servers else "passing"
+        return {
+            "Node": {"Address": host},
+            "Service": {"Address": "", "Port": int(port)},
+            "Checks": [{"CheckID": "serfHealth", "Status": status}],
+        }
 
     def _get(self, key: str, query: dict[str, str]) -> tuple[int, int, Any]:
         def found() -> dict[str, Item]:

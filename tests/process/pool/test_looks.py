@@ -1,0 +1,83 @@
+"""``status`` and ``explain`` on a running pool: what they foretell comes true, also without a leader."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hafailover.lab.pool import LabPool
+from hafailover.lab.waiting import wait_until
+
+from .test_commands import command
+from .waiting import other_active, standbys
+
+pytestmark = [pytest.mark.consul, pytest.mark.timeout(150)]
+
+
+def test_status_shows_consul_disks_clocks_and_the_next_window(pool: LabPool) -> None:
+    pool.wait_settled()
+    seen: dict[str, object] = {}
+
+    def all_told() -> bool:
+        seen.update(json.loads(command(pool.hosts[0], "status", "--json").stdout))
+        hosts = seen["hosts"]
+        assert isinstance(hosts, list)
+        return all(one["disk_free_bytes"] and one["clock_ahead_s"] is not None for one in hosts)
+
+    # A host has to see some blocks before it can hold its clock against them.
+    wait_until(all_told, timeout_s=60, what=lambda: f"disks and clocks in {seen}", interval_s=1)
+    hosts = seen["hosts"]
+    assert isinstance(hosts, list)
+    # One machine, one clock: whatever it says, all say the same, but for the rounding.
+    ahead = [one["clock_ahead_s"] for one in hosts]
+    assert max(ahead) - min(ahead) <= 2
+    consul = seen["consul"]
+    assert isinstance(consul, dict)
+    assert len(consul["servers"]) == 3
+    assert consul["leader"] in consul["servers"]
+    assert consul["failing"] == []
+
+
+def test_explain_shows_every_gate_open_and_the_one_that_is_shut(pool: LabPool) -> None:
+    active = pool.wait_settled()
+    other = standbys(pool, active)[0]
+    told = json.loads(command(other, "explain", other.name, "--json").stdout)
+    assert list(told["gates"]) == [other.name]
+    assert set(told["gates"][other.name].values()) == {""}
+
+    other.running_guard().kill()
+
+    def shut() -> bool:
+        gates = json.loads(command(other, "explain", "--json").stdout)["gates"][other.name]
+        return bool(gates["guard connected"] == "the guard is not connected")
+
+    wait_until(shut, timeout_s=20, what="a gate that is shut")
+    done = command(other, "explain")
+    assert "FAIL guard connected: the guard is not connected" in done.stdout
+    assert f"not {other.name}: " in done.stdout
+
+
+def test_one_of_those_who_were_said_to_takes_over(pool: LabPool) -> None:
+    active = pool.wait_settled()
+    order = json.loads(command(pool.hosts[0], "explain", "--json").stdout)["if_active_died"]["order"]
+    assert sorted(order) == sorted(host.name for host in standbys(pool, active))
+    pool.host(active).neard().signal(9)
+    assert other_active(pool, active, 30) in order
+
+
+def test_without_consuls_majority_the_pool_is_shown_as_it_was(pool: LabPool) -> None:
+    pool.wait_settled()
+    host, *others = pool.hosts
+    for other in others:
+        other.consul.kill()
+
+    wait_until(
+        lambda: "Consul has no leader; before that: " in command(host, "status").stdout,
+        timeout_s=30,
+        what="a status without a leader",
+    )
+    done = command(host, "status", "--json")
+    assert done.returncode == 4
+    view = json.loads(done.stdout)
+    assert (view["stale"], view["ok"], len(view["hosts"])) == (True, False, 3)

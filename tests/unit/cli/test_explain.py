@@ -1,0 +1,66 @@
+"""``hafailover explain``: conditions met, not met and not known, and who would take over."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ..near.keys import ACCOUNT
+from ..observe.pool import fill
+from ..observe.tiny_consul import TinyConsul
+from .command import Command
+
+MET = {"neard in sync": "", "neard has peers": ""}
+
+
+@pytest.fixture(autouse=True)
+def pool(consul: TinyConsul, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HAFAILOVER_ACCOUNT_ID", ACCOUNT)
+    monkeypatch.setenv("HAFAILOVER_CONSUL__ADDRESS", f"http://127.0.0.1:{consul.port}")
+    fill(consul)
+    consul.publish("b", "session-of-b", role="standby", reason="ready", ready=True, gates=MET)
+    half = {"neard in sync": "neard is syncing", "neard has peers": None}
+    consul.publish("c", "session-of-c", role="syncing", reason="neard is syncing", gates=half)
+
+
+def test_each_condition_of_those_that_do_not_meet_all(hafailover: Command) -> None:
+    done = hafailover("explain")
+    assert (done.code, done.err) == (0, "")
+    assert "b: standby: ready\n  all 2 conditions are met\n" in done.out
+    assert (
+        "c: syncing: neard is syncing\n  FAIL neard in sync: neard is syncing\n  ?    neard has peers\n"
+        in (done.out)
+    )
+    assert "a: active: \n  its agent does not tell" in done.out
+    assert "  b would take over:\n" in done.out
+    assert "  not c: syncing: neard is syncing\n" in done.out
+
+
+def test_a_host_that_is_named_has_every_line(hafailover: Command) -> None:
+    out = hafailover("explain", "b").out
+    assert "  pass neard in sync\n  pass neard has peers\n" in out
+    assert "c: syncing: neard is syncing\n  FAIL" not in out
+
+
+def test_a_host_that_is_gone_is_not_shown_as_it_was(hafailover: Command, consul: TinyConsul) -> None:
+    consul.expire("session-of-b")
+    done = hafailover("explain", "b")
+    assert done.code == 1
+    assert "pass" not in done.out
+    assert "its agent does not tell: it is gone" in done.out
+    assert "nobody would take over: no standby is ready" in done.out
+
+
+def test_for_programs(hafailover: Command) -> None:
+    told = json.loads(hafailover("explain", "--json").out)
+    assert (told["v"], told["active"]) == (1, "a")
+    assert told["gates"]["c"] == {"neard in sync": "neard is syncing", "neard has peers": None}
+    assert told["if_active_died"]["order"] == ["b"]
+    assert list(json.loads(hafailover("explain", "c", "--json").out)["gates"]) == ["c"]
+
+
+def test_a_host_that_nobody_knows(hafailover: Command) -> None:
+    done = hafailover("explain", "x")
+    assert (done.code, done.out) == (5, "")
+    assert "no host named x is known; there are a, b, c" in done.err
