@@ -43,10 +43,11 @@ def too_slow(tuning: Tuning, profile: Profile) -> str | None:
     need = sensible_fence_after_s(tuning.multiplier, through_client=not tuning.server)
     if profile.fence_after_s >= need:
         return None
+    local = "a server" if tuning.server else "a client agent"
     return (
         f"timing.fence_after_s is {profile.fence_after_s:g}, but with this Consul (raft_multiplier "
-        f"{tuning.multiplier}, {'a server' if tuning.server else 'a client agent'} on this host) the loss of its "
-        f"leader can take up to {need:g} s: the active would fence for nothing"
+        f"{tuning.multiplier}, {local} on this host) the loss of its leader "
+        f"can take up to {need:g} s: the active would fence for nothing"
     )
 
 

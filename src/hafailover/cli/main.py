@@ -13,6 +13,7 @@ from hafailover.cli import (
     check,
     daemons,
     demo,
+    doctor,
     drill,
     explain,
     history,
@@ -34,6 +35,7 @@ daemons.add_to(app)
 prepare.add_to(app)
 status.add_to(app)
 explain.add_to(app)
+doctor.add_to(app)
 switchover.add_to(app)
 orders.add_to(app)
 history.add_to(app)

@@ -25,13 +25,12 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One part of the examination. ``deadline_s`` in seconds; ``cluster``: it is about all hosts."""
+    """One part of the examination; ``deadline_s`` in seconds."""
 
     name: str
     about: str
     run: Callable[[Patient], list[Finding]]
     deadline_s: float = 10.0
-    cluster: bool = False
 
 
 def examine(
@@ -75,7 +74,7 @@ def _run(check: Check, patient: Patient) -> list[Finding]:
                 "see what the checks consul and rights say, then try again",
             )
         ]
-    except Exception as failure:
+    except Exception as failure:  # noqa: BLE001 - whatever it is, the other checks go on
         # Without its text, which may hold what nobody is to see.
         return [
             error(

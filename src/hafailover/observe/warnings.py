@@ -11,18 +11,18 @@ def warnings(hosts: Sequence[NodeRecord], servers: Sequence[str] | None) -> tupl
     """:param servers: Consul's servers as Raft knows them; ``None`` if nobody could be asked."""
     alive = [host for host in hosts if host.role not in ("gone", "unknown")]
     found = [
-        *_servers(servers),
-        *_differ("the key", alive, lambda host: host.public_key[:20]),
-        *_differ("hafailover's version", alive, lambda host: host.agent_version),
-        *_differ("neard's version", alive, lambda host: host.neard_version),
-        *_differ("the timing profile", alive, lambda host: host.profile),
+        *of_servers(servers),
+        *differ("the key", alive, lambda host: host.public_key[:20]),
+        *differ("hafailover's version", alive, lambda host: host.agent_version),
+        *differ("neard's version", alive, lambda host: host.neard_version),
+        *differ("the timing profile", alive, lambda host: host.profile),
     ]
     if len(hosts) == 1:
         found.append(f"{hosts[0].node} is the only host: nothing can take over")
     return tuple(found)
 
 
-def _servers(servers: Sequence[str] | None) -> list[str]:
+def of_servers(servers: Sequence[str] | None) -> list[str]:
     if servers is None:
         return []
     if len(servers) < 3:
@@ -33,7 +33,7 @@ def _servers(servers: Sequence[str] | None) -> list[str]:
     return []
 
 
-def _differ(what: str, hosts: Iterable[NodeRecord], value: object) -> list[str]:
+def differ(what: str, hosts: Iterable[NodeRecord], value: object) -> list[str]:
     assert callable(value)
     seen: dict[str, list[str]] = {}
     for host in hosts:

@@ -31,8 +31,6 @@ class NeardFacts:
     rpc_error: str = ""
     """Why its RPC gave no answer; empty if it did."""
     status: Status | None = None
-    head_age_s: float | None = None
-    """By this host's wall clock, less than 0 where that is behind the producer's."""
     tracked: Any = None
     """``tracked_shards_config`` that the process runs with."""
     peers: int | None = None
@@ -43,23 +41,48 @@ class NeardFacts:
 def look_at_neard(settings: Settings) -> NeardFacts:
     binary_error, release = _binary(settings.neard.binary)
     try:
-        rpc = NeardRpc(*rpc_endpoint(settings), deadline_s=RPC_DEADLINE_S)
+        rpc = _connect(settings)
         status = rpc.status()
-    except (HomeError, RpcError, OSError) as error:
-        return NeardFacts(binary_error, release, rpc_error=str(error) or type(error).__name__)
-    now = time.time()
+    except RpcError as error:
+        return NeardFacts(binary_error, release, rpc_error=str(error))
     try:
         return NeardFacts(
             binary_error,
             release,
             status=status,
-            head_age_s=now - status.head_made_at,
             tracked=_tried(rpc.tracked_shards),
             peers=_tried(rpc.peers),
             staked_key=_tried(lambda: _staked_key(rpc, settings.account_id)),
         )
     finally:
         rpc.close()
+
+
+@dataclass(frozen=True, slots=True)
+class HeadFacts:
+    """Of a neard that may not answer: the chain, empty then, and how old its head is by this wall clock."""
+
+    chain_id: str = ""
+    age_s: float | None = None
+    """Seconds; less than 0 where this clock is behind the producer's."""
+    syncing: bool = False
+
+
+def look_at_head(settings: Settings) -> HeadFacts:
+    try:
+        rpc = _connect(settings)
+        status = rpc.status()
+    except RpcError:
+        return HeadFacts()
+    rpc.close()
+    return HeadFacts(status.chain_id, time.time() - status.head_made_at, status.syncing)
+
+
+def _connect(settings: Settings) -> NeardRpc:
+    try:
+        return NeardRpc(*rpc_endpoint(settings), deadline_s=RPC_DEADLINE_S)
+    except (HomeError, OSError) as error:
+        raise RpcError(str(error)) from None
 
 
 def rpc_endpoint(settings: Settings) -> tuple[str, int]:

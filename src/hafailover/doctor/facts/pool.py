@@ -1,12 +1,11 @@
-"""The pool as Consul holds it: the hosts' records, the key on record, and where each host's Consul agent is."""
+"""The pool as Consul holds it: the hosts' records, the key on record, each host's Consul agent."""
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 
+from hafailover.lock.classify import RAISED
 from hafailover.lock.client import Address, connect
-from hafailover.lock.errors import CallError
 from hafailover.lock.roster import Roster
 from hafailover.observe.look import Look
 from hafailover.observe.overview import Overview
@@ -14,17 +13,17 @@ from hafailover.observe.overview import Overview
 DEADLINE_S = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class PoolFacts:
-    view: Overview
-    public_key: str | None
-    """The key that the pool has on record."""
-
-
-def look_at_pool(address: Address, account_id: str) -> PoolFacts:
+def look_at_pool(address: Address, account_id: str) -> Overview:
     """:raises CallError: Consul could not be asked."""
-    view = Look(address, account_id).take()
-    return PoolFacts(view, Roster(address, account_id, DEADLINE_S).pool_public_key())
+    return Look(address, account_id).take()
+
+
+def pool_public_key(address: Address, account_id: str) -> str | None:
+    """The key that the pool has on record.
+
+    :raises CallError: Consul could not be asked.
+    """
+    return Roster(address, account_id, DEADLINE_S).pool_public_key()
 
 
 def consul_nodes(address: Address, account_id: str) -> dict[str, str]:
@@ -37,7 +36,7 @@ def consul_nodes(address: Address, account_id: str) -> dict[str, str]:
     for entry in Roster(address, account_id, DEADLINE_S).entries(stale=False):
         if entry.session is None:
             continue
-        with contextlib.suppress(CallError, Exception):
+        with contextlib.suppress(*RAISED):
             _, found = consul.session.info(entry.session)
             nodes[entry.node] = str(found["Node"])
     return nodes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from hafailover.lock.keys import SERVICE, PoolKeys
 
 DEADLINE_S = 3.0
 NEVER = (1 << 62) - 1
-"""A ModifyIndex that no key ever has: a write on condition of it is judged by the token, and changes nothing."""
+"""A ModifyIndex that no key ever has: a write on this condition is judged, and changes nothing."""
 CHECK = {"TTL": "10s", "DeregisterCriticalServiceAfter": "1m", "Status": "passing"}
 """Of the service that is registered for a moment; Consul itself removes it if this process does not."""
 
@@ -45,7 +46,7 @@ def try_rights(address: Address, account_id: str, node: str) -> list[Right]:
         trial.of("keys-read", keys.rule, trial.read_lock),
         trial.of("keys-write", keys.rule, trial.write_and_delete),
         *(
-            trial.of(f"key-{name}", keys.rule, lambda key=key: trial.write_never(key))
+            trial.of(f"key-{name}", keys.rule, functools.partial(trial.write_never, key))
             for name, key in (
                 ("lock", keys.lock),
                 ("heartbeat", keys.heartbeat),
