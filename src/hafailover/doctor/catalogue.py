@@ -122,9 +122,8 @@ def _disk(patient: Patient) -> list[Finding]:
     places = {"agent": settings.state_dir}
     if settings.neard.home is not None:
         places["neard"] = _data(settings.neard.home)
-    return [
-        finding for what, path in places.items() for finding in disk.judge(look_at_disk(what, path), chain_id)
-    ]
+    looked_at = [look_at_disk(what, path) for what, path in places.items()]
+    return [finding for facts in looked_at for finding in disk.judge(facts, chain_id)]
 
 
 def _data(neard_home: Path) -> Path:

@@ -64,8 +64,8 @@ def judge(reached: Sequence[Reached]) -> list[Finding]:
         found.append(
             skipped(
                 _id(P2P),
-                "no other failover host's neard could be tried: none has a session that this token may see and "
-                "an address of its own, or this host's config.json names no port",
+                "no other failover host's neard could be tried: none has a session that this token may see, "
+                "and an address of its own; or this host's config.json names no port",
             )
         )
     return found
