@@ -22,6 +22,7 @@ from hafailover.cli import (
     prepare,
     status,
     switchover,
+    upgrade,
 )
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ prepare.add_to(app)
 status.add_to(app)
 explain.add_to(app)
 doctor.add_to(app)
+upgrade.add_to(app)
 switchover.add_to(app)
 orders.add_to(app)
 history.add_to(app)

@@ -46,23 +46,23 @@ def _discipline(facts: ClockFacts) -> list[Finding]:
 
 
 def _rate(facts: ClockFacts, profile: Profile) -> list[Finding]:
+    """Two hosts share the margin."""
     if facts.error:
         return []
     half = profile.margin_rate / 2
-    text = (
-        f"the kernel runs its clocks {abs(facts.rate) * 100:.3g} % {'slower' if facts.rate < 0 else 'faster'}"
-    )
+    direction = "slower" if facts.rate < 0 else "faster"
+    text = f"the kernel runs its clocks {abs(facts.rate) * 100:.3g} % {direction} than the hardware"
     if abs(facts.rate) > half:
         return [
             error(
                 "clock.rate",
-                f"{text} than the hardware; with more than {half * 100:g} % on each of two hosts, the "
+                f"{text}; with more than {half * 100:g} % on each of two hosts, the "
                 "lease's margin does not hold",
                 "a time service is making up for a large error: wait until it is done, and limit it "
                 "(chrony: maxslewrate 1000)",
             )
         ]
-    return [ok("clock.rate", f"{text} than the hardware; the lease's margin bears {half * 100:g} %")]
+    return [ok("clock.rate", f"{text}; the lease's margin bears {half * 100:g} %")]
 
 
 def _against_chain(age_s: float | None, syncing: bool) -> list[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hafailover.doctor.facts.kernel import KernelFacts
-from hafailover.doctor.finding import Finding, error, ok, skipped, warning
+from hafailover.doctor.finding import Finding, ok, skipped, warning
 
 OPEN_FILES = 65535
 """neard raises its limit to this, and ends if it cannot (nearcore, neard/src/main.rs)."""
@@ -57,9 +57,10 @@ def _open_files(facts: KernelFacts) -> list[Finding]:
         return [skipped("kernel.files", "the guard's limits cannot be read as this user")]
     if facts.open_files < OPEN_FILES:
         return [
-            error(
+            warning(
                 "kernel.files",
-                f"the guard may open {facts.open_files} files, and neard needs {OPEN_FILES}",
+                f"the guard may open {facts.open_files} files, and neard needs {OPEN_FILES}: unless it "
+                "runs as root, it does not start",
                 "set LimitNOFILE=1048576 in neard.service, and restart it",
             )
         ]

@@ -54,8 +54,8 @@ def _calls(id_: str, what: str, taken: Sequence[float], profile: Profile) -> lis
         return []
     middle, worst = median(taken), max(taken)
     text = (
-        f"{len(taken)} {what}: median {_ms(middle)}, worst {_ms(worst)}; a call may take "
-        f"{_ms(profile.call_deadline_s)} (profile {profile.name})"
+        f"{len(taken)} {what}: median {_time(middle)}, worst {_time(worst)}; a call may take "
+        f"{_time(profile.call_deadline_s)} (profile {profile.name})"
     )
     if middle > profile.call_deadline_s / TENTH or worst > profile.call_deadline_s / 2:
         return [
@@ -69,5 +69,5 @@ def _calls(id_: str, what: str, taken: Sequence[float], profile: Profile) -> lis
     return [ok(id_, text)]
 
 
-def _ms(seconds: float) -> str:
-    return f"{seconds * 1000:.3g} ms"
+def _time(seconds: float) -> str:
+    return f"{seconds * 1000:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
