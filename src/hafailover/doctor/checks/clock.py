@@ -50,8 +50,7 @@ def _rate(facts: ClockFacts, profile: Profile) -> list[Finding]:
     if facts.error:
         return []
     half = profile.margin_rate / 2
-    direction = "slower" if facts.rate < 0 else "faster"
-    text = f"the kernel runs its clocks {abs(facts.rate) * 100:.3g} % {direction} than the hardware"
+    text = f"the kernel lets its clocks run {facts.rate * 100:+.3g} % faster than the hardware"
     if abs(facts.rate) > half:
         return [
             error(

@@ -29,7 +29,7 @@ def judge(facts: KeyFacts) -> list[Finding]:
             )
         )
     if facts.hidden:
-        return [*found, skipped("key.file", f"{facts.hidden}; that is as it should be, if it is not root")]
+        return [*found, skipped("key.file", f"{facts.hidden}, which only the guard's user and root should")]
     if facts.error or facts.identity is None:
         found.append(
             error("key.file", facts.error, "the guard does not start with it: do what the text says")

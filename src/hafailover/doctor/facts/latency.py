@@ -31,6 +31,7 @@ def measure(address: Address, account_id: str, node: str, deadline_s: float) -> 
     """Reads the lock as the lease's proof does, and writes a key of its own, which is deleted afterwards.
 
     :param deadline_s: of each call: that of the agent's own.
+    :raises CallError: not one read came back, or the token may not read.
     """
     consul = connect(address, deadline_s)
     keys = PoolKeys(account_id)
@@ -55,9 +56,15 @@ def measure(address: Address, account_id: str, node: str, deadline_s: float) -> 
         return tuple(taken)
 
     reads = timed("reading the lock", READS, lambda: consul.kv.get(keys.lock, consistency="consistent"))
+    if failed and not reads:
+        raise CallError(Kind.UNREACHABLE, failed[0])
     try:
         writes = timed("writing a key", WRITES, lambda: consul.kv.put(key, "measuring"))
     except CallError:
         return Latency(reads, (), tuple(failed), may_write=False)
-    call("deleting a key", keys.rule, lambda: consul.kv.delete(key))
+    try:
+        call("deleting a key", keys.rule, lambda: consul.kv.delete(key))
+    except CallError as failure:
+        # It stays until the next time, and nobody looks there.
+        failed.append(str(failure))
     return Latency(reads, writes, tuple(failed))
