@@ -1,4 +1,4 @@
-"""The key as a real file: everything that would keep the guard from it, and everybody else who could read it."""
+"""The key as a real file: what would keep the guard from it, and who else could read it."""
 
 from __future__ import annotations
 
