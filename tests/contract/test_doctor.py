@@ -152,6 +152,7 @@ def test_consul_as_the_agents_token_sees_it(secured: ConsulCluster, account: str
     assert set(skipped) == {"consul.voters", "consul.health", "consul.members", "consul.agent"}
     assert OPERATOR_RULE in skipped["consul.voters"]
     assert OPERATOR_RULE in skipped["consul.health"]
+    assert NODE_RULE in skipped["consul.members"]
     assert "agent" in skipped["consul.agent"]
 
 

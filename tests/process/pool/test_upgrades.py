@@ -21,7 +21,7 @@ STOP_S = 10.0
 WANTED, TRIES = 3, 8
 LONGEST_S = 3.5
 """An agent that is away for longer may lose its session, as the manual says: its check lives for 5 s from the
-last beat, which was sent up to 1 s before. A busy machine takes that long to start Python, which proves nothing."""
+last beat, which was sent up to 1 s before. A busy machine may take that long, which proves nothing."""
 BETWEEN_S = 3.0
 """The pool's turn comes in that time: there are four validators, and a block each second."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hafailover.doctor.facts.consul import ConsulFacts, LocalAgent
+from hafailover.doctor.facts.consul import NODE_RULE, ConsulFacts, LocalAgent
 from hafailover.doctor.finding import Finding, error, info, ok, skipped, warning
 from hafailover.lock.errors import CallError
 from hafailover.observe.warnings import of_servers
@@ -80,7 +80,8 @@ def _health(facts: ConsulFacts) -> list[Finding]:
 
 def _members(facts: ConsulFacts) -> list[Finding]:
     if not facts.members:
-        return [_unseen("consul.members", facts, "Consul's members", "Consul's members")]
+        # Without the right, Consul shows an empty list instead of refusing.
+        return [skipped("consul.members", f"Consul's members cannot be seen; the token needs: {NODE_RULE}")]
     found = [
         error(
             "consul.members",
