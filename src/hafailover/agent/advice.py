@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
+from dataclasses import dataclass
+from typing import Any
 
 from hafailover.lock.classify import call
 from hafailover.lock.client import Address, connect
@@ -16,6 +18,42 @@ ELECTION_TIMEOUT_PER_MULTIPLIER_S = 1.0
 """Consul's Raft election timeout is 1 s times raft_multiplier (agent.self, ConsulRaftElectionTimeout)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """How quick this Consul is after the loss of its leader."""
+
+    multiplier: int
+    server: bool
+    """The agent on this host is a server, not a client."""
+
+
+def tuning_of(answer: Any) -> Tuning:
+    """What ``/v1/agent/self`` says of it.
+
+    :raises KeyError, TypeError, AttributeError: it is not such an answer.
+    """
+    server = bool(answer["Config"]["Server"])
+    timeout = _seconds(str(answer["DebugConfig"].get("ConsulRaftElectionTimeout", "")))
+    multiplier = round(timeout / ELECTION_TIMEOUT_PER_MULTIPLIER_S) if timeout else 1
+    return Tuning(max(1, multiplier), server)
+
+
+def too_slow(tuning: Tuning, profile: Profile) -> str | None:
+    """Why ``fence_after`` is too short for this Consul; ``None`` where it is not."""
+    need = sensible_fence_after_s(tuning.multiplier, through_client=not tuning.server)
+    if profile.fence_after_s >= need:
+        return None
+    local = "a server" if tuning.server else "a client agent"
+    return (
+        f"timing.fence_after_s is {profile.fence_after_s:g}, but with this Consul (raft_multiplier "
+        f"{tuning.multiplier}, {local} on this host) the loss of its leader "
+        f"can take up to {need:g} s: the active would fence for nothing"
+    )
+
+
+REMEDY = "use profile wide, or set performance.raft_multiplier = 1 on Consul's servers"
+
+
 def warn_of_consul(address: Address, profile: Profile) -> None:
     """Logs a warning where ``fence_after`` is too short for this Consul; silent where it cannot tell."""
     try:
@@ -24,23 +62,13 @@ def warn_of_consul(address: Address, profile: Profile) -> None:
             'agent "NODE" { policy = "read" }',
             connect(address, profile.call_deadline_s).agent.self,
         )
-        server = bool(answer["Config"]["Server"])
-        timeout = _seconds(str(answer["DebugConfig"].get("ConsulRaftElectionTimeout", "")))
+        tuning = tuning_of(answer)
     except (CallError, KeyError, TypeError, AttributeError) as error:
         log.info("Consul's own timing could not be read: %s", error)
         return
-    multiplier = round(timeout / ELECTION_TIMEOUT_PER_MULTIPLIER_S) if timeout else 1
-    need = sensible_fence_after_s(max(1, multiplier), through_client=not server)
-    if profile.fence_after_s < need:
-        log.warning(
-            "timing.fence_after_s is %g, but with this Consul (raft_multiplier %d, %s) the loss of its "
-            "leader can take up to %g s: the active would fence for nothing; use profile wide, or set "
-            "performance.raft_multiplier = 1 on Consul's servers",
-            profile.fence_after_s,
-            max(1, multiplier),
-            "a server on this host" if server else "a client agent on this host",
-            need,
-        )
+    problem = too_slow(tuning, profile)
+    if problem is not None:
+        log.warning("%s; %s", problem, REMEDY)
 
 
 def _seconds(text: str) -> float:

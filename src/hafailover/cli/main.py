@@ -18,6 +18,8 @@ COMMANDS = {
     "prepare-home": "prepare",
     "status": "status",
     "explain": "explain",
+    "doctor": "doctor",
+    "upgrade-plan": "upgrade",
     "switchover": "switchover",
     "pause": "orders",
     "resume": "orders",

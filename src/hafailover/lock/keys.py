@@ -55,6 +55,11 @@ class PoolKeys:
         return self.prefix + "answer"
 
     @property
+    def doctor(self) -> str:
+        """What an examination writes and deletes; no agent ever looks there."""
+        return self.prefix + "doctor/"
+
+    @property
     def rule(self) -> str:
         """The ACL rule that writing these keys needs."""
         return f'key_prefix "{self.prefix}" {{ policy = "write" }}'

@@ -28,12 +28,12 @@ def warnings(hosts: Sequence[NodeRecord], consul: ConsulView | None) -> tuple[st
     """:param consul: ``None`` if nobody could be asked."""
     alive = [host for host in hosts if host.role not in ("gone", "unknown")]
     found = [
-        *_servers(consul),
+        *_consul(consul),
         *(f"{host.node}: {host.reason}" for host in hosts if host.role == "gone"),
-        *_differ("the key", alive, lambda host: host.public_key[:20]),
-        *_differ("hafailover's version", alive, lambda host: host.agent_version),
-        *_differ("neard's version", alive, lambda host: host.neard_version),
-        *_differ("the timing profile", alive, _timing),
+        *differ("the key", alive, lambda host: host.public_key[:20]),
+        *differ("hafailover's version", alive, lambda host: host.agent_version),
+        *differ("neard's version", alive, lambda host: host.neard_version),
+        *differ("the timing profile", alive, _timing),
         *(text for host in alive for text in _of_one(host)),
     ]
     if len(hosts) == 1:
@@ -56,22 +56,27 @@ def _of_one(host: NodeRecord) -> list[str]:
     return found
 
 
-def _servers(consul: ConsulView | None) -> list[str]:
+def _consul(consul: ConsulView | None) -> list[str]:
     if consul is None:
         return []
-    number, found = len(consul.servers), []
+    found = [f"Consul's server {one} cannot be reached by the others" for one in consul.failing]
     if not consul.leader:
-        found.append("Consul has no leader: nobody can take over, and the active fences itself")
-    found += [f"Consul's server {one} cannot be reached by the others" for one in consul.failing]
+        found.insert(0, "Consul has no leader: nobody can take over, and the active fences itself")
+    return [*found, *of_servers(consul.servers)]
+
+
+def of_servers(servers: Sequence[str]) -> list[str]:
+    """Whether there are as many of Consul's servers as a pool needs."""
+    number = len(servers)
     if number < 3:
         named = "one server" if number == 1 else f"{number} servers"
-        found.append(f"Consul has {named}: the loss of one stops it; use three")
-    elif number % 2 == 0:
-        found.append(f"Consul has {number} servers, which bear no more losses than {number - 1} do")
-    return found
+        return [f"Consul has {named}: the loss of one stops it; use three"]
+    if number % 2 == 0:
+        return [f"Consul has {number} servers, which bear no more losses than {number - 1} do"]
+    return []
 
 
-def _differ(what: str, hosts: Iterable[NodeRecord], value: Callable[[NodeRecord], str]) -> list[str]:
+def differ(what: str, hosts: Iterable[NodeRecord], value: Callable[[NodeRecord], str]) -> list[str]:
     """Hosts that do not tell count for nothing."""
     seen: dict[str, list[str]] = {}
     for host in hosts:

@@ -33,6 +33,8 @@ def test_these_are_all() -> None:
         "prepare-home",
         "status",
         "explain",
+        "doctor",
+        "upgrade-plan",
         "switchover",
         "pause",
         "resume",

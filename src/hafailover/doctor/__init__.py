@@ -1,0 +1,1 @@
+"""A host, or a whole cluster, examined before something goes wrong: facts, checks, findings."""

@@ -1,0 +1,1 @@
+"""What is so on this host and in Consul: thin adapters that read, and judge nothing."""

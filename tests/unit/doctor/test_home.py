@@ -1,0 +1,138 @@
+"""neard's home as real files: a key where none may be, and configurations that no standby should have."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hafailover.config.settings import Settings
+from hafailover.doctor.checks.home import judge
+from hafailover.doctor.facts.home import HomeFacts, look_at_home
+from hafailover.doctor.finding import Finding, Severity
+
+from ..config.conftest import no_settings_around as no_settings_around
+from ..near.keys import ACCOUNT, write_key
+from .said import bad, one
+
+GOOD: dict[str, Any] = {
+    "genesis_file": "genesis.json",
+    "validator_key_file": "validator_key.json",
+    "node_key_file": "node_key.json",
+    "tracked_shards_config": {"ShadowValidator": ACCOUNT},
+    "rpc": {"addr": "127.0.0.1:3030"},
+    "network": {"addr": "0.0.0.0:24567"},
+    "store": {"load_mem_tries_for_tracked_shards": True},
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    write_key(tmp_path / "node_key.json", "node", "node")
+    return tmp_path
+
+
+def examined(home: Path, config: Any = None, chain_id: str = "mainnet", **settings: Any) -> list[Finding]:
+    if config is not None:
+        (home / "config.json").write_text(config if isinstance(config, str) else json.dumps(config))
+    return judge(look_at_home(home), Settings.model_validate({"account_id": ACCOUNT, **settings}), chain_id)
+
+
+def test_the_home_of_a_standby(home: Path) -> None:
+    found = examined(home, GOOD)
+    assert {finding.severity for finding in found} == {Severity.OK}
+
+
+def test_a_real_key_in_it(home: Path) -> None:
+    write_key(home / "validator_key.json", "a")
+    found = examined(home, GOOD)
+    assert bad(found) == {"home.key": Severity.ERROR}
+    assert str(home / "validator_key.json") in one(found, "home.key").text
+
+
+def test_a_real_key_is_told_of_even_if_the_configuration_is_broken(home: Path) -> None:
+    write_key(home / "validator_key.json", "a")
+    assert bad(examined(home, "{")) == {"home.key": Severity.ERROR, "home.config": Severity.ERROR}
+
+
+def test_a_key_under_the_name_that_neard_is_told(home: Path) -> None:
+    write_key(home / "mine.json", "a")
+    assert bad(examined(home, {**GOOD, "validator_key_file": "mine.json"})) == {"home.key": Severity.ERROR}
+
+
+def test_the_guards_link(home: Path) -> None:
+    (home / "validator_key.json").symlink_to("/elsewhere/key.json")
+    assert one(examined(home, GOOD), "home.key").severity is Severity.INFO
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tracked_shards_config": "NoShards"},
+        {"tracked_shards_config": "AllShards"},
+        {"tracked_shards_config": {"ShadowValidator": "other.near"}},
+        {"tracked_shards": [0]},
+        {"rpc": {"addr": "localhost"}},
+        {"network": {"addr": "everywhere"}},
+    ],
+    ids=str,
+)
+def test_what_keeps_it_from_taking_over(home: Path, change: dict[str, Any]) -> None:
+    assert bad(examined(home, {**GOOD, **change}))["home.config"] is Severity.ERROR
+
+
+def test_a_configuration_that_does_not_say_what_is_tracked(home: Path) -> None:
+    config = {name: value for name, value in GOOD.items() if name != "tracked_shards_config"}
+    found = examined(home, config)
+    assert bad(found) == {"home.config": Severity.ERROR}
+    assert "ShadowValidator" in one(found, "home.config").text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"rpc": {"addr": "0.0.0.0:3030"}}, {"archive": True}, {"expected_shutdown": 5}],
+    ids=str,
+)
+def test_what_is_seldom_meant(home: Path, change: dict[str, Any]) -> None:
+    assert bad(examined(home, {**GOOD, **change})) == {"home.config": Severity.WARNING}
+
+
+@pytest.mark.parametrize("store", [{}, None])
+def test_without_tries_in_memory(home: Path, store: Any) -> None:
+    assert bad(examined(home, {**GOOD, "store": store or {}})) == {"home.memtries": Severity.WARNING}
+
+
+def test_all_shards_do_where_the_key_is_swapped_by_restart_on_a_private_chain(home: Path) -> None:
+    config = {**GOOD, "tracked_shards_config": "AllShards"}
+    assert bad(examined(home, config, "private", promotion="restart")) == {}
+    assert bad(examined(home, config, "mainnet", promotion="restart")) == {"home.config": Severity.ERROR}
+
+
+def test_what_would_make_neard_refuse_to_drop_its_key(home: Path) -> None:
+    (home / "log_config.json").write_text("{")
+    assert bad(examined(home, GOOD)) == {"home.reload": Severity.ERROR}
+
+
+def test_a_node_key_that_others_can_read_or_that_is_missing(home: Path) -> None:
+    (home / "node_key.json").chmod(0o644)
+    assert bad(examined(home, GOOD)) == {"home.node-key": Severity.ERROR}
+    (home / "node_key.json").unlink()
+    assert bad(examined(home, GOOD)) == {"home.node-key": Severity.ERROR}
+
+
+def test_a_home_that_is_missing_or_a_file(tmp_path: Path) -> None:
+    assert bad(examined(tmp_path / "nothing")) == {"home.config": Severity.ERROR}
+    (tmp_path / "file").touch()
+    assert bad(examined(tmp_path / "file")) == {"home.config": Severity.ERROR}
+
+
+def test_what_cannot_be_seen() -> None:
+    settings = Settings(account_id=ACCOUNT)
+    for facts in (
+        look_at_home(None),
+        HomeFacts(Path("/x"), hidden="/x cannot be looked into as user nobody"),
+    ):
+        (found,) = judge(facts, settings, "")
+        assert (found.id, found.severity) == ("home.config", Severity.SKIPPED)

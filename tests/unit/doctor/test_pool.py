@@ -1,0 +1,103 @@
+"""The pool by its hosts' records."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from hafailover.doctor.checks.pool import judge, judge_own
+from hafailover.doctor.finding import Severity
+from hafailover.observe.overview import Overview
+from hafailover.observe.records import NodeRecord
+
+from .said import bad, one
+
+A = NodeRecord(
+    node="a",
+    role="active",
+    ready=True,
+    neard_version="2.10.0",
+    agent_version="0.1.0",
+    profile="default",
+    public_key="ed25519:k",
+)
+B = A.model_copy(update={"node": "b", "role": "standby"})
+C = B.model_copy(update={"node": "c"})
+GOOD = Overview("pool.near", True, "a signs", "a", 7, None, (A, B, C))
+
+
+def with_hosts(*hosts: NodeRecord, active: str | None = "a") -> Overview:
+    return replace(GOOD, hosts=hosts, active=active, verdict="the verdict")
+
+
+def changed(host: NodeRecord, **values: object) -> NodeRecord:
+    return host.model_copy(update=values)
+
+
+def test_a_pool_that_is_well() -> None:
+    assert {finding.severity for finding in judge(GOOD)} == {Severity.OK}
+    assert judge_own(GOOD, "a", "0.1.0") == []
+
+
+def test_before_anybody_has_joined() -> None:
+    empty = replace(GOOD, hosts=(), active=None)
+    assert [finding.severity for finding in judge(empty)] == [Severity.INFO]
+    assert bad(judge_own(empty, "a", "0.1.0")) == {"pool.self": Severity.WARNING}
+
+
+def test_nobody_signs_or_two_say_so() -> None:
+    assert bad(judge(with_hosts(changed(A, role="standby"), B, active=None))) == {
+        "pool.active": Severity.ERROR
+    }
+    assert bad(judge(with_hosts(A, changed(B, role="active"), C)))["pool.active"] is Severity.ERROR
+
+
+@pytest.mark.parametrize(
+    ("host", "expected"),
+    [
+        (changed(B, role="gone", ready=False), {"pool.host": Severity.ERROR, "pool.standby": Severity.ERROR}),
+        (
+            changed(B, role="unknown", ready=False),
+            {"pool.host": Severity.ERROR, "pool.standby": Severity.ERROR},
+        ),
+        (
+            changed(B, role="fenced", ready=False),
+            {"pool.host": Severity.ERROR, "pool.standby": Severity.ERROR},
+        ),
+        (changed(B, ready=False), {"pool.host": Severity.WARNING, "pool.standby": Severity.ERROR}),
+        (changed(B, role="drained", ready=False), {"pool.standby": Severity.ERROR}),
+    ],
+)
+def test_a_host_that_could_not_take_over(host: NodeRecord, expected: dict[str, Severity]) -> None:
+    assert bad(judge(with_hosts(A, host))) == expected
+    # With another one, only the host itself is told of.
+    without = {name: severity for name, severity in expected.items() if name != "pool.standby"}
+    assert bad(judge(with_hosts(A, host, C))) == without
+
+
+def test_a_host_that_is_alone() -> None:
+    found = judge(with_hosts(A))
+    assert bad(found) == {"pool.standby": Severity.ERROR}
+    assert one(found, "pool.alike").severity is Severity.SKIPPED
+
+
+def test_orders_that_stand() -> None:
+    found = judge(replace(GOOD, paused="until noon", plan="to b: waiting", drained=("c by me",)))
+    assert bad(found) == {"pool.paused": Severity.WARNING, "pool.drained": Severity.WARNING}
+    assert one(found, "pool.plan").severity is Severity.INFO
+
+
+@pytest.mark.parametrize("name", ["agent_version", "neard_version", "profile"])
+def test_hosts_that_differ(name: str) -> None:
+    assert bad(judge(with_hosts(A, B, changed(C, **{name: "other"})))) == {"pool.alike": Severity.WARNING}
+
+
+def test_hosts_with_different_keys() -> None:
+    assert bad(judge(with_hosts(A, B, changed(C, public_key="ed25519:x")))) == {"pool.key": Severity.ERROR}
+
+
+def test_an_agent_that_was_not_restarted_after_its_upgrade() -> None:
+    found = judge_own(GOOD, "b", "0.2.0")
+    assert bad(found) == {"pool.self": Severity.WARNING}
+    assert "systemctl restart hafailover" in found[0].remedy
