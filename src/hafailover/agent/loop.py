@@ -35,6 +35,7 @@ from hafailover.guard.protocol import GuardReport
 from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulLease, ConsulWatch
 from hafailover.lock.roster import RequestWatch, Roster
+from hafailover.log import fields, remember
 from hafailover.near.rpc import NeardRpc
 from hafailover.observe.cost import Cost
 from hafailover.observe.health import Answer, healthz, is_ready, readyz
@@ -46,6 +47,7 @@ from hafailover.orders.desk import OrdersWatch
 from hafailover.orders.documents import OrderBook
 from hafailover.orders.planner import Planner, Standing
 from hafailover.sdnotify import notify, watchdog_interval_s
+from hafailover.text import one_line
 
 log = logging.getLogger("hafailover.agent")
 
@@ -115,7 +117,6 @@ class Agent:
         self._reloader = Reloader(settings, read_settings, self.emit)
         self._said = ""
         self._looked_at_consul = False
-        self._last_event = ""
 
     def emit(self, event: ev.Event) -> None:
         """Takes an event from any thread."""
@@ -167,6 +168,7 @@ class Agent:
         before = self._state
         decision = decide(before, event, boottime())
         self._state = decision.state
+        remember(role=str(self._state.role), term=self._state.hold.term if self._state.hold else None)
         for effect in decision.effects:
             self._perform(effect)
         self.metrics.changed(before, self._state)
@@ -196,7 +198,7 @@ class Agent:
             case ef.Acquire() | ef.SendBeat() | ef.Release():
                 self._lease.do(effect)
             case ef.AbandonSession(session, reason):
-                log.warning("giving up the session: %s", reason)
+                log.warning("giving up the session: %s", reason, extra=fields(event="session", reason=reason))
                 self._keeper.abandon(session)
             case ef.RecordDropped(term):
                 self._chores.record_dropped(term)
@@ -209,7 +211,9 @@ class Agent:
             case ef.RestartNeard(reason):
                 self._hand.send({"op": "restart", "reason": reason})
             case ef.KillHand(reason):
-                log.error("killing the guard and neard: %s", reason)
+                log.error(
+                    "killing the guard and neard: %s", reason, extra=fields(event="kill", reason=reason)
+                )
                 self._hand.kill()
             case ef.WatchClosely(on):
                 self._neard.closely(on)
@@ -223,7 +227,7 @@ class Agent:
                 if effect.began:
                     self._cost.began(effect.term)
             case ef.AnswerRequest(request_id, accepted, reason):
-                log.info("switchover: %s", reason)
+                log.info("switchover: %s", reason, extra=fields(event="switchover", reason=reason))
                 self._chores.answer(request_id, accepted, reason)
 
     def _say(self, before: State) -> None:
@@ -234,8 +238,10 @@ class Agent:
         if plain == self._said:
             return
         self._said = plain
-        log.info("%s", text)
-        notify(f"STATUS={text}", wait_s=0)
+        event = "reason" if before.role is state.role else "role"
+        log.info("%s", text, extra=fields(event=event, reason=state.reason))
+        # A line break would begin an assignment of its own.
+        notify(f"STATUS={one_line(text)}", wait_s=0)
         if before.role is not state.role or before.reason != state.reason:
             self._chores.touch()
 
@@ -262,9 +268,9 @@ class Agent:
 
     def _guard_reported(self, report: GuardReport) -> None:
         self.metrics.guard_report(report)
-        if report.event and report.event != self._last_event:
-            log.info("guard: %s", report.event)
-        self._last_event = report.event or self._last_event
+        if report.event:
+            # The guard's own log has it, in the same journal.
+            log.debug("guard: %s", report.event, extra=fields(event="guard", reason=report.event))
 
     def record(self) -> NodeRecord:
         """This host's record of itself, as others and ``hafailover status`` read it."""
@@ -332,7 +338,10 @@ class Agent:
             chunks_missed=cost.chunks_missed,
             at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
-        log.info("term %d: %d blocks and %d chunks missed", term, cost.blocks_missed, cost.chunks_missed)
+        blocks, chunks = cost.blocks_missed, cost.chunks_missed
+        # The term may have ended meanwhile.
+        extra = fields(event="cost", term=term, blocks_missed=blocks, chunks_missed=chunks)
+        log.info("term %d: %d blocks and %d chunks missed", term, blocks, chunks, extra=extra)
         self._chores.record_term(record)
 
     def _health(self) -> Answer:

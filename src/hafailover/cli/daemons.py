@@ -98,6 +98,8 @@ def guard_settings(settings: Settings) -> GuardSettings:
         hot_swap=settings.promotion == "hot",
         drop_budget_s=settings.profile.drop_budget_s,
         stop_s=settings.neard.stop_s,
+        node_name=settings.node_name,
+        log_format=settings.log_format,
     )
 
 
@@ -108,9 +110,11 @@ def _run_agent(settings: Settings, read_again: Callable[[], Settings]) -> int:
     from hafailover.config.load import ConfigError, consul_address
     from hafailover.observe.http import ListenError
 
-    log.set_up("agent", settings.log_level)
+    known = {"account": settings.account_id, "node": settings.node_name}
+    log.set_up("agent", settings.log_level, settings.log_format, **known)
     try:
         address = consul_address(settings)
+        log.hide(address.token)
         state = StateFolder(settings.state_dir, settings.account_id, settings.node_name)
         return Agent(settings, address, state, RpcOpener(settings), read_again).run()
     except (ConfigError, StateError, ListenError) as error:

@@ -214,6 +214,11 @@ class Settings(BaseSettings):
     )
     listen: str = Field("127.0.0.1:2233", description="Address and port of /metrics, /healthz and /readyz.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
+    log_format: Literal["auto", "text", "logfmt", "json"] = Field(
+        "auto",
+        description="How agent and guard log. auto: text, which in the journal has no time of its own; text: "
+        "always with the seconds since boot; logfmt and json: for programs, see docs/logs.md.",
+    )
     consul: ConsulSettings = ConsulSettings()
     neard: NeardSettings = NeardSettings()
     timing: TimingSettings = TimingSettings()
