@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from hafailover import interpreter
 from hafailover.cli.common import ConfigOption, fail, settings_or_exit
 from hafailover.cli.exit_codes import WRONG_SETTINGS
 
@@ -52,8 +52,8 @@ def guard(context: typer.Context, config: ConfigOption = None) -> None:
     settings = settings_or_exit(config, context.args, "hafailover guard [--config FILE]", guard.__doc__)
     plain = guard_settings(settings)
     # A fresh interpreter without the settings' libraries: the guard stays small.
-    command = [sys.executable, "-m", "hafailover.guard", plain.to_json()]
-    os.execv(sys.executable, command)  # noqa: S606
+    command = interpreter.command("hafailover.guard", plain.to_json())
+    os.execve(command[0], command, interpreter.environment(os.environ))  # noqa: S606
 
 
 def guard_settings(settings: Settings) -> GuardSettings:
