@@ -21,6 +21,7 @@ from hafailover.agent.identity import StateFolder
 from hafailover.agent.keeper import SessionKeeper
 from hafailover.agent.lease_worker import LeaseWorker
 from hafailover.agent.neard_watch import NeardWatch
+from hafailover.agent.news import News
 from hafailover.agent.reload import Reloader, done, reconfigured
 from hafailover.agent.watchers import WAIT_S, LeaseEyes
 from hafailover.clock import boottime
@@ -82,6 +83,7 @@ class Agent:
         self._state = initial(_core_config(settings), boottime())
         self._without_session_since = boottime()
         self.metrics = Metrics(account, node)
+        self._news = News(settings, self.metrics)
         self._hand = Hand(settings.guard_socket, self.emit, self._guard_reported)
         self._neard = NeardWatch(open_rpc, account, self.emit)
         self._lease = LeaseWorker(
@@ -139,11 +141,12 @@ class Agent:
             *server.server_address[:2],
         )
         parts = (self._hand, self._neard, self._lease, self._keeper, self._chores, self._planner, self._eyes)
-        for part in (*parts, self._cost, self._reloader):
+        for part in (*parts, self._cost, self._reloader, self._news):
             part.start()
         notify("READY=1")
         self._work()
         notify("STOPPING=1")
+        self._news.stop()
         server.shutdown()
         return self._exit_code
 
@@ -172,6 +175,7 @@ class Agent:
         for effect in decision.effects:
             self._perform(effect)
         self.metrics.changed(before, self._state)
+        self._news.step(before, self._state, decision.effects)
         if before.session != self._state.session:
             self._without_session_since = boottime()
             self._session_changed(before.session, self._state.session)
@@ -248,6 +252,7 @@ class Agent:
     def _see_orders(self, book: OrderBook) -> None:
         paused_until = self._pause_clock.ends_at(book.pause)
         self._planner.see(book, paused_until)
+        self._news.see(book, self._state)
         if book.last_drill is not None:
             self.metrics.drill_succeeded(book.last_drill.succeeded_at)
         self.emit(ev.OrdersSeen(Orders(paused_until, frozenset(drain.node for drain in book.drains))))

@@ -17,6 +17,7 @@ from hafailover.cli import (
     explain,
     history,
     localnet,
+    notify,
     orders,
     prepare,
     status,
@@ -42,6 +43,7 @@ demo.add_to(app)
 bench.add_to(app)
 app.add_typer(check.app, name="check")
 app.add_typer(localnet.app, name="localnet")
+app.add_typer(notify.app, name="notify")
 
 
 def _show_version(value: bool) -> None:
