@@ -53,7 +53,7 @@ def send(task: dict[str, Any]) -> dict[str, Any]:
     sent = sender.notify(
         title=task["title"],
         body=task["text"],
-        notify_type=apprise.NotifyType(task["kind"]),
+        notify_type=task["kind"],
         body_format=apprise.NotifyFormat.TEXT,
     )
     if sent:

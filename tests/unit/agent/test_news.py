@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from hafailover.agent import news as module
 from hafailover.agent.news import News, tells_for_the_pool
 from hafailover.config.settings import Settings
 from hafailover.core.views import LockView
+from hafailover.notify.watch import RoleWatch
 from hafailover.observe.metrics import Metrics
 from hafailover.orders.documents import LastDrill, OrderBook
 
@@ -91,7 +91,7 @@ def test_what_became_of_them_is_counted(news: News, receiver: Receiver, metrics:
 def test_a_defect_is_logged_and_goes_no_further(
     news: News, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(module.RoleWatch, "step", lambda *_: 1 / 0)
+    monkeypatch.setattr(RoleWatch, "step", lambda *_: 1 / 0)
     news.step(ACTIVE, ACTIVE, [])
     assert "a defect in the notifications" in caplog.text
 

@@ -45,6 +45,7 @@ def test_these_are_all() -> None:
         "localnet up",
         "localnet down",
         "localnet status",
+        "notify test",
     ]
 
 

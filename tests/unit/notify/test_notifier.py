@@ -41,6 +41,9 @@ class Fake(Channel):
         self.sent.append(message)
         return "taken"
 
+    def await_term(self, term: int) -> None:
+        until(lambda: bool(self.sent) and self.sent[-1].document["term"] == term, f"term {term}")
+
 
 Make = Callable[..., Notifier]
 
@@ -155,7 +158,7 @@ def test_a_channel_that_hangs_keeps_nobody_waiting_and_no_more_than_so_many(
     def tell() -> None:
         for term in range(number):
             notifier.notify(replace(FENCED, term=term))
-            until(lambda: len(quick.sent) > term, "the quick one")
+            quick.await_term(term)
         done.set()
 
     threading.Thread(target=tell, daemon=True).start()

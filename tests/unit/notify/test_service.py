@@ -84,7 +84,7 @@ def test_nothing_of_the_url_can_be_seen_from_outside(told: Message, monkeypatch:
 
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials/x")
     monkeypatch.setenv("HAFAILOVER_ACCOUNT_ID", "pool.near")
-    monkeypatch.setattr(module.subprocess, "run", watch)
+    monkeypatch.setattr(subprocess, "run", watch)
     error = refused(service(at(1)), told)
     assert str(error) == "the process that sends it has died"
     ((command, env),) = seen

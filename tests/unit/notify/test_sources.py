@@ -35,7 +35,7 @@ class Files:
         _, problems = self(**texts)
         (one,) = problems
         assert TOKEN not in one
-        assert "example.org" not in one
+        assert "hooks.example" not in one
         return one
 
 

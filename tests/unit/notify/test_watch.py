@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hafailover.core import events as ev
-from hafailover.core.beat import Phase
+from hafailover.core.beat import Phase, StoredBeat
 from hafailover.core.state import Stage
 from hafailover.core.views import KeyState, LockView, NeardPhase, Request, Role
 from hafailover.notify.notice import Notice, Severity, What, message
@@ -28,13 +28,14 @@ class Told(Core):
         self.news += self.watch.step(before, self.state, effects)
         return effects
 
-    def take_over(self, predecessor: Any, waits: bool = True, **more: Any) -> Notice:
-        """From a ready standby to the loaded key; what was told."""
+    def take_over(self, predecessor: StoredBeat | None, **more: Any) -> Notice:
+        """From a ready standby to the loaded key, on a chain that goes on; what was told."""
         self.stand_by().wait_on(predecessor, **more)
-        if waits:
-            self.wait(12)
-        self.feed(ev.NeardSeen(neard(101)), after=0.01)
-        self.tick(0.1)
+        for height in range(101, 500):
+            self.feeds(ev.GuardSeen(guard()), ev.NeardSeen(neard(height)))
+            self.wait(0.2)
+            if self.hold.stage is Stage.ARMING:
+                break
         self.answer_beats(self.feed(ev.GuardSeen(guard(KeyState.LOADED, term=20)), after=0.1))
         assert self.role is Role.ACTIVE, self.reason
         (one,) = self.news
@@ -61,26 +62,20 @@ def test_a_successor_tells_of_the_death_that_nobody_else_can() -> None:
 
 
 def test_a_successor_tells_what_the_one_before_gave_as_its_reason() -> None:
-    one = Told().take_over(stored(beat(phase=Phase.RELEASED, cause="neard is down")), waits=False)
+    one = Told().take_over(stored(beat(phase=Phase.RELEASED, cause="neard is down")))
     assert one.severity is Severity.WARNING
     assert (one.cause, one.planned) == ("neard is down", False)
     assert "in place of b, which gave up: neard is down" in one.text
 
 
 def test_a_successor_tells_of_a_confirmed_drop() -> None:
-    one = Told().take_over(stored(beat()), waits=False, dropped=frozenset({10}))
+    one = Told().take_over(stored(beat()), dropped=frozenset({10}))
     assert "which lost the lock and has confirmed that its key is gone" in one.text
     assert one.severity is Severity.WARNING
 
 
 def test_the_first_of_all_says_that_it_knows_of_none() -> None:
-    core = Told(watched_s=None)
-    core.stand_by().wait_on(None)
-    core.wait(40)
-    core.feed(ev.NeardSeen(neard(101)), after=0.01)
-    core.tick(0.1)
-    core.feed(ev.GuardSeen(guard(KeyState.LOADED, term=20)), after=0.1)
-    (one,) = core.news
+    one = Told(watched_s=None).take_over(None)
     assert one.from_node is None
     assert "Nothing is known of who signed before" in one.text
 
@@ -186,7 +181,7 @@ def test_a_drill_is_told_apart_by_its_end() -> None:
 
 
 def test_what_others_wrote_forges_no_line() -> None:
-    one = Told().take_over(stored(beat(phase=Phase.RELEASED, cause="neard\r\nis\x1b[2J down")), waits=False)
+    one = Told().take_over(stored(beat(phase=Phase.RELEASED, cause="neard\r\nis\x1b[2J down")))
     told = message(one, "pool.near", "a")
     assert told.title.isprintable()
     assert told.text.isprintable()
