@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from hafailover.config.settings import Settings
 from hafailover.notify import service as module
 from hafailover.notify.channel import SendError
 from hafailover.notify.notice import Message, Notice, Severity, What, message
 from hafailover.notify.service import Service
+from hafailover.notify.sources import read_channels
 
 from ..near.servers import Server, hang
 from .hooks import SECRET_PATH, Receiver
@@ -99,3 +103,25 @@ def test_the_agent_never_loads_the_library() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.strip() == "False"
+
+
+def lines_of_the_page() -> list[str]:
+    page = Path(__file__).resolve().parents[3] / "docs" / "notifications.md"
+    table = page.read_text().partition("| service | line |")[2].partition("\n\n")[0]
+    return re.findall(r"\| `([^`]+)` \|$", table, re.MULTILINE)
+
+
+def test_the_library_understands_every_line_of_the_page(tmp_path: Path) -> None:
+    import apprise
+
+    lines = lines_of_the_page()
+    assert len(lines) == 6
+    file = tmp_path / "chat"
+    file.write_text("\n".join(lines))
+    notify = {"apprise_file": file}
+    found, problems = read_channels(Settings.model_validate({"account_id": "pool.near", "notify": notify}))
+    assert problems == []
+    assert [one.name for one in found] == ["slack", "matrixs", "tgram", "pagerduty", "mailtos", "mailto"]
+    for one in found:
+        assert isinstance(one, Service)
+        assert apprise.Apprise.instantiate(one._url, suppress_exceptions=True), one.name
