@@ -30,6 +30,9 @@ let
     "consul.tls.keyFile" = { };
     "consul.gossip.keyFile" = { };
     "consul.acl.agentTokenFile" = { };
+    "notify.webhookFile" = { };
+    "notify.webhookSecretFile" = { };
+    "notify.appriseFile" = { };
     "settings.consul.key_file" = { };
     "monitoring.grafana.adminPasswordFile".monitoring.enable = true;
   };
@@ -139,6 +142,9 @@ in
         ]
       )
     )
+    (case "notifications beside their option" { settings.notify.apprise_file = "/root/chat"; } (
+      fails "settings-astray" [ "notify.apprise_file and set services.hafailover.notify.appriseFile" ]
+    ))
     (case "settings as their options" { settings.account_id = "mypool.poolv1.near"; } { })
 
     # Keys.

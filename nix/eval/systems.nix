@@ -39,6 +39,7 @@ let
       promotion = "restart";
       encryptedCredentials = true;
       validatorNodeKeyFile = "/var/lib/secrets/100%.json";
+      notify.webhookFile = "/var/lib/secrets/hooks";
       nodeKeyFile = "/var/lib/secrets/own.json";
       openFirewall = true;
       neard = {
@@ -158,7 +159,11 @@ let
       ];
     "the agent gets no key" = (agent single).serviceConfig.LoadCredential == [ ];
     "the agent gets its token" =
-      (agent full).serviceConfig.LoadCredentialEncrypted == [ "consul_token:/var/lib/secrets/token" ]
+      (agent full).serviceConfig.LoadCredentialEncrypted == [
+        "consul_token:/var/lib/secrets/token"
+        "notify_webhook:/var/lib/secrets/hooks"
+      ]
+      && (agent full).environment.HAFAILOVER_NOTIFY__WEBHOOK_FILE == "%d/notify_webhook"
       && (agent full).environment.HAFAILOVER_CONSUL__TOKEN_FILE == "%d/consul_token"
       && !(full.services.hafailover.settings ? consul.token_file);
     "the agent gets its TLS key" =

@@ -12,6 +12,9 @@ let
     "consul.tls.keyFile" = cfg.consul.tls.keyFile;
     "consul.gossip.keyFile" = cfg.consul.gossip.keyFile;
     "consul.acl.agentTokenFile" = cfg.consul.acl.agentTokenFile;
+    "notify.webhookFile" = cfg.notify.webhookFile;
+    "notify.webhookSecretFile" = cfg.notify.webhookSecretFile;
+    "notify.appriseFile" = cfg.notify.appriseFile;
   };
   id = name: lib.toLower (lib.replaceStrings [ "." ] [ "-" ] name);
   checks = name: value: {
@@ -50,9 +53,11 @@ in
       type = types.bool;
       default = false;
       description = ''
-        Whether the files named by `validatorKeyFile`, `validatorNodeKeyFile`, `nodeKeyFile`, `consul.tokenFile`
-        and `settings.consul.key_file` are encrypted by systemd-creds(1), each under the name of the credential
-        that it becomes: `validator_key`, `validator_node_key`, `node_key`, `consul_token`, `consul_key`.
+        Whether the files named by `validatorKeyFile`, `validatorNodeKeyFile`, `nodeKeyFile`, `consul.tokenFile`,
+        `settings.consul.key_file`, `notify.webhookFile`, `notify.webhookSecretFile` and `notify.appriseFile` are
+        encrypted by systemd-creds(1), each under the name of the credential that it becomes: `validator_key`,
+        `validator_node_key`, `node_key`, `consul_token`, `consul_key`, `notify_webhook`, `notify_secret`,
+        `notify_apprise`.
       '';
     };
 

@@ -11,5 +11,6 @@
     ./firewall.nix
     ./host.nix
     ./monitoring.nix
+    ./notify.nix
   ];
 }

@@ -30,6 +30,9 @@ let
     validator_key_file = "validatorKeyFile";
     validator_node_key_file = "validatorNodeKeyFile";
     "consul.token_file" = "consul.tokenFile";
+    "notify.webhook_file" = "notify.webhookFile";
+    "notify.webhook_secret_file" = "notify.webhookSecretFile";
+    "notify.apprise_file" = "notify.appriseFile";
   };
   valueAt = path: lib.attrByPath (lib.splitString "." path) null;
   astray = lib.filterAttrs (

@@ -25,6 +25,7 @@ python3Packages.buildPythonApplication {
   build-system = [ python3Packages.setuptools ];
 
   dependencies = [
+    python3Packages.apprise
     python3Packages.base58
     python3Packages.cryptography
     python3Packages.prometheus-client

@@ -26,3 +26,12 @@ def unix_time(text: str) -> float:
     if at.tzinfo is None:
         raise ValueError("a time without its zone")
     return at.timestamp()
+
+
+def one_line(text: str) -> str:
+    """The text with everything that is not printable as an escape: it stays one line, and moves no cursor."""
+    if text.isprintable():
+        return text
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text
+    )

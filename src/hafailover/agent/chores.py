@@ -49,6 +49,7 @@ class Chores:
         self._session: str | None = None
         self._jobs: queue.Queue[tuple[str, Chore, float]] = queue.Queue()
         self._complaints = Complaints("this host's record in Consul")
+        self._delayed = Complaints("what is to be written in Consul")
         self._published: dict[str, Any] = {}
         self._published_at = 0.0
         self._members_at = -MEMBERS_EVERY_S
@@ -109,11 +110,13 @@ class Chores:
             return
         try:
             chore()
+            if what:
+                self._delayed.fine()
         except CallError as error:
             if boottime() >= give_up_at:
                 log.error("%s: given up: %s", what, error)
                 return
-            log.warning("%s", error)
+            self._delayed.trouble(str(error))
             timer = threading.Timer(RETRY_S, lambda: self._jobs.put((what, chore, give_up_at)))
             timer.daemon = True
             timer.start()

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hafailover.agent.persist import Complaints
 from hafailover.core import events as ev
 from hafailover.guard import protocol
 
@@ -46,6 +47,7 @@ class Hand:
         self._socket: socket.socket | None = None
         self._guard = _Watched("guard")
         self._neard = _Watched("neard")
+        self._complaints = Complaints("the guard")
 
     def start(self) -> None:
         for target, name in ((self._read_forever, "guard-read"), (self._ping_forever, "guard-ping")):
@@ -96,11 +98,11 @@ class Hand:
         self._guard.watch(struct.unpack("3i", credentials)[0])
         with self._lock:
             self._socket = sock
-        log.info("connected with the guard")
         return sock
 
     def _read(self, sock: socket.socket) -> None:
         buffer = b""
+        understood = False
         while True:
             try:
                 chunk = sock.recv(65536)
@@ -111,14 +113,18 @@ class Hand:
             buffer += chunk
             *lines, buffer = buffer.split(b"\n")
             if len(buffer) > protocol.MAX_LINE_BYTES:
-                log.error("the guard sent a line that is too long; disconnecting")
+                self._complaints.trouble("it sent a line that is too long; disconnecting")
                 return
             for line in lines:
                 try:
                     report = protocol.parse_report(protocol.decode(line))
                 except protocol.ProtocolError as error:
-                    log.error("the guard sent %s; disconnecting", error)
+                    self._complaints.trouble(f"it sent {error}; disconnecting")
                     return
+                if not understood:
+                    understood = True
+                    self._complaints.fine()
+                    log.info("connected with the guard")
                 self._neard.watch(report.neard_pid)
                 self._on_report(report)
                 self._emit(ev.GuardSeen(report.view))

@@ -7,12 +7,14 @@ import queue
 import threading
 from collections.abc import Callable
 
+from hafailover.agent.persist import Complaints
 from hafailover.clock import boottime
 from hafailover.core import effects as ef
 from hafailover.core import events as ev
 from hafailover.core.beat import Phase
 from hafailover.lock.base import LeaseStore
 from hafailover.lock.errors import CallError, Kind
+from hafailover.log import fields
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +34,7 @@ class LeaseWorker:
         self._emit = emit
         self._observe_beat = observe_beat
         self._jobs: queue.Queue[LeaseEffect] = queue.Queue()
+        self._complaints = Complaints("the lease in Consul")
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="lease", daemon=True).start()
@@ -67,12 +70,13 @@ class LeaseWorker:
         try:
             self._store.beat(job.session, beat)
         except CallError as error:
-            log.warning("%s", error)
             outcome = _outcome(error)
+            self._complain(error, outcome)
             self._emit(ev.BeatAnswered(beat.term, beat.sequence, sent_at, outcome, str(error)))
             self._failed(error, job.session)
             return
         self._observe_beat(boottime() - sent_at)
+        self._complaints.fine()
         self._emit(ev.BeatAnswered(beat.term, beat.sequence, sent_at, ev.Outcome.OK))
         try:
             self._store.renew(job.session)
@@ -83,13 +87,21 @@ class LeaseWorker:
         try:
             self._store.release(job.session, job.beat)
         except CallError as error:
-            log.warning("%s", error)
+            self._complain(error, _outcome(error))
             self._emit(ev.ReleaseAnswered(job.beat.term, _outcome(error), str(error)))
             self._failed(error, job.session)
             return
+        self._complaints.fine()
         what = "released" if job.beat.phase is Phase.RELEASED else "passed on"
-        log.info("term %d: the lock is %s", job.beat.term, what)
+        log.info("term %d: the lock is %s", job.beat.term, what, extra=fields(event=what.replace(" ", "_")))
         self._emit(ev.ReleaseAnswered(job.beat.term, ev.Outcome.OK))
+
+    def _complain(self, error: CallError, outcome: ev.Outcome) -> None:
+        """Five tries a second fail where nobody listens, and say the same; a refusal comes once."""
+        if outcome is ev.Outcome.REFUSED:
+            log.warning("%s", error)
+        else:
+            self._complaints.trouble(str(error))
 
     def _failed(self, error: CallError, session: str) -> None:
         if error.kind is Kind.SESSION_GONE:

@@ -22,6 +22,7 @@ from hafailover.agent.identity import StateFolder
 from hafailover.agent.keeper import SessionKeeper
 from hafailover.agent.lease_worker import LeaseWorker
 from hafailover.agent.neard_watch import NeardWatch
+from hafailover.agent.news import News
 from hafailover.agent.reload import Reloader, done, reconfigured
 from hafailover.agent.watchers import WAIT_S, LeaseEyes
 from hafailover.clock import boottime
@@ -36,6 +37,7 @@ from hafailover.guard.protocol import GuardReport
 from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulLease, ConsulWatch
 from hafailover.lock.roster import RequestWatch, Roster
+from hafailover.log import fields, remember
 from hafailover.near.rpc import NeardRpc
 from hafailover.observe.cost import Cost
 from hafailover.observe.health import Answer, healthz, is_ready, readyz
@@ -47,6 +49,7 @@ from hafailover.orders.desk import OrdersWatch
 from hafailover.orders.documents import OrderBook
 from hafailover.orders.planner import Planner, Standing
 from hafailover.sdnotify import notify, watchdog_interval_s
+from hafailover.text import one_line
 
 log = logging.getLogger("hafailover.agent")
 
@@ -81,6 +84,7 @@ class Agent:
         self._state = initial(_core_config(settings), boottime())
         self._without_session_since = boottime()
         self.metrics = Metrics(account, node)
+        self._news = News(settings, self.metrics)
         self._hand = Hand(settings.guard_socket, self.emit, self._guard_reported)
         self._neard = NeardWatch(open_rpc, account, self.emit)
         self._lease = LeaseWorker(
@@ -117,7 +121,6 @@ class Agent:
         self._reloader = Reloader(settings, read_settings, self.emit)
         self._said = ""
         self._looked_at_consul = False
-        self._last_event = ""
 
     def emit(self, event: ev.Event) -> None:
         """Takes an event from any thread."""
@@ -140,11 +143,12 @@ class Agent:
             *server.server_address[:2],
         )
         parts = (self._hand, self._neard, self._lease, self._keeper, self._chores, self._planner, self._eyes)
-        for part in (*parts, self._cost, self._disk, self._reloader):
+        for part in (*parts, self._cost, self._disk, self._reloader, self._news):
             part.start()
         notify("READY=1")
         self._work()
         notify("STOPPING=1")
+        self._news.stop()
         server.shutdown()
         return self._exit_code
 
@@ -169,9 +173,11 @@ class Agent:
         before = self._state
         decision = decide(before, event, boottime())
         self._state = decision.state
+        remember(role=str(self._state.role), term=self._state.hold.term if self._state.hold else None)
         for effect in decision.effects:
             self._perform(effect)
         self.metrics.changed(before, self._state)
+        self._news.step(before, self._state, decision.effects)
         if before.session != self._state.session:
             self._without_session_since = boottime()
             self._session_changed(before.session, self._state.session)
@@ -198,7 +204,7 @@ class Agent:
             case ef.Acquire() | ef.SendBeat() | ef.Release():
                 self._lease.do(effect)
             case ef.AbandonSession(session, reason):
-                log.warning("giving up the session: %s", reason)
+                log.warning("giving up the session: %s", reason, extra=fields(event="session", reason=reason))
                 self._keeper.abandon(session)
             case ef.RecordDropped(term):
                 self._chores.record_dropped(term)
@@ -211,7 +217,9 @@ class Agent:
             case ef.RestartNeard(reason):
                 self._hand.send({"op": "restart", "reason": reason})
             case ef.KillHand(reason):
-                log.error("killing the guard and neard: %s", reason)
+                log.error(
+                    "killing the guard and neard: %s", reason, extra=fields(event="kill", reason=reason)
+                )
                 self._hand.kill()
             case ef.WatchClosely(on):
                 self._neard.closely(on)
@@ -226,7 +234,7 @@ class Agent:
                 if effect.began:
                     self._cost.began(effect.term)
             case ef.AnswerRequest(request_id, accepted, reason):
-                log.info("switchover: %s", reason)
+                log.info("switchover: %s", reason, extra=fields(event="switchover", reason=reason))
                 self._chores.answer(request_id, accepted, reason)
 
     def _say(self, before: State) -> None:
@@ -237,14 +245,17 @@ class Agent:
         if plain == self._said:
             return
         self._said = plain
-        log.info("%s", text)
-        notify(f"STATUS={text}", wait_s=0)
+        event = "reason" if before.role is state.role else "role"
+        log.info("%s", text, extra=fields(event=event, reason=state.reason))
+        # A line break would begin an assignment of its own.
+        notify(f"STATUS={one_line(text)}", wait_s=0)
         if before.role is not state.role or before.reason != state.reason:
             self._chores.touch()
 
     def _see_orders(self, book: OrderBook) -> None:
         paused_until = self._pause_clock.ends_at(book.pause)
         self._planner.see(book, paused_until)
+        self._news.see(book, self._state)
         if book.last_drill is not None:
             self.metrics.drill_succeeded(book.last_drill.succeeded_at)
         self.emit(ev.OrdersSeen(Orders(paused_until, frozenset(drain.node for drain in book.drains))))
@@ -270,9 +281,9 @@ class Agent:
 
     def _guard_reported(self, report: GuardReport) -> None:
         self.metrics.guard_report(report)
-        if report.event and report.event != self._last_event:
-            log.info("guard: %s", report.event)
-        self._last_event = report.event or self._last_event
+        if report.event:
+            # The guard's own log has it, in the same journal.
+            log.debug("guard: %s", report.event, extra=fields(event="guard", reason=report.event))
 
     def record(self) -> NodeRecord:
         """This host's record of itself, as others and ``hafailover status`` read it."""
@@ -345,7 +356,10 @@ class Agent:
             chunks_missed=cost.chunks_missed,
             at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
-        log.info("term %d: %d blocks and %d chunks missed", term, cost.blocks_missed, cost.chunks_missed)
+        blocks, chunks = cost.blocks_missed, cost.chunks_missed
+        # The term may have ended meanwhile.
+        extra = fields(event="cost", term=term, blocks_missed=blocks, chunks_missed=chunks)
+        log.info("term %d: %d blocks and %d chunks missed", term, blocks, chunks, extra=extra)
         self._chores.record_term(record)
 
     def _health(self) -> Answer:

@@ -12,6 +12,7 @@ from tenacity.nap import sleep_using_event
 
 from hafailover.clock import boottime
 from hafailover.lock.errors import CallError
+from hafailover.log import fields
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -21,27 +22,32 @@ SAY_EVERY_S = 30.0
 
 
 class Complaints:
-    """Logs a trouble when it begins, every 30 s while it lasts, and once when it is over."""
+    """Logs a trouble when it begins, every 30 s while it lasts, and once when it is over.
+
+    One that takes turns between several texts has each of them logged every 30 s.
+    """
 
     def __init__(self, subject: str) -> None:
         self._subject = subject
-        self._said_at = -SAY_EVERY_S
+        self._said: dict[str, float] = {}
         self._since: float | None = None
-        self._text = ""
 
     def trouble(self, text: str) -> None:
         now = boottime()
         if self._since is None:
             self._since = now
-        if now - self._said_at >= SAY_EVERY_S or text != self._text:
-            lasted = f" (for {now - self._since:.0f} s now)" if now - self._since >= 1 else ""
-            log.warning("%s: %s%s", self._subject, text, lasted)
-            self._said_at, self._text = now, text
+        if now - self._said.get(text, -SAY_EVERY_S) < SAY_EVERY_S:
+            return
+        lasted = f" (for {now - self._since:.0f} s now)" if now - self._since >= 1 else ""
+        extra = fields(event="trouble", subject=self._subject, reason=text)
+        log.warning("%s: %s%s", self._subject, text, lasted, extra=extra)
+        self._said = {old: at for old, at in self._said.items() if now - at < SAY_EVERY_S} | {text: now}
 
     def fine(self) -> None:
         if self._since is not None:
-            log.info("%s: works again after %.1f s", self._subject, boottime() - self._since)
-        self._since, self._text, self._said_at = None, "", -SAY_EVERY_S
+            extra = fields(event="trouble_over", subject=self._subject)
+            log.info("%s: works again after %.1f s", self._subject, boottime() - self._since, extra=extra)
+        self._since, self._said = None, {}
 
 
 def persist(

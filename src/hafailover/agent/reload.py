@@ -22,6 +22,7 @@ RELOADABLE = ("priority", "log_level", "standby")
 GUARD_ALONE = ("validator_key_file", "validator_node_key_file", "neard.binary", "neard.args")
 GUARD_TOO = (
     "account_id",
+    "log_format",
     "promotion",
     "guard_socket",
     "neard.home",

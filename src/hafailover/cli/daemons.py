@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
+from hafailover import interpreter
 from hafailover.cli.common import ConfigOption, fail, settings_or_exit
 from hafailover.cli.exit_codes import WRONG_SETTINGS
 
@@ -52,8 +52,8 @@ def guard(context: typer.Context, config: ConfigOption = None) -> None:
     settings = settings_or_exit(config, context.args, "hafailover guard [--config FILE]", guard.__doc__)
     plain = guard_settings(settings)
     # A fresh interpreter without the settings' libraries: the guard stays small.
-    command = [sys.executable, "-m", "hafailover.guard", plain.to_json()]
-    os.execv(sys.executable, command)  # noqa: S606
+    command = interpreter.command("hafailover.guard", plain.to_json())
+    os.execve(command[0], command, interpreter.environment(os.environ))  # noqa: S606
 
 
 def guard_settings(settings: Settings) -> GuardSettings:
@@ -98,6 +98,8 @@ def guard_settings(settings: Settings) -> GuardSettings:
         hot_swap=settings.promotion == "hot",
         drop_budget_s=settings.profile.drop_budget_s,
         stop_s=settings.neard.stop_s,
+        node_name=settings.node_name,
+        log_format=settings.log_format,
     )
 
 
@@ -108,9 +110,11 @@ def _run_agent(settings: Settings, read_again: Callable[[], Settings]) -> int:
     from hafailover.config.load import ConfigError, consul_address
     from hafailover.observe.http import ListenError
 
-    log.set_up("agent", settings.log_level)
+    known = {"account": settings.account_id, "node": settings.node_name}
+    log.set_up("agent", settings.log_level, settings.log_format, **known)
     try:
         address = consul_address(settings)
+        log.hide(address.token)
         state = StateFolder(settings.state_dir, settings.account_id, settings.node_name)
         return Agent(settings, address, state, RpcOpener(settings), read_again).run()
     except (ConfigError, StateError, ListenError) as error:

@@ -32,7 +32,7 @@ COMMANDS = {
     "bench": "bench",
 }
 """The module of :mod:`hafailover.cli` that adds each command."""
-GROUPS = {"check": "check", "localnet": "localnet"}
+GROUPS = {"check": "check", "localnet": "localnet", "notify": "notify"}
 """The module that is each group of commands."""
 DAEMONS = ("run", "guard")
 COMPLETING = "_HAFAILOVER_COMPLETE"

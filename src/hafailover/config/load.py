@@ -18,7 +18,7 @@ from hafailover.near.files import read_regular
 MAX_TOKEN_BYTES = 4096
 NOT_SETTINGS = ("config", "consul_binary", "fuzz_examples", "model_stories", "nixos_eval", "simulation_seeds")
 """The project's other variables, without their prefix."""
-SECTIONS = ("consul", "neard", "timing", "standby")
+SECTIONS = ("consul", "neard", "timing", "standby", "notify")
 
 
 class ConfigError(Exception):

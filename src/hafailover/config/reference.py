@@ -33,9 +33,9 @@ home = "/var/lib/neard"
 ```
 
 Secrets are never settings: they are read from files, whose paths are settings, or from the systemd
-credentials `validator_key` and `consul_token`. A wrong setting stops the program at its start with one
-message that names the setting and the fix. So does one that there is not, in the file or as a variable
-`HAFAILOVER_...`.
+credentials `validator_key`, `consul_token` and those of `[notify]`. A wrong setting stops the program at its
+start with one message that names the setting and the fix. So does one that there is not, in the file or as a
+variable `HAFAILOVER_...`.
 """
 
 
@@ -73,6 +73,8 @@ def _default(field: FieldInfo) -> str:
     value: Any = field.default
     if value is None or value == ():
         return "none"
+    if isinstance(value, tuple):
+        return "all"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

@@ -10,7 +10,7 @@ import os
 import re
 import socket
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic_settings import (
@@ -177,6 +177,40 @@ class StandbySettings(_Section):
     )
 
 
+NotifyEvent = Literal["became_active", "ceased", "fenced", "resumed", "drill_failed"]
+NOTIFY_EVENTS: tuple[NotifyEvent, ...] = get_args(NotifyEvent)
+
+
+class NotifySettings(_Section):
+    """Whom to tell of changes, and of what; see notifications.md. Without a file, nobody."""
+
+    webhook_file: FilePath | None = Field(
+        None,
+        description="File with the URLs of webhooks, one a line. "
+        "Default: the systemd credential notify_webhook.",
+    )
+    webhook_secret_file: FilePath | None = Field(
+        None,
+        description="File with the secret that webhooks are signed with. "
+        "Default: the systemd credential notify_secret.",
+    )
+    apprise_file: FilePath | None = Field(
+        None,
+        description="File with the URLs of Slack, Matrix, e-mail and so on, as apprise has them, one a line. "
+        "Default: the systemd credential notify_apprise.",
+    )
+    events: tuple[NotifyEvent, ...] = Field(
+        NOTIFY_EVENTS, description="What is told: " + ", ".join(NOTIFY_EVENTS) + "."
+    )
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = Field(
+        10.0, description="How long one try may take, in seconds."
+    )
+    give_up_s: Seconds = Field(600.0, description="How long a message is tried again, in seconds.")
+    repeat_after_s: Annotated[float, Field(ge=0, le=7 * 86400)] = Field(
+        3600.0, description="The same event of the same term is told again only so long after the last time."
+    )
+
+
 class Settings(BaseSettings):
     """All settings."""
 
@@ -220,10 +254,16 @@ class Settings(BaseSettings):
     )
     listen: str = Field("127.0.0.1:2233", description="Address and port of /metrics, /healthz and /readyz.")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
+    log_format: Literal["auto", "text", "logfmt", "json"] = Field(
+        "auto",
+        description="How agent and guard log. auto: text, which in the journal has no time of its own; text: "
+        "always with the seconds since boot; logfmt and json: for programs, see docs/logs.md.",
+    )
     consul: ConsulSettings = ConsulSettings()
     neard: NeardSettings = NeardSettings()
     timing: TimingSettings = TimingSettings()
     standby: StandbySettings = StandbySettings()
+    notify: NotifySettings = NotifySettings()
 
     @field_validator("account_id")
     @classmethod

@@ -28,7 +28,7 @@ from hafailover.guard.probe import NobodyListensError, ProbeError, probe_status
 from hafailover.guard.server import AgentSocket, SocketTakenError
 from hafailover.guard.settings import GuardSettings
 from hafailover.guard.watchdog import Pat, next_look, next_pat, reaches_too_far
-from hafailover.log import set_up
+from hafailover.log import fields, remember, set_up
 from hafailover.near.home import HomeError, NeardHome, load_home
 from hafailover.near.keyfile import KeyFileError, read_key
 from hafailover.sdnotify import notify, watchdog_limit_s
@@ -157,7 +157,8 @@ class GuardLoop:
                     self._probe.cancel()
                 self._probe = asyncio.get_running_loop().create_task(self._ask_neard(number))
             case m.Report(reason):
-                log.info("%s", reason)
+                remember(term=self._guard.term or None)
+                log.info("%s", reason, extra=fields(event="guard", reason=reason))
                 self._send(reason)
             case m.KillGuard():
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -319,5 +320,6 @@ def run(settings: GuardSettings) -> int:
 
 
 def main() -> int:
-    set_up("guard")
-    return run(GuardSettings.from_json(sys.argv[1]))
+    settings = GuardSettings.from_json(sys.argv[1])
+    set_up("guard", style=settings.log_format, account=settings.account_id, node=settings.node_name or None)
+    return run(settings)

@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hafailover.log import Style
+
 
 @dataclass(frozen=True, slots=True)
 class GuardSettings:
@@ -22,6 +24,8 @@ class GuardSettings:
     hot_swap: bool
     drop_budget_s: float
     stop_s: float
+    node_name: str = ""
+    log_format: Style = "auto"
 
     def to_json(self) -> str:
         return json.dumps(asdict(self))

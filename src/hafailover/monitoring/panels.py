@@ -171,6 +171,16 @@ SECTIONS = (
                 "Within 5 minutes.",
             ),
             Panel(
+                "Notifications",
+                [
+                    Query(
+                        "sum by (instance, channel, outcome) (increase(hafailover_notifications_total[1h]))",
+                        "{{instance}} {{channel}} {{outcome}}",
+                    )
+                ],
+                "Within an hour: sent, failed after all tries, or dropped since too many waited.",
+            ),
+            Panel(
                 "Loading and dropping the key",
                 [
                     Query(

@@ -80,6 +80,12 @@ class Metrics:
             "When the pool's last successful drill ended, in unix time; 0 for never",
             registry=registry,
         )
+        self.notifications = Counter(
+            "hafailover_notifications",
+            "Notifications of this host, by channel and what became of them",
+            ["channel", "outcome"],
+            registry=registry,
+        )
         for cause in ("no proof", "lost"):
             self.fences.labels(cause)
         for direction in ("load", "drop"):
@@ -121,6 +127,15 @@ class Metrics:
         :param at: unix time, in seconds.
         """
         self.last_drill.set(at)
+
+    def expect_notifications(self, channel: str) -> None:
+        """Has a channel's counts begin at 0, so that the first failure shows."""
+        for outcome in ("sent", "failed", "dropped"):
+            self.notifications.labels(channel, outcome)
+
+    def notified(self, channel: str, outcome: str) -> None:
+        """Counts what became of a notification: sent, failed, or dropped since too many waited."""
+        self.notifications.labels(channel, outcome).inc()
 
     def guard_report(self, report: GuardReport) -> None:
         """Takes the guard's figures; a duration counts once."""

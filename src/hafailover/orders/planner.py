@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from hafailover.agent.persist import Complaints
 from hafailover.clock import boottime
 from hafailover.core.views import Request
 from hafailover.lock.client import Address
@@ -83,6 +84,7 @@ class Planner:
         self._paused_until = 0.0
         self._wake = threading.Event()
         self._pace = Pace()
+        self._complaints = Complaints("operators' orders")
         self._tries = 0
         self._tried: str | None = None
 
@@ -109,8 +111,9 @@ class Planner:
                     self.drill(book.drill, book.drill_index)
                 if book.plan is not None:
                     self.step(book.plan)
+                self._complaints.fine()
             except (CallError, RpcError) as error:
-                log.warning("planned switchover: %s", error)
+                self._complaints.trouble(str(error))
 
     def _pause_s(self) -> float | None:
         """How long nothing is due, unless there are new orders."""

@@ -319,3 +319,19 @@ def test_the_next_process_is_the_one_that_counts(
     watched.kill()
     assert second.wait(5) == -9
     assert watched.ended(0.0)
+
+
+def test_a_guard_that_talks_nonsense_is_told_of_once(
+    guard: Guard, bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for number in (1, 2, 3):
+        guard.say(b"garbage\n")
+        bench.events.wait(ev.GuardLost, number)
+        guard.accept()
+    assert [text for text in caplog.messages if "guard" in text] == [
+        "the guard: it sent a line that is not JSON; disconnecting"
+    ]
+    guard.say(report())
+    bench.events.wait(ev.GuardSeen)
+    assert caplog.messages[-1] == "connected with the guard"

@@ -15,6 +15,7 @@ from hafailover.lock.errors import Kind
 from hafailover.lock.memory import MemoryConsul
 
 from ..observe.pool import beat
+from ..observe.tiny_consul import until
 from .parts import Events
 
 FINAL = (Kind.REFUSED, Kind.SESSION_GONE)
@@ -109,3 +110,27 @@ def test_a_beat_is_as_old_as_its_sending(bench: Bench) -> None:
     answered = bench.events.wait(ev.BeatAnswered)
     assert answered.sent_at < held_until - 0.1
     assert bench.took[0] > 0.1
+
+
+def test_beats_that_fail_again_and_again_are_one_line(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    term = bench.acquire().term
+    bench.memory.fail("a", Kind.UNREACHABLE, calls=20)
+    for number in range(1, 21):
+        bench.worker.do(ef.SendBeat(bench.session, beat("a", term)))
+        bench.events.wait(ev.BeatAnswered, number)
+    assert len(caplog.messages) == 1
+    assert caplog.messages[0].startswith("the lease in Consul: ")
+    bench.worker.do(ef.SendBeat(bench.session, beat("a", term)))
+    bench.events.wait(ev.BeatAnswered, 21)
+    until(lambda: len(caplog.messages) == 2, "the end of the trouble")
+    assert "works again" in caplog.messages[1]
+
+
+def test_a_refusal_is_told_each_time(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    term = bench.acquire().term
+    bench.memory.fail("a", Kind.REFUSED, calls=2)
+    for number in (1, 2):
+        bench.worker.do(ef.SendBeat(bench.session, beat("a", term)))
+        bench.events.wait(ev.BeatAnswered, number)
+    assert len(caplog.messages) == 2

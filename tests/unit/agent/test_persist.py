@@ -99,3 +99,15 @@ def test_its_end_is_told_once_with_how_long_it_was(log: Callable[[], list[str]],
     assert log()[1:] == ["Consul: works again after 12.5 s"]
     complaints.trouble("no connection")
     assert len(log()) == 3, "a new trouble is told anew, even within 30 s"
+
+
+def test_a_trouble_that_takes_turns_is_told_no_oftener(
+    log: Callable[[], list[str]], clock: list[float]
+) -> None:
+    complaints = Complaints("this host's record in Consul")
+    for number in range(60):
+        complaints.trouble(("reading: no connection", "publishing: no connection")[number % 2])
+        clock[0] += 0.5
+    assert len(log()) == 2
+    complaints.trouble("reading: no connection")
+    assert len(log()) == 3

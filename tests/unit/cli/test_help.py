@@ -51,6 +51,7 @@ def test_these_are_all() -> None:
         "localnet up",
         "localnet down",
         "localnet status",
+        "notify test",
     ]
 
 

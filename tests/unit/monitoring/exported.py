@@ -40,6 +40,7 @@ NODE = {
 def agents() -> set[str]:
     """The names of the agent's samples, from the agent's own registry."""
     metrics = Metrics("pool.near", "host1")
+    metrics.expect_notifications("webhook")
     return {sample.name for family in metrics.registry.collect() for sample in family.samples}
 
 

@@ -1,0 +1,25 @@
+"""Starts a module of this package in a Python process of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+PACKAGES = ("site-packages", "dist-packages")
+
+
+def command(module: str, *arguments: str) -> list[str]:
+    """The command line; it needs :func:`environment`."""
+    return [sys.executable, "-m", module, *arguments]
+
+
+def environment(base: Mapping[str, str]) -> dict[str, str]:
+    """``base`` with a PYTHONPATH by which the process finds what this one has found.
+
+    Programs of Nix have their packages named in a script around them: the interpreter alone knows none.
+    """
+    here = str(Path(__file__).resolve().parents[1])
+    found = [path for path in sys.path if Path(path).name in PACKAGES]
+    return {**base, "PYTHONPATH": os.pathsep.join(dict.fromkeys([here, *found]))}

@@ -1,0 +1,1 @@
+"""What happened to the pool, told to people by webhooks and chat, and never at the lease's cost."""
