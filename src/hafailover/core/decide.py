@@ -14,7 +14,7 @@ from hafailover.core.beat import StoredBeat
 from hafailover.core.effects import Effect
 from hafailover.core.sightings import forget, note
 from hafailover.core.state import Config, Decision, Hold, Stage, State
-from hafailover.core.views import LockView, NeardPhase, NeardView, Role
+from hafailover.core.views import GuardView, KeyState, LockView, NeardPhase, NeardView, Role
 
 STALL_S = 1.0
 """A pause between two events longer than this was our own: the agent ticks far more often."""
@@ -88,7 +88,10 @@ def _absorb(state: State, event: ev.Event, now: float) -> tuple[State, list[Effe
                 # What the RPC of an earlier process said is no news of this one.
                 state = replace(state, neard=None, neard_at=None)
             reports = state.guard_reports + 1
-            return replace(state, guard=guard, guard_at=now, guard_reports=reports, hand_gone=False), []
+            hold = _with_gone_height(state.hold, guard)
+            return replace(
+                state, hold=hold, guard=guard, guard_at=now, guard_reports=reports, hand_gone=False
+            ), []
         case ev.GuardLost():
             return replace(state, guard=None, guard_at=now, neard=None, neard_at=None), []
         case ev.HandGone():
@@ -107,6 +110,14 @@ def _advance(state: State, now: float) -> tuple[State, list[Effect]]:
     if state.hold is not None:
         return holder.step(state, now)
     return standby.step(state, now)
+
+
+def _with_gone_height(hold: Hold | None, guard: GuardView) -> Hold | None:
+    if hold is None or not hold.ever_armed or guard.term != hold.term:
+        return hold
+    if guard.key is not KeyState.ABSENT:
+        return replace(hold, gone_height=None)
+    return replace(hold, gone_height=guard.height) if hold.gone_height is None else hold
 
 
 def _session_gone(state: State, session: str, now: float) -> tuple[State, list[Effect]]:

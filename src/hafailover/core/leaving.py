@@ -149,9 +149,9 @@ def lost(state: State, hold: Hold, now: float) -> Step:
 def end(state: State, hold: Hold, now: float) -> Step:
     effects: list[Effect] = [WatchClosely(False)] if state.watching_closely else []
     if hold.ever_armed:
-        effects.append(
-            RecordTerm(hold.term, False, hold.cause, None, gates.head_height(state), now - hold.acquired_at)
-        )
+        # An agent that was frozen learns of the end when its head is far beyond.
+        height = hold.gone_height if hold.gone_height is not None else gates.head_height(state)
+        effects.append(RecordTerm(hold.term, False, hold.cause, None, height, now - hold.acquired_at))
     # What the watch last showed was our own lock; wait for it to show what came after.
     lock = state.lock if state.lock is not None and state.lock.session != hold.session else None
     state = replace(

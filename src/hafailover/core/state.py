@@ -83,6 +83,8 @@ class Hold:
     gone_within_s: float = 0.0
     """What the beats publish."""
     ever_armed: bool = False
+    gone_height: int | None = None
+    """The head when the key, once loaded, was first reported to be absent; news of the end may come later."""
     cause: str = ""
     """Why the term ends; for the history and for the successor."""
     handover_to: str | None = None

@@ -95,6 +95,13 @@ class TestDefiniteLoss:
         assert (ended.term, ended.began) == (20, False)
         assert core.state.hold is None
 
+    def test_the_end_has_the_height_of_the_keys_end_however_late_it_is_known(self) -> None:
+        core = self.lost()
+        core.say_guard(key=KeyState.ABSENT, term=20, height=103)
+        core.feed(ev.NeardSeen(neard(140)))
+        effects = core.say_guard(key=KeyState.ABSENT, term=20, height=140, retired=20)
+        assert [record.height for record in of(ef.RecordTerm, effects)] == [103]
+
     def test_absent_is_not_enough_as_long_as_the_term_could_be_armed_again(self) -> None:
         core = self.lost()
         effects = core.say_guard(key=KeyState.ABSENT, retired=19)
