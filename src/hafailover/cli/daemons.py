@@ -106,7 +106,7 @@ def _run_agent(settings: Settings, read_again: Callable[[], Settings]) -> int:
     from hafailover.agent.identity import StateError, StateFolder
     from hafailover.agent.loop import Agent
     from hafailover.config.load import ConfigError, consul_address
-    from hafailover.observe.http import ListenError
+    from hafailover.web.server import ListenError
 
     log.set_up("agent", settings.log_level)
     try:

@@ -8,7 +8,7 @@ from hafailover.lock.consul import ConsulWatch
 from hafailover.lock.errors import CallError
 from hafailover.lock.roster import Roster
 from hafailover.observe.overview import ConsulView, Overview, overview
-from hafailover.observe.records import parse_history
+from hafailover.observe.records import TermRecord, parse_history
 from hafailover.orders.desk import Desk
 from hafailover.text import is_text
 
@@ -27,12 +27,20 @@ class Look:
 
     def take(self) -> Overview:
         """:raises CallError: Consul could not be asked."""
+        return self.take_with_history()[0]
+
+    def take_with_history(self) -> tuple[Overview, list[TermRecord]]:
+        """The overview, and the history that it was made with, oldest first.
+
+        :raises CallError: Consul could not be asked.
+        """
         _, lock = self._watch.lock(None, 0.0, fast=True)
         _, heartbeat = self._watch.heartbeat(None, 0.0, fast=True)
         entries = self._roster.entries(stale=False)
         history = parse_history(self._roster.history())
         book = self._desk.read()
-        return overview(self._account_id, lock, heartbeat, entries, history, book, self._consul_view())
+        view = overview(self._account_id, lock, heartbeat, entries, history, book, self._consul_view())
+        return view, history
 
     def _consul_view(self) -> ConsulView | None:
         """Of the servers; everything else is known without them, so a refusal is no failure."""
