@@ -177,8 +177,8 @@ class HttpSettings(_Section):
 
     token_file: FilePath | None = Field(
         None,
-        description="File with a token that every request must show: `Authorization: Bearer`, or in a browser "
-        "as the password of any user.",
+        description="File with a token that every request must show: `Authorization: Bearer`, or in a "
+        "browser as the password of any user.",
     )
     tls_cert_file: FilePath | None = Field(
         None, description="Certificate, with those that lead to its CA: HTTPS instead of HTTP."
@@ -188,8 +188,8 @@ class HttpSettings(_Section):
     )
     allow_plain: bool = Field(
         False,
-        description="Whether an address other than loopback may be listened on without TLS and without a token: "
-        "for trusted networks.",
+        description="Whether an address other than loopback may be listened on without TLS and without a "
+        "token: for trusted networks.",
     )
 
     @model_validator(mode="after")
@@ -279,8 +279,8 @@ class Settings(BaseSettings):
     def _not_open_to_all(self) -> Settings:
         if not (self.listens_on_loopback or self.http.guarded or self.http.allow_plain):
             raise ValueError(
-                f"listen: {self.listen} can be reached from other machines; set http.tls_cert_file and "
-                "http.tls_key_file, or http.token_file, or http.allow_plain = true where the network is trusted"
+                f"listen: {self.listen} can be reached from other machines; set http.tls_cert_file "
+                "and http.tls_key_file, or http.token_file, or http.allow_plain = true on a trusted network"
             )
         return self
 

@@ -72,8 +72,8 @@ def tls_of(http: HttpSettings) -> ssl.SSLContext | None:
     except (OSError, ValueError) as error:
         reason = "the key has a passphrase" if isinstance(error, ValueError) else "not PEM, or no pair"
         raise ConfigError(
-            f"http.tls_cert_file and http.tls_key_file: {http.tls_cert_file} and {http.tls_key_file} cannot be "
-            f"used: {reason}"
+            f"http.tls_cert_file and http.tls_key_file: {http.tls_cert_file} and {http.tls_key_file} "
+            f"cannot be used: {reason}"
         ) from None
     return context
 

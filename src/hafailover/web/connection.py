@@ -7,6 +7,7 @@ import logging
 import socket
 import ssl
 from enum import Enum, auto
+from http import HTTPStatus
 
 import h11
 
@@ -22,6 +23,8 @@ IDLE_S = 15.0
 LEAVE_S = 1.0
 """How long a client may take to see the end of a connection."""
 MAX_REQUEST_BYTES = 8192
+READ_BYTES = 2048
+"""At once: so much larger than allowed a request may get before it shows."""
 CHUNK_BYTES = 65536
 
 
@@ -128,7 +131,7 @@ class Connection:
                 self._queue(TOO_LARGE if error.error_status_hint == 431 else NOT_HTTP, last=True)
                 return True
             if event is h11.NEED_DATA:
-                data = self.sock.recv(CHUNK_BYTES)
+                data = self.sock.recv(READ_BYTES)
                 if not self._begun:
                     self._begun = True
                     self.deadline = boottime() + REQUEST_DEADLINE_S
@@ -164,7 +167,13 @@ class Connection:
             self._last = True
         body = b"" if self._request is not None and self._request.method == b"HEAD" else answer.body
         parts = [
-            self._http.send(h11.Response(status_code=answer.status, headers=headers)),
+            self._http.send(
+                h11.Response(
+                    status_code=answer.status,
+                    headers=headers,
+                    reason=HTTPStatus(answer.status).phrase.encode(),
+                )
+            ),
             self._http.send(h11.Data(data=body)),
             self._http.send(h11.EndOfMessage()),
         ]

@@ -17,7 +17,7 @@ from hafailover.observe.overview import Overview
 from hafailover.observe.records import NodeRecord, TermRecord
 from hafailover.web.pool_watch import View
 
-VERSION = 1
+VERSION: Literal[1] = 1
 FRESH_S = 5.0
 """A look that is older tells nothing of the pool as it is: by then another host may be active."""
 MOST_CHANGES = 200
@@ -33,8 +33,8 @@ class Verdict(_Document):
     """Whether the pool is safe, at one glance."""
 
     level: Level = Field(
-        description="safe: one host signs and another is ready. at-risk: one signs and nothing would take over by "
-        "itself. danger: nobody signs, or several say so. unknown: Consul has not told for "
+        description="safe: one host signs and another is ready. at-risk: one signs and nothing would take "
+        "over by itself. danger: nobody signs, or several say so. unknown: Consul has not told for "
         f"{FRESH_S:g} s."
     )
     text: str = Field(description="One sentence for people.")

@@ -61,7 +61,7 @@ class PoolWatch:
         threading.Thread(target=self._run, name="pool-watch", daemon=True).start()
 
     def ask(self) -> None:
-        """Has the thread look on. After a rest, waits a moment for the first look, so that its answer is new."""
+        """Has the thread look on. After a rest, waits a moment for the first look, so that it is new."""
         with self._changed:
             self._asked_at = self._clock()
             rested, self._resting = self._resting, False

@@ -38,8 +38,8 @@ READ_ONLY = text(405, "only GET and HEAD: nothing can be changed here", ("Allow"
 class Sources:
     """What the agent knows of itself; each is called from the threads that answer.
 
-    ``refresh`` sets the gauges. ``beat`` is the last one that succeeded: when it was sent (CLOCK_BOOTTIME) and how
-    long it took, in seconds.
+    ``refresh`` sets the gauges. ``beat`` is the last one that succeeded: when it was sent (CLOCK_BOOTTIME)
+    and how long it took, in seconds.
     """
 
     account_id: str

@@ -68,7 +68,7 @@ function showVerdict(level, text) {
   setClass(at("verdict"), `verdict ${level in LEVELS ? level : "unknown"}`);
   put(at("mark"), mark);
   put(at("level"), name);
-  put(at("text"), sentence(text));
+  put(at("text"), text);
   document.title = `${mark} ${name} – ${last?.account_id ?? "hafailover"}`;
 }
 
@@ -109,7 +109,7 @@ function notes(status) {
   const pool = status.pool ?? {};
   const found = [];
   if (!status.healthy) found.push(`the agent of ${status.node} does not work: ${status.health}`);
-  if (status.problem) found.push(status.problem);
+  if (status.problem && !status.verdict.text.includes(status.problem)) found.push(status.problem);
   if (pool.paused) found.push(`automatic failover is paused ${pool.paused}`);
   for (const one of pool.drained ?? []) found.push(`drained: ${one}`);
   if (pool.plan) found.push(`switchover planned ${pool.plan}`);
@@ -123,7 +123,7 @@ function showNotes(found) {
   while (list.children.length > found.length) list.lastChild.remove();
   found.forEach((text, number) => {
     const item = list.children[number] ?? list.appendChild(document.createElement("li"));
-    put(item, sentence(text));
+    put(item, text);
   });
 }
 
@@ -154,11 +154,13 @@ function kind(role) {
 function lease(status) {
   const pool = status.pool;
   const holds = status.host.lease_left_s !== null;
+  const known = holds || status.verdict.level !== "unknown";
   const held = holds ? status.node : pool?.active;
   const pairs = [
-    ["Signs", held ?? "nobody"],
+    known ? ["Signs", held ?? "nobody"] : ["Signs", "not known"],
+    ...(known ? [] : [["At that time", held ?? "nobody"]]),
     ["Term", String((holds ? status.host.term : pool?.term) ?? "none")],
-    ["Since", pool?.active_since && pool.active === held ? when(pool.active_since, status.at) : "not known"],
+    ["Began", pool?.active_since && pool.active === held ? when(pool.active_since, status.at) : "not known"],
   ];
   if (holds) {
     pairs.push(["Runs out", `in ${status.host.lease_left_s.toFixed(1)} s unless renewed`]);
@@ -177,7 +179,7 @@ function lease(status) {
 function own(status) {
   const host = status.host;
   const pairs = [
-    ["Role", `${host.role}, since ${when(host.role_since, status.at)}`],
+    ["Role", `${host.role}, began ${when(host.role_since, status.at)}`],
     ["Agent", status.healthy ? "works" : status.health],
     ["Priority", String(host.priority)],
     ["Timing", host.profile],
@@ -185,7 +187,7 @@ function own(status) {
   const shut = Object.entries(host.gates ?? {}).filter(([, text]) => text !== "");
   if (host.role !== "active") {
     const texts = shut.map(([name, text]) => (text === null ? `${name}: not known` : text));
-    pairs.push(["Could sign", shut.length === 0 ? "yes, all is met" : `no: ${texts.join("; ")}`]);
+    pairs.push(["Could sign", host.ready ? "yes" : `no: ${texts.join("; ") || host.reason}`]);
   }
   return pairs;
 }
@@ -237,8 +239,8 @@ function showPast() {
   showRows(at("changes"), rows.map((row) => ({
     key: String(row.term),
     cells: [
-      { text: when(row.at, past.at) },
-      { text: row.from_node ? `${row.from_node} → ${row.to_node}` : `${row.to_node}, the first` },
+      { text: when(row.at, past.at), class: "when" },
+      { text: row.from_node ? `${row.from_node} → ${row.to_node}` : `${row.to_node}, the first`, class: "when" },
       { text: String(row.term), class: "number", name: "term" },
       { text: row.silent_s === null ? "–" : `${row.silent_s.toFixed(1)} s`, class: "number", name: "silent" },
       { text: row.blocks_missed === null ? "–" : String(row.blocks_missed), class: "number", name: "blocks missed" },
@@ -249,11 +251,6 @@ function showPast() {
   drawTimeline(at("timeline"), past, hosts, last?.pool?.active ?? null);
 }
 
-function sentence(text) {
-  const whole = text.charAt(0).toUpperCase() + text.slice(1);
-  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
-}
-
 function whole(number) {
   return number.toLocaleString("en", { useGrouping: true }).replaceAll(",", "\u202f");
 }
@@ -261,8 +258,9 @@ function whole(number) {
 function when(text, now) {
   const time = new Date(text);
   if (Number.isNaN(time.getTime())) return "not known";
-  const clock = time.toISOString().slice(0, 19).replace("T", " ");
-  return `${clock} UTC, ${ago((new Date(now) - time) / 1000)}`;
+  const [day, clock] = time.toISOString().split("T");
+  const date = day === new Date(now).toISOString().split("T")[0] ? "" : `${day} `;
+  return `${ago((new Date(now) - time) / 1000)}, ${date}${clock.slice(0, 8)} UTC`;
 }
 
 function ago(seconds) {

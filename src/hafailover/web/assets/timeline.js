@@ -4,6 +4,7 @@ const NS = "http://www.w3.org/2000/svg";
 const SHOWN = 12;
 const LANE = 30;
 const BAR = 14;
+const TOP = 8;
 const LEFT = 84;
 const RIGHT = 12;
 const LONGEST_NAME = 11;
@@ -18,6 +19,7 @@ function make(parent, name, attributes, text) {
 }
 
 // Terms as bars: from the loaded key to where the next one's silence began.
+// The last one is known up to the last look at Consul.
 export function bars(changes, now, active) {
   return changes.map((change, number) => {
     const next = changes[number + 1];
@@ -34,12 +36,12 @@ export function drawTimeline(container, history, hosts, active) {
   const changes = history.changes.slice(-SHOWN);
   if (changes.length === 0) return;
   const now = Date.parse(history.at);
-  const terms = bars(changes, now, active);
+  const terms = bars(changes, now - 1000 * (history.age_s ?? 0), active);
   const begin = Math.min(terms[0].from, now - 60000);
   const width = Math.max(260, container.clientWidth);
-  const height = hosts.length * LANE + 26;
+  const height = TOP + hosts.length * LANE + 26;
   const x = (time) => LEFT + ((width - LEFT - RIGHT) * (time - begin)) / (now - begin);
-  const y = (node) => hosts.indexOf(node) * LANE + LANE / 2;
+  const y = (node) => TOP + hosts.indexOf(node) * LANE + LANE / 2;
 
   const svg = document.createElementNS(NS, "svg");
   svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
