@@ -31,6 +31,8 @@ let
     "consul.gossip.keyFile" = { };
     "consul.acl.agentTokenFile" = { };
     "settings.consul.key_file" = { };
+    "settings.http.token_file" = { };
+    "settings.http.tls_key_file" = { };
     "monitoring.grafana.adminPasswordFile".monitoring.enable = true;
   };
   secretCases =

@@ -27,6 +27,7 @@ python3Packages.buildPythonApplication {
   dependencies = [
     python3Packages.base58
     python3Packages.cryptography
+    python3Packages.h11
     python3Packages.prometheus-client
     python3Packages.pydantic
     python3Packages.pydantic-settings
@@ -46,6 +47,7 @@ python3Packages.buildPythonApplication {
   nativeCheckInputs = [
     python3Packages.aiohttp
     python3Packages.hypothesis
+    python3Packages.jsonschema
     python3Packages.pytest
     python3Packages.pytest-timeout
   ];
