@@ -116,9 +116,10 @@ def watch_beats(port: int, seconds: float, sleep: Callable[[float], None] = time
     with requests.Session() as session:
         session.trust_env = False
         while boottime() < end:
-            status = session.get(f"http://127.0.0.1:{port}/api/status", timeout=DEADLINE_S).json()
-            if status["last_beat"] is not None:
-                found[status["last_beat"]["sent_boottime_s"]] = status["last_beat"]["took_s"]
+            answer = session.get(f"http://127.0.0.1:{port}/api/status", timeout=DEADLINE_S)
+            beat = answer.json()["last_beat"] if answer.status_code == 200 else None
+            if beat is not None:
+                found[beat["sent_boottime_s"]] = beat["took_s"]
             sleep(LOOK_EVERY_S)
     if len(found) < 2:
         raise LabError("the active's agent tells of no beats")

@@ -52,7 +52,9 @@ class Connection:
         self.sock = sock
         if tls is not None:
             self.sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
-        self.deadline = boottime() + REQUEST_DEADLINE_S
+        self.quiet_since = boottime()
+        """When it was made, or its last answer had gone."""
+        self.deadline = self.quiet_since + REQUEST_DEADLINE_S
         self._shaking = tls is not None
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_REQUEST_BYTES)
         self._request: h11.Request | None = None
@@ -65,6 +67,17 @@ class Connection:
     def idle(self) -> bool:
         """Between two requests."""
         return not (self._shaking or self._begun or self._leaving)
+
+    def has_ended(self) -> bool:
+        """Whether the other side has closed it and nothing is left to say, as far as that shows from outside."""
+        if self._out or isinstance(self.sock, ssl.SSLSocket):
+            return False
+        try:
+            return self.sock.recv(1, socket.MSG_PEEK) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def close(self) -> None:
         self.sock.close()
@@ -110,7 +123,8 @@ class Connection:
         self._http.start_next_cycle()
         self._request = None
         self._begun = False
-        self.deadline = boottime() + IDLE_S
+        self.quiet_since = boottime()
+        self.deadline = self.quiet_since + IDLE_S
         # What the client sent ahead is in memory, where no wait for its socket would see it.
         ahead = self._http.trailing_data[0] or (isinstance(self.sock, ssl.SSLSocket) and self.sock.pending())
         return Wants.TURN if ahead else Wants.READ

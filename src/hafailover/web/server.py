@@ -121,16 +121,19 @@ class WebServer:
         self._park(connection, selectors.EVENT_READ)
 
     def _make_room(self) -> bool:
-        """Ends the connection that has waited longest for its next request."""
+        """Ends the connection that has been without a request for longest."""
         idle = [connection for connection in self._parked if connection.idle]
         if not idle:
             return False
-        self._unpark(oldest := min(idle, key=lambda one: one.deadline))
+        self._unpark(oldest := min(idle, key=lambda one: one.quiet_since))
         oldest.close()
         return True
 
     def _hand_over(self, connection: Connection) -> None:
         self._unpark(connection)
+        if connection.has_ended():
+            connection.close()
+            return
         if self._busy >= WORKERS + MAX_WAITING:
             connection.refuse(TOO_BUSY)
             return

@@ -185,6 +185,14 @@ def test_an_idle_connection_makes_room_for_a_new_one(
         sock.close()
 
 
+def test_a_client_that_will_say_no_more_still_gets_its_answer(serve: Callable[[], WebServer]) -> None:
+    with dial(serve()) as sock:
+        sock.sendall(GET.replace(b"/a", b"/large"))
+        sock.shutdown(socket.SHUT_WR)
+        time.sleep(0.3)
+        assert len(everything(sock)) > 8 << 20
+
+
 def test_an_idle_connection_ends(serve: Callable[[], WebServer], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "IDLE_S", 0.2)
     with dial(serve()) as sock:
