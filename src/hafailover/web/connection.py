@@ -69,7 +69,7 @@ class Connection:
         return not (self._shaking or self._begun or self._leaving)
 
     def has_ended(self) -> bool:
-        """Whether the other side has closed it and nothing is left to say, as far as that shows from outside."""
+        """Whether the client has closed it and nothing is left to say, as far as that shows from outside."""
         if self._out or isinstance(self.sock, ssl.SSLSocket):
             return False
         try:

@@ -47,6 +47,7 @@ async function look() {
     answeredAt = performance.now();
     show(last);
     await lookBack();
+    showChanges();
   } catch {
     showSilence();
   }
@@ -60,7 +61,7 @@ async function lookBack() {
   past = await get("api/history");
   pastFor = key;
   pastAskedAt = performance.now();
-  showPast();
+  drawPast();
 }
 
 function showVerdict(level, text) {
@@ -231,15 +232,14 @@ function newRow(key, columns) {
   return row;
 }
 
-function showPast() {
-  if (!past) return;
+function showChanges() {
   const rows = past.changes.slice(-LATEST).reverse();
   at("no-changes").hidden = rows.length > 0;
   at("changes-table").hidden = at("legend").hidden = rows.length === 0;
   showRows(at("changes"), rows.map((row) => ({
     key: String(row.term),
     cells: [
-      { text: when(row.at, past.at), class: "when" },
+      { text: when(row.at, last.at), class: "when" },
       { text: row.from_node ? `${row.from_node} → ${row.to_node}` : `${row.to_node}, the first`, class: "when" },
       { text: String(row.term), class: "number", name: "term" },
       { text: row.silent_s === null ? "–" : `${row.silent_s.toFixed(1)} s`, class: "number", name: "silent" },
@@ -247,7 +247,12 @@ function showPast() {
       { text: row.cause, class: "why" },
     ],
   })));
-  const hosts = [...new Set([...(last?.pool?.hosts ?? []).map((host) => host.node), ...rows.map((row) => row.to_node)])];
+}
+
+function drawPast() {
+  if (!past) return;
+  const named = [...(last?.pool?.hosts ?? []).map((host) => host.node), ...past.changes.map((row) => row.to_node)];
+  const hosts = [...new Set(named)];
   drawTimeline(at("timeline"), past, hosts, last?.pool?.active ?? null);
 }
 
@@ -272,5 +277,5 @@ function ago(seconds) {
 }
 
 document.addEventListener("visibilitychange", () => { if (!document.hidden) look(); });
-new ResizeObserver(showPast).observe(at("timeline"));
+new ResizeObserver(drawPast).observe(at("timeline"));
 look();

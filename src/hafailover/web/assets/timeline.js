@@ -7,6 +7,7 @@ const BAR = 14;
 const TOP = 8;
 const LEFT = 84;
 const RIGHT = 12;
+const FRESH_S = 5;
 const LONGEST_NAME = 11;
 const HANDED_OVER = /hand|switchover|drain|order|drill/i;
 
@@ -36,7 +37,7 @@ export function drawTimeline(container, history, hosts, active) {
   const changes = history.changes.slice(-SHOWN);
   if (changes.length === 0) return;
   const now = Date.parse(history.at);
-  const terms = bars(changes, now - 1000 * (history.age_s ?? 0), active);
+  const terms = bars(changes, history.age_s > FRESH_S ? now - 1000 * history.age_s : now, active);
   const begin = Math.min(terms[0].from, now - 60000);
   const width = Math.max(260, container.clientWidth);
   const height = TOP + hosts.length * LANE + 26;
@@ -93,7 +94,8 @@ function mark(svg, x, y, sign, words) {
 
 function label(time, span) {
   const text = new Date(time).toISOString();
-  return span < 86400000 ? `${text.slice(11, 16)} UTC` : text.slice(0, 10);
+  if (span >= 86400000) return text.slice(0, 10);
+  return span < 600000 ? text.slice(11, 19) : `${text.slice(11, 16)} UTC`;
 }
 
 function describe(terms) {
