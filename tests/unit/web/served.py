@@ -39,7 +39,7 @@ class Served:
             self.refreshed += 1
             gauge.set(self.refreshed)
 
-        sources = Sources(
+        self.sources = Sources(
             ACCOUNT,
             registry,
             refresh,
@@ -56,7 +56,7 @@ class Served:
                 return super().take_with_history()
 
         self.pool = PoolWatch(lambda: Counted(consul, ACCOUNT))
-        self.site = Site(sources, self.pool, Doorkeeper(token, on_loopback=True))
+        self.site = Site(self.sources, self.pool, Doorkeeper(token, on_loopback=True))
         self.server = WebServer(("127.0.0.1", 0), self.site.respond, tls)
 
     def __enter__(self) -> Self:
