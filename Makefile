@@ -60,9 +60,11 @@ soak: venv ## half an hour of random faults on such a cluster, and what it leaks
 fuzz: venv ## odd input for everything that agent and guard parse (EXAMPLES= of each property)
 	@HAFAILOVER_FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(bin)/python -m pytest tests/fuzz $(ARGS)
 
-docs: venv ## write anew what is made from the sources: docs/configuration.md, nix/timing*.json, dashboard.json
+docs: venv ## write anew what is made from the sources: docs/configuration.md, http-schema.json, nix/timing*.json, dashboard.json
 	@$(bin)/python -m hafailover.config.reference > docs/configuration.md.new
 	@mv docs/configuration.md.new docs/configuration.md
+	@$(bin)/python -m hafailover.web.documents > docs/http-schema.json.new
+	@mv docs/http-schema.json.new docs/http-schema.json
 	@$(bin)/python -m hafailover.config.nixdata nix
 	@$(bin)/python -m hafailover.monitoring.dashboard > src/hafailover/monitoring/dashboard.json.new
 	@mv src/hafailover/monitoring/dashboard.json.new src/hafailover/monitoring/dashboard.json

@@ -34,6 +34,8 @@ let
     "notify.webhookSecretFile" = { };
     "notify.appriseFile" = { };
     "settings.consul.key_file" = { };
+    "settings.http.token_file" = { };
+    "settings.http.tls_key_file" = { };
     "monitoring.grafana.adminPasswordFile".monitoring.enable = true;
   };
   secretCases =

@@ -92,6 +92,19 @@ let
       neard.settings.rpc.addr = "127.0.0.1:3333";
     };
   };
+  reached = good {
+    services.hafailover = {
+      monitoring.enable = true;
+      settings = {
+        listen = "10.0.0.1:2233";
+        http = {
+          token_file = "/var/lib/secrets/http-token";
+          tls_cert_file = "/etc/ssl/host1.pem";
+          tls_key_file = "/var/lib/secrets/host1-key.pem";
+        };
+      };
+    };
+  };
   off = system { inherit pkgs; } [ { services.hafailover.enable = lib.mkForce false; } ];
   # A nixpkgs of its own, in which nobody has allowed an unfree licence.
   refused = system { hostPlatform = pkgs.stdenv.hostPlatform.system; } [ ];
@@ -169,6 +182,21 @@ let
     "the agent gets its TLS key" =
       (agent overridden).serviceConfig.LoadCredential == [ "consul_key:/var/lib/secrets/consul.key" ]
       && (agent overridden).environment.HAFAILOVER_CONSUL__KEY_FILE == "%d/consul_key";
+    "the agent gets what its HTTP needs, and Prometheus the token" =
+      let
+        inherit (lib.head reached.services.prometheus.scrapeConfigs) scheme authorization;
+      in
+      (agent reached).serviceConfig.LoadCredential == [
+        "http_key:/var/lib/secrets/host1-key.pem"
+        "http_token:/var/lib/secrets/http-token"
+      ]
+      && (agent reached).environment.HAFAILOVER_HTTP__TOKEN_FILE == "%d/http_token"
+      && (agent reached).environment.HAFAILOVER_HTTP__TLS_KEY_FILE == "%d/http_key"
+      && scheme == "https"
+      && authorization.credentials_file == "/run/credentials/prometheus.service/http_token"
+      && reached.systemd.services.prometheus.serviceConfig.LoadCredential == [
+        "http_token:/var/lib/secrets/http-token"
+      ];
     "the watchdog follows the timing" =
       lib.elem (agent single).serviceConfig.WatchdogSec [
         "2"

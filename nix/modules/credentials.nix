@@ -9,6 +9,8 @@ let
     inherit (cfg) validatorKeyFile validatorNodeKeyFile nodeKeyFile;
     "consul.tokenFile" = cfg.consul.tokenFile;
     "settings.consul.key_file" = cfg.settings.consul.key_file or null;
+    "settings.http.token_file" = cfg.settings.http.token_file or null;
+    "settings.http.tls_key_file" = cfg.settings.http.tls_key_file or null;
     "consul.tls.keyFile" = cfg.consul.tls.keyFile;
     "consul.gossip.keyFile" = cfg.consul.gossip.keyFile;
     "consul.acl.agentTokenFile" = cfg.consul.acl.agentTokenFile;
@@ -54,10 +56,10 @@ in
       default = false;
       description = ''
         Whether the files named by `validatorKeyFile`, `validatorNodeKeyFile`, `nodeKeyFile`, `consul.tokenFile`,
-        `settings.consul.key_file`, `notify.webhookFile`, `notify.webhookSecretFile` and `notify.appriseFile` are
-        encrypted by systemd-creds(1), each under the name of the credential that it becomes: `validator_key`,
-        `validator_node_key`, `node_key`, `consul_token`, `consul_key`, `notify_webhook`, `notify_secret`,
-        `notify_apprise`.
+        `settings.consul.key_file`, `notify.webhookFile`, `notify.webhookSecretFile`, `notify.appriseFile`,
+        `settings.http.token_file` and `settings.http.tls_key_file` are encrypted by systemd-creds(1), each under the
+        name of the credential that it becomes: `validator_key`, `validator_node_key`, `node_key`, `consul_token`,
+        `consul_key`, `notify_webhook`, `notify_secret`, `notify_apprise`, `http_token`, `http_key`.
       '';
     };
 

@@ -24,6 +24,9 @@ let
   consul = cfg.settings.consul or { };
   consulUrl = builtins.match "(https?)://([^/]+)/?" (consul.address or "http://127.0.0.1:8500");
   consulTokenFile = consul.token_file or cfg.consul.tokenFile;
+  http = cfg.settings.http or { };
+  httpTokenFile = http.token_file or null;
+  hasHttpToken = httpTokenFile != null && targetsOf "hafailover" != [ ];
   hasConsulToken = consulTokenFile != null && targetsOf "consul" != [ ];
 
   inherit (config.services) prometheus;
@@ -131,8 +134,9 @@ in
       };
       description = ''
         Other hosts that this Prometheus scrapes too, by `nodeName`. They must listen there, on a private network:
-        none of these services asks for a password. Name all hosts of the pool or none, since the rules on the pool
-        as a whole count the hosts that are active.
+        of these services only the agent can ask for a password. What this host's `settings.http` says of TLS and of
+        the token goes for all hosts' agents. Name all hosts of the pool or none, since the rules on the pool as a
+        whole count the hosts that are active.
       '';
     };
 
@@ -169,15 +173,23 @@ in
           listenAddress = mkDefault "127.0.0.1";
           port = mkDefault cfgM.prometheus.port;
           retentionTime = mkDefault cfgM.prometheus.retention;
-          # promtool would look for the token's file on the machine that builds.
-          checkConfig = mkIf hasConsulToken (mkDefault "syntax-only");
+          # promtool would look for the tokens' files on the machine that builds.
+          checkConfig = mkIf (hasConsulToken || hasHttpToken) (mkDefault "syntax-only");
           ruleFiles = [ rules ];
           alertmanagers = mkIf (cfgM.alertmanagers != [ ]) [
             { static_configs = [ { targets = cfgM.alertmanagers; } ]; }
           ];
           scrapeConfigs =
             # Often enough to see a lease run out.
-            job "hafailover" { scrape_interval = "5s"; }
+            job "hafailover" (
+              {
+                scrape_interval = "5s";
+                scheme = if http.tls_cert_file or null != null then "https" else "http";
+              }
+              // lib.optionalAttrs hasHttpToken {
+                authorization.credentials_file = "/run/credentials/prometheus.service/http_token";
+              }
+            )
             ++ job "neard" { }
             ++ job "consul" (
               {
@@ -201,8 +213,11 @@ in
 
         environment.etc.${runbook}.source = ../../docs/runbook.md;
 
-        systemd.services.prometheus.serviceConfig = mkIf hasConsulToken (
-          cfg.loadCredentials { consul_token = consulTokenFile; }
+        systemd.services.prometheus.serviceConfig = mkIf (hasConsulToken || hasHttpToken) (
+          cfg.loadCredentials {
+            consul_token = if hasConsulToken then consulTokenFile else null;
+            http_token = if hasHttpToken then httpTokenFile else null;
+          }
         );
 
         services.hafailover.checks.assertions.monitoring-consul-address = {

@@ -28,6 +28,7 @@ python3Packages.buildPythonApplication {
     python3Packages.apprise
     python3Packages.base58
     python3Packages.cryptography
+    python3Packages.h11
     python3Packages.prometheus-client
     python3Packages.pydantic
     python3Packages.pydantic-settings
@@ -47,6 +48,7 @@ python3Packages.buildPythonApplication {
   nativeCheckInputs = [
     python3Packages.aiohttp
     python3Packages.hypothesis
+    python3Packages.jsonschema
     python3Packages.pytest
     python3Packages.pytest-timeout
   ];

@@ -25,12 +25,17 @@ _call = threading.local()
 
 @contextlib.contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Within it, every read of this thread's connections ends ``seconds`` from now at the latest."""
-    _call.end = boottime() + seconds
+    """Within it, every read of this thread's connections ends ``seconds`` from now at the latest.
+
+    One within another ends no later than that: calls can be bounded one by one, and together.
+    """
+    outer: float | None = getattr(_call, "end", None)
+    end = boottime() + seconds
+    _call.end = end if outer is None else min(end, outer)
     try:
         yield
     finally:
-        _call.end = None
+        _call.end = outer
 
 
 def _left() -> float | None:

@@ -25,6 +25,7 @@ FILE: dict[str, Any] = {
     "priority": 5,
     "promotion": "hot",
     "listen": "127.0.0.1:2233",
+    "http": {"token_file": "/var/lib/secrets/token", "allow_plain": False},
     "validator_key_file": "/var/lib/secrets/validator_key.json",
     "consul": {"address": "http://127.0.0.1:8500"},
     "neard": {"home": "/var/lib/neard", "args": ["--a", "b"], "rpc_address": "127.0.0.1:3030", "stop_s": 60},

@@ -41,7 +41,6 @@ from hafailover.log import fields, remember
 from hafailover.near.rpc import NeardRpc
 from hafailover.observe.cost import Cost
 from hafailover.observe.health import Answer, healthz, is_ready, readyz
-from hafailover.observe.http import serve
 from hafailover.observe.metrics import Metrics
 from hafailover.observe.records import NodeRecord, TermRecord
 from hafailover.orders.clock import PauseClock
@@ -50,6 +49,8 @@ from hafailover.orders.documents import OrderBook
 from hafailover.orders.planner import Planner, Standing
 from hafailover.sdnotify import notify, watchdog_interval_s
 from hafailover.text import one_line
+from hafailover.web.site import Sources
+from hafailover.web.start import serve
 
 log = logging.getLogger("hafailover.agent")
 
@@ -87,9 +88,7 @@ class Agent:
         self._news = News(settings, self.metrics)
         self._hand = Hand(settings.guard_socket, self.emit, self._guard_reported)
         self._neard = NeardWatch(open_rpc, account, self.emit)
-        self._lease = LeaseWorker(
-            ConsulLease(address, account, node, profile), self.emit, self.metrics.beat.observe
-        )
+        self._lease = LeaseWorker(ConsulLease(address, account, node, profile), self.emit, self._beat_took)
         self._keeper = SessionKeeper(
             ConsulLease(address, account, node, profile),
             Roster(address, account, ROSTER_DEADLINE_S),
@@ -120,6 +119,7 @@ class Agent:
         self._planner = Planner(address, account, open_rpc, self._standing, node, self._perform_drill)
         self._reloader = Reloader(settings, read_settings, self.emit)
         self._said = ""
+        self._last_beat: tuple[float, float] | None = None
         self._looked_at_consul = False
 
     def emit(self, event: ev.Event) -> None:
@@ -131,16 +131,14 @@ class Agent:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._queue.put(None))
         signal.signal(signal.SIGHUP, lambda *_: self._reloader.ask())
-        server = serve(
-            self._settings.listen_address, self.metrics.registry, self.refresh, self._health, self._ready
-        )
+        server = serve(self._settings, self._address, self._sources())
         log.info(
-            "agent %s %s for %s, timing %s, metrics on http://%s:%d/metrics",
+            "agent %s %s for %s, timing %s, status page and metrics on %s",
             self._settings.node_name,
             __version__,
             self._settings.account_id,
             self._settings.timing.profile,
-            *server.server_address[:2],
+            server.url,
         )
         parts = (self._hand, self._neard, self._lease, self._keeper, self._chores, self._planner, self._eyes)
         for part in (*parts, self._cost, self._disk, self._reloader, self._news):
@@ -149,7 +147,7 @@ class Agent:
         self._work()
         notify("STOPPING=1")
         self._news.stop()
-        server.shutdown()
+        server.stop()
         return self._exit_code
 
     def _work(self) -> None:
@@ -317,6 +315,21 @@ class Agent:
             prepared_for=state.expected_request,
             steady=gates.is_steady(state),
         )
+
+    def _sources(self) -> Sources:
+        return Sources(
+            self._settings.account_id,
+            self.metrics.registry,
+            self.refresh,
+            self._health,
+            self._ready,
+            self.record,
+            lambda: self._last_beat,
+        )
+
+    def _beat_took(self, seconds: float) -> None:
+        self.metrics.beat.observe(seconds)
+        self._last_beat = (boottime() - seconds, seconds)
 
     def refresh(self) -> None:
         """Sets the gauges before a scrape."""

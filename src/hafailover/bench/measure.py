@@ -10,6 +10,7 @@ from collections.abc import Callable
 import requests
 from prometheus_client.parser import text_string_to_metric_families
 
+from hafailover.bench.http_load import Load, watch_beats
 from hafailover.bench.rows import Row
 from hafailover.bench.usage import cpu_seconds, resident_mib
 from hafailover.clock import boottime
@@ -37,6 +38,7 @@ STAY_S = 12.0
 AFTER_S = 6.0
 """One round of all validators and more, so that a block missed shows."""
 IDLE_S = 60.0
+HTTP_S = 20.0
 RESTART_AFTER_S = 0.5
 BACKOFF_S = Config("", "", PROFILES["default"]).backoff_s
 
@@ -138,6 +140,22 @@ class Bench:
             self._count_missed(missed, expected)
             self.pool.host(leader).start()
             self.say(f"{failovers.name} {run + 1}/{runs}: {failovers.runs[-1]:.0f} failovers")
+
+    def http_load(self, extra: Row, quiet: Row, loaded: Row, answered: Row, refused: Row) -> None:
+        """The active's beats without and with requests to its agent, which asks of itself in both."""
+        port = self.pool.host(self.pool.wait_settled(SETTLE_S)).metrics_port
+        before = watch_beats(port, HTTP_S)
+        with Load(port) as counts:
+            during = watch_beats(port, HTTP_S)
+        extra.runs.append((during.longest_renewal_s - before.longest_renewal_s) * 1000)
+        quiet.runs.append(before.slowest_s * 1000)
+        loaded.runs.append(during.slowest_s * 1000)
+        answered.runs.append(counts.answered / HTTP_S)
+        refused.runs.append(float(counts.refused + counts.failed))
+        self.say(
+            f"{extra.name}: {extra.runs[-1]:.0f} ms, {counts.answered} answers, "
+            f"the slowest after {counts.slowest_s * 1000:.0f} ms"
+        )
 
     def idle_standby(self, cpu: Row, memory: Row, runs: int) -> None:
         """Agent and guard of a standby, with nothing going on."""

@@ -24,6 +24,8 @@ FAST_LIMIT_S = 9.0
 DEFAULT_LIMIT_S = 11.0
 STATUS_LIMIT_MS = 300.0
 STATUS_LOST_LIMIT_MS = 3000.0
+HTTP_RUNS = 3
+"""Each takes 40 s."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,7 +40,7 @@ def bench(
     only: Annotated[str, typer.Option("--only", help="Run only the parts whose name contains this.")] = "",
     neard: Annotated[str | None, typer.Option("--neard", help="A real neard; default: the stand-in.")] = None,
 ) -> None:
-    """Measure what a failover takes on this machine; medians, against their limits. Takes about 11 minutes.
+    """Measure what a failover takes on this machine; medians, against their limits. Takes about 13 minutes.
 
     Exit code 0 only if every figure keeps its limit and no height was signed twice.
 
@@ -129,6 +131,7 @@ def _default_parts() -> list[Part]:
         ("agent-restarted", _agent_restarted),
         ("leader-gone", _leader_gone),
         ("host-gone", lambda measure, runs: _host_gone(measure, runs, "default", DEFAULT_LIMIT_S)),
+        ("http-load", _http_load),
         ("idle", _idle),
         ("status", _status),
     ]
@@ -204,6 +207,20 @@ def _host_gone(measure: Bench, runs: int, profile: str, limit: float) -> list[Ro
         measure.host_gone(row, runs, with_leader=with_leader)
         rows.append(row)
     return rows
+
+
+def _http_load(measure: Bench, runs: int) -> list[Row]:
+    from hafailover.bench.rows import Row
+
+    what = "200 requests a second to the active's agent"
+    extra = Row("http-load", f"{what}: what the longest renewal takes longer than without", "ms", 50)
+    quiet = Row("http-beat-quiet", "slowest beat without them, for comparison", "ms", None)
+    loaded = Row("http-beat-loaded", "slowest beat with them, for comparison", "ms", None)
+    answered = Row("http-answered", f"{what}: answered", "1/s", None)
+    refused = Row("http-refused", f"{what}: refused or failed", "requests", 0)
+    for _ in range(min(runs, HTTP_RUNS)):
+        measure.http_load(extra, quiet, loaded, answered, refused)
+    return [extra, quiet, loaded, answered, refused]
 
 
 def _idle(measure: Bench, runs: int) -> list[Row]:

@@ -108,7 +108,7 @@ def _run_agent(settings: Settings, read_again: Callable[[], Settings]) -> int:
     from hafailover.agent.identity import StateError, StateFolder
     from hafailover.agent.loop import Agent
     from hafailover.config.load import ConfigError, consul_address
-    from hafailover.observe.http import ListenError
+    from hafailover.web.server import ListenError
 
     known = {"account": settings.account_id, "node": settings.node_name}
     log.set_up("agent", settings.log_level, settings.log_format, **known)

@@ -18,7 +18,7 @@ from hafailover.near.files import read_regular
 MAX_TOKEN_BYTES = 4096
 NOT_SETTINGS = ("config", "consul_binary", "fuzz_examples", "model_stories", "nixos_eval", "simulation_seeds")
 """The project's other variables, without their prefix."""
-SECTIONS = ("consul", "neard", "timing", "standby", "notify")
+SECTIONS = ("http", "consul", "neard", "timing", "standby", "notify")
 
 
 class ConfigError(Exception):
@@ -104,14 +104,19 @@ def consul_address(settings: Settings) -> Address:
         host=host.strip("[]"),
         port=int(port or (8501 if scheme == "https" else 8500)),
         scheme=scheme,
-        token=_token(settings.consul.token_file or credential("consul_token")),
+        token=read_token("consul.token_file", settings.consul.token_file or credential("consul_token")),
         ca_file=_text(settings.consul.ca_file),
         cert_file=_text(settings.consul.cert_file),
         key_file=_text(settings.consul.key_file),
     )
 
 
-def _token(path: Path | None) -> str | None:
+def read_token(setting: str, path: Path | None) -> str | None:
+    """The token in a file.
+
+    :param setting: the file's, for the message.
+    :raises ConfigError: the file is missing, unreadable, or holds something else.
+    """
     if path is None:
         return None
     try:
@@ -119,9 +124,9 @@ def _token(path: Path | None) -> str | None:
         token = raw.decode().strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "not a text file"
-        raise ConfigError(f"consul.token_file: {path}: {reason}") from None
+        raise ConfigError(f"{setting}: {path}: {reason}") from None
     if not token or not token.isprintable() or " " in token or len(raw) > MAX_TOKEN_BYTES:
-        raise ConfigError(f"consul.token_file: {path} does not hold a token: one line, without blanks")
+        raise ConfigError(f"{setting}: {path} does not hold a token: one line, without blanks")
     return token
 
 

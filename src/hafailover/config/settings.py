@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 import socket
@@ -211,6 +212,37 @@ class NotifySettings(_Section):
     )
 
 
+class HttpSettings(_Section):
+    """Who may read the status page, the metrics and the rest of the agent's HTTP."""
+
+    token_file: FilePath | None = Field(
+        None,
+        description="File with a token that every request must show: `Authorization: Bearer`, or in a "
+        "browser as the password of any user.",
+    )
+    tls_cert_file: FilePath | None = Field(
+        None, description="Certificate, with those that lead to its CA: HTTPS instead of HTTP."
+    )
+    tls_key_file: FilePath | None = Field(
+        None, description="Private key of the certificate, without a passphrase."
+    )
+    allow_plain: bool = Field(
+        False,
+        description="Whether an address other than loopback may be listened on without TLS and without a "
+        "token: for trusted networks.",
+    )
+
+    @model_validator(mode="after")
+    def _whole_pair(self) -> HttpSettings:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("http.tls_cert_file and http.tls_key_file go together: set both or none")
+        return self
+
+    @property
+    def guarded(self) -> bool:
+        return self.token_file is not None or self.tls_cert_file is not None
+
+
 class Settings(BaseSettings):
     """All settings."""
 
@@ -252,13 +284,18 @@ class Settings(BaseSettings):
     state_dir: FilePath = Field(
         Path("/run/hafailover"), description="Where the agent notes its session, for its own restart."
     )
-    listen: str = Field("127.0.0.1:2233", description="Address and port of /metrics, /healthz and /readyz.")
+    listen: str = Field(
+        "127.0.0.1:2233",
+        description="Address and port of the status page, /metrics, /healthz, /readyz and /api. Other than "
+        "loopback needs a setting of [http].",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
     log_format: Literal["auto", "text", "logfmt", "json"] = Field(
         "auto",
         description="How agent and guard log. auto: text, which in the journal has no time of its own; text: "
         "always with the seconds since boot; logfmt and json: for programs, see docs/logs.md.",
     )
+    http: HttpSettings = HttpSettings()
     consul: ConsulSettings = ConsulSettings()
     neard: NeardSettings = NeardSettings()
     timing: TimingSettings = TimingSettings()
@@ -283,6 +320,23 @@ class Settings(BaseSettings):
     @classmethod
     def _an_endpoint(cls, value: str) -> str:
         return _endpoint(value, "127.0.0.1:2233")
+
+    @model_validator(mode="after")
+    def _not_open_to_all(self) -> Settings:
+        if not (self.listens_on_loopback or self.http.guarded or self.http.allow_plain):
+            raise ValueError(
+                f"listen: {self.listen} can be reached from other machines; set http.tls_cert_file "
+                "and http.tls_key_file, or http.token_file, or http.allow_plain = true on a trusted network"
+            )
+        return self
+
+    @property
+    def listens_on_loopback(self) -> bool:
+        host, _ = self.listen_address
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
 
     @property
     def listen_address(self) -> tuple[str, int]:

@@ -9,7 +9,7 @@ from hafailover.lock.client import Address, connect
 from hafailover.lock.errors import CallError, Kind
 from hafailover.lock.snapshot import Snapshot, Snapshots
 from hafailover.observe.overview import Overview, overview
-from hafailover.observe.records import parse_history
+from hafailover.observe.records import TermRecord, parse_history
 from hafailover.observe.warnings import ConsulView
 from hafailover.orders.documents import read_book
 from hafailover.text import is_text
@@ -33,7 +33,15 @@ class Look:
 
     def take(self) -> Overview:
         """:raises CallError: Consul could not be asked, or has no leader."""
-        return self._view(self._snapshots.take())
+        return self.take_with_history()[0]
+
+    def take_with_history(self) -> tuple[Overview, list[TermRecord]]:
+        """The overview, and the history that it was made with, oldest first.
+
+        :raises CallError: Consul could not be asked, or has no leader.
+        """
+        found = self._snapshots.take()
+        return self._view(found), parse_history(found.history)
 
     def take_anyhow(self) -> Overview:
         """The same; where Consul has no leader, what the server that answers knew last, marked as stale.

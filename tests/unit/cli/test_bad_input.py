@@ -14,6 +14,7 @@ from ..near.keys import ACCOUNT
 from .command import Command
 
 GOOD = f'account_id = "{ACCOUNT}"\n'
+RPC = "[neard]\nrpc_address = '127.0.0.1:1'\n"
 SECRET = "S3CRET-2b7e1516"
 
 
@@ -142,8 +143,13 @@ def started(*words: str) -> str:
         ('[neard]\nhome = "{folder}"', "neard.home: {folder}/config.json: No such file"),
         ('state_dir = "{folder}/config.toml"', "state_dir: {folder}/config.toml: File exists"),
         ('[consul]\ntoken_file = "{folder}/none"', "consul.token_file: {folder}/none: No such file"),
+        (f'{RPC}[http]\ntoken_file = "{{folder}}/none"', "http.token_file: {folder}/none: No such file"),
+        (
+            f'{RPC}[http]\ntls_cert_file = "{{folder}}/none"\ntls_key_file = "{{folder}}/none"',
+            "http.tls_cert_file: {folder}/none is missing or cannot be read",
+        ),
     ],
-    ids=["no neard", "no home", "no config", "state", "token"],
+    ids=["no neard", "no home", "no config", "state", "token", "HTTP's token", "certificate"],
 )
 def test_what_an_agent_cannot_start_with(config: Path, text: str, told: str) -> None:
     folder = str(config.parent)

@@ -97,6 +97,13 @@ def test_variables_that_are_not_settings_are_no_error(
         ('[consul]\naddress = "unix:///run/consul"', "consul.address", "a URL such as"),
         ('[consul]\ncert_file = "/a"', "consul.cert_file and consul.key_file go together", ""),
         ('[consul]\nkey_file = "/a"', "consul.cert_file and consul.key_file go together", ""),
+        ('listen = "10.0.0.2:2233"', "listen", "http.allow_plain = true on a trusted network"),
+        ('listen = "0.0.0.0:2233"', "listen", "or http.token_file"),
+        ('listen = "[::]:2233"', "listen", "http.tls_cert_file and http.tls_key_file"),
+        ('listen = "host1.example:2233"', "listen", "can be reached from other machines"),
+        ('[http]\ntls_cert_file = "/a"', "http.tls_cert_file and http.tls_key_file go together", ""),
+        ('[http]\ntls_key_file = "/a"', "http.tls_cert_file and http.tls_key_file go together", ""),
+        ('[http]\ntoken = "a"', "http.token", "no such setting"),
         ('[neard]\nrpc_address = "3030"', "neard.rpc_address", "such as 127.0.0.1:3030"),
         ('[neard]\nargs = "--archive"', "neard.args", "tuple"),
         ("[neard]\nstop_s = 0", "neard.stop_s", "greater than 0"),
@@ -116,6 +123,25 @@ def test_a_wrong_value_names_setting_and_fix(refusal: Refusal, line: str, name: 
     text = refusal(line)
     assert name in text
     assert told in text
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1:2233", "127.9.9.9:1", "[::1]:2233", "localhost:2233"])
+def test_loopback_needs_no_more(listen: str) -> None:
+    assert load_settings(cli_args=["--account-id", ACCOUNT, "--listen", listen]).listens_on_loopback
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["--http.allow-plain", "true"],
+        ["--http.token-file", "/a"],
+        ["--http.tls-cert-file", "/a", "--http.tls-key-file", "/b"],
+    ],
+    ids=["plain", "token", "TLS"],
+)
+def test_other_addresses_need_one_of_three(more: list[str]) -> None:
+    settings = load_settings(cli_args=["--account-id", ACCOUNT, "--listen", "10.0.0.2:2233", *more])
+    assert settings.listen_address == ("10.0.0.2", 2233)
 
 
 @pytest.mark.parametrize("account", ["Pool.near", "a", "pool..near", "ed25519:abc", "x" * 65, "pool near"])

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-import requests
-from prometheus_client import CollectorRegistry, Gauge
 
 from hafailover.core import events as ev
 from hafailover.core.state import Stage
 from hafailover.core.views import NeardPhase
 from hafailover.observe.health import Answer, healthz, is_ready, readyz
-from hafailover.observe.http import ListenError, serve
 
 from ..core.bench import Core, guard, neard
 
@@ -104,65 +100,3 @@ def test_of_those_who_hold_the_lock_only_one_with_the_key_is_ready(stage: Stage)
     core = Core().arm()
     state = replace(core.state, hold=replace(core.hold, stage=stage))
     assert is_ready(state, core.now) is (stage is Stage.ARMED)
-
-
-# --- over HTTP
-
-
-class Served:
-    def __init__(self) -> None:
-        self.healthy = Answer(True, "active: it beats")
-        self.ready = Answer(True, "active: it beats")
-        self.registry = CollectorRegistry()
-        gauge = Gauge("hafailover_term", "The term", registry=self.registry)
-        self.refreshed = 0
-
-        def refresh() -> None:
-            self.refreshed += 1
-            gauge.set(self.refreshed)
-
-        self.server = serve(
-            ("127.0.0.1", 0), self.registry, refresh, lambda: self.healthy, lambda: self.ready
-        )
-
-    def get(self, path: str) -> requests.Response:
-        with requests.Session() as session:
-            session.trust_env = False
-            return session.get(f"http://127.0.0.1:{self.server.server_port}{path}", timeout=5)
-
-
-@pytest.fixture
-def served() -> Iterator[Served]:
-    one = Served()
-    yield one
-    one.server.shutdown()
-    one.server.server_close()
-
-
-def test_yes_is_200_and_no_is_503(served: Served) -> None:
-    assert served.get("/healthz").status_code == 200
-    served.healthy = Answer(False, "no session with Consul for 31 s")
-    answer = served.get("/healthz")
-    assert (answer.status_code, answer.text) == (503, "no session with Consul for 31 s\n")
-    assert served.get("/readyz").status_code == 200, "the other answer stays its own"
-    served.ready = Answer(False, "standby: not ready")
-    answer = served.get("/readyz?from=probe")
-    assert (answer.status_code, answer.text) == (503, "standby: not ready\n")
-
-
-def test_each_scrape_is_of_that_moment(served: Served) -> None:
-    assert "hafailover_term 1.0" in served.get("/metrics").text
-    assert "hafailover_term 2.0" in served.get("/metrics").text
-
-
-def test_other_paths_are_not_found(served: Served) -> None:
-    for path in ("/", "/metricsx", "/healthz/"):
-        assert served.get(path).status_code == 404
-
-
-def test_a_taken_port_is_named_with_its_setting(served: Served) -> None:
-    port = served.server.server_port
-    with pytest.raises(
-        ListenError, match=f"listen: 127.0.0.1:{port}: Address already in use; choose another"
-    ):
-        serve(("127.0.0.1", port), served.registry, lambda: None, lambda: served.ready, lambda: served.ready)
