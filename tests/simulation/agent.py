@@ -321,7 +321,7 @@ class Agent:
             # The check is fed at the local Consul agent, which needs no leader and no network for it.
             if self.host.server.answers:
                 consul.feed(self.host)
-            self.renew(session, lambda o, r, gone: self._renewed(session, gone))
+            self.renew(session, lambda outcome, _, gone: self._renewed(outcome, session, gone))
         elif self.host.memo is not None:
             self._go_on_with(self.host.memo)
         elif self.host.may_open_session():
@@ -331,7 +331,9 @@ class Agent:
             )
         self.host.at(min(profile.check_ttl_s / 3, 1.5), self.own(self._keep_session))
 
-    def _renewed(self, session: str, gone: bool) -> None:
+    def _renewed(self, outcome: ev.Outcome, session: str, gone: bool) -> None:
+        if outcome is ev.Outcome.OK:
+            self.take(ev.ConsulAnswered())
         if gone and session == self._session:
             self._session = self.host.memo = None
             self.take(ev.SessionGone(session))

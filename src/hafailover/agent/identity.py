@@ -23,7 +23,7 @@ class StateFolder:
 
     def __init__(self, folder: Path, account_id: str, node: str) -> None:
         self._file = folder / f"session-{account_id}-{node}.json"
-        self._boot_id = _boot_id()
+        self._boot_id = boot_id()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(
@@ -64,7 +64,8 @@ class StateFolder:
             self._file.unlink(missing_ok=True)
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Names this boot of the machine."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:

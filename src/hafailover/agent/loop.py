@@ -24,6 +24,7 @@ from hafailover.agent.lease_worker import LeaseWorker
 from hafailover.agent.neard_watch import NeardWatch
 from hafailover.agent.news import News
 from hafailover.agent.reload import Reloader, done, reconfigured
+from hafailover.agent.takeover import TakeoverDesk
 from hafailover.agent.watchers import WAIT_S, LeaseEyes
 from hafailover.clock import boottime
 from hafailover.config.settings import Settings
@@ -48,6 +49,8 @@ from hafailover.orders.desk import OrdersWatch
 from hafailover.orders.documents import OrderBook
 from hafailover.orders.planner import Planner, Standing
 from hafailover.sdnotify import notify, watchdog_interval_s
+from hafailover.takeover.documents import Files
+from hafailover.takeover.silence import Probe
 from hafailover.text import one_line
 from hafailover.web.site import Sources
 from hafailover.web.start import serve
@@ -118,6 +121,9 @@ class Agent:
         self._disk = DiskWatch(settings.neard.home)
         self._planner = Planner(address, account, open_rpc, self._standing, node, self._perform_drill)
         self._reloader = Reloader(settings, read_settings, self.emit)
+        self._takeover = TakeoverDesk(
+            Files(settings.state_dir, account, node), lambda: Probe(address, account), self.emit
+        )
         self._said = ""
         self._last_beat: tuple[float, float] | None = None
         self._looked_at_consul = False
@@ -141,7 +147,7 @@ class Agent:
             server.url,
         )
         parts = (self._hand, self._neard, self._lease, self._keeper, self._chores, self._planner, self._eyes)
-        for part in (*parts, self._cost, self._disk, self._reloader, self._news):
+        for part in (*parts, self._cost, self._disk, self._reloader, self._news, self._takeover):
             part.start()
         notify("READY=1")
         self._work()
@@ -234,6 +240,8 @@ class Agent:
             case ef.AnswerRequest(request_id, accepted, reason):
                 log.info("switchover: %s", reason, extra=fields(event="switchover", reason=reason))
                 self._chores.answer(request_id, accepted, reason)
+            case ef.AnswerTakeover(order, signs, text):
+                self._takeover.answer(order, signs, text)
 
     def _say(self, before: State) -> None:
         """One line for each decision: when the role changes, or the reason in more than its figures."""

@@ -28,6 +28,7 @@ COMMANDS = {
     "history": "history",
     "audit": "history",
     "drill": "drill",
+    "takeover": "takeover",
     "demo": "demo",
     "bench": "bench",
 }

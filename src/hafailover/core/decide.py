@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from hafailover.core import arming, gates, holder, leaving, standby
+from hafailover.core import arming, forced, gates, holder, leaving, standby
 from hafailover.core import events as ev
 from hafailover.core.beat import StoredBeat
 from hafailover.core.effects import Effect
 from hafailover.core.sightings import forget, note
-from hafailover.core.state import Config, Decision, Hold, Stage, State
+from hafailover.core.state import Config, Decision, Forced, Hold, Stage, State
 from hafailover.core.views import GuardView, KeyState, LockView, NeardPhase, NeardView, Role
+
+OUTAGE_S = 15.0
+"""Consul was silent for longer: nothing from before is certain. A quarter of what a forced takeover needs."""
 
 STALL_S = 1.0
 """A pause between two events longer than this was our own: the agent ticks far more often."""
@@ -27,7 +30,7 @@ MAX_STEPS = 6
 
 def initial(config: Config, now: float) -> State:
     """The state of an agent that has just started."""
-    return State(config=config, role_since=now, last_now=now, guard_at=now, height_at=now)
+    return State(config=config, role_since=now, last_now=now, guard_at=now, height_at=now, answered_at=now)
 
 
 def decide(state: State, event: ev.Event, now: float) -> Decision:
@@ -41,10 +44,10 @@ def decide(state: State, event: ev.Event, now: float) -> Decision:
     state = replace(state, last_now=max(now, state.last_now))
     state, effects = _absorb(state, event, now)
     for _ in range(MAX_STEPS):
-        hold = state.hold
+        hold, order = state.hold, state.forced
         state, more = _advance(state, now)
         effects += more
-        if not more and state.hold is hold:
+        if not more and state.hold is hold and state.forced is order:
             break
     state = _with_role(state, now)
     return Decision(state, tuple(effects), state.reason)
@@ -55,9 +58,17 @@ def _absorb(state: State, event: ev.Event, now: float) -> tuple[State, list[Effe
         case ev.Tick():
             return state, []
         case ev.SessionReady(session):
-            return replace(state, session=session), []
+            return _consul_answered(replace(state, session=session), now)
         case ev.SessionGone(session):
             return _session_gone(state, session, now)
+        case ev.ConsulAnswered():
+            return _consul_answered(state, now)
+        case ev.ConsulSilent(asked_at):
+            return forced.silence(state, asked_at)
+        case ev.TakeoverOrdered():
+            return forced.ordered(state, event, now)
+        case ev.TakeoverEnded():
+            return forced.give_way(state, "an operator has taken the order back")
         case ev.LockSeen(lock):
             return _lock_seen(state, lock, now), []
         case ev.BeatSeen(stored):
@@ -76,6 +87,8 @@ def _absorb(state: State, event: ev.Event, now: float) -> tuple[State, list[Effe
         case ev.BeatAnswered():
             return holder.beat_answered(state, event, now)
         case ev.AcquireAnswered():
+            if event.outcome is not ev.Outcome.NO_PROOF:
+                state, _ = _consul_answered(state, now)
             return standby.acquire_answered(state, event, now)
         case ev.ReleaseAnswered():
             return leaving.release_answered(state, event, now)
@@ -106,7 +119,16 @@ def _absorb(state: State, event: ev.Event, now: float) -> tuple[State, list[Effe
             return replace(state, config=replace(state.config, **asdict(event))), []
 
 
+def _consul_answered(state: State, now: float) -> tuple[State, list[Effect]]:
+    if now - state.answered_at > OUTAGE_S and state.hold is None:
+        # Somebody may have been ordered to sign without a lease meanwhile, and learns of the end only now.
+        state = replace(state, sightings=forget(state.sightings), watching_since=now)
+    return forced.give_way(replace(state, answered_at=now), "Consul answers again")
+
+
 def _advance(state: State, now: float) -> tuple[State, list[Effect]]:
+    if state.forced is not None:
+        return forced.step(state, now)
     if state.hold is not None:
         return holder.step(state, now)
     return standby.step(state, now)
@@ -176,6 +198,8 @@ def _role(state: State, now: float) -> tuple[Role, str]:
     hold = state.hold
     if hold is not None:
         return _role_of_holder(state, hold, now)
+    if state.forced is not None:
+        return _role_of_forced(state.forced)
     problems = gates.standby_problems(state, now)
     if state.guard is None or state.guard.neard is not NeardPhase.UP or state.neard is None:
         return Role.STARTING, "; ".join(problems)
@@ -188,6 +212,14 @@ def _role(state: State, now: float) -> tuple[Role, str]:
     if gates.is_paused(state, now):
         return Role.STANDBY, f"ready, but {gates.PAUSED}"
     return Role.STANDBY, "ready"
+
+
+def _role_of_forced(order: Forced) -> tuple[Role, str]:
+    if order.leaving:
+        return Role.DEMOTING, f"signed without a lease: {order.leaving}"
+    if order.loaded_at is None:
+        return Role.PROMOTING, f"loading the key WITHOUT A LEASE, by order of {order.by}"
+    return Role.FORCED, f"signing WITHOUT A LEASE, by order of {order.by}, until Consul answers"
 
 
 def _role_of_holder(state: State, hold: Hold, now: float) -> tuple[Role, str]:
@@ -220,6 +252,8 @@ HOLDING_WAKE_S = 0.05
 def next_wake(state: State, now: float) -> float:
     """When :func:`decide` wants a tick at the latest, on CLOCK_BOOTTIME."""
     hold = state.hold
+    if state.forced is not None:
+        return now + HOLDING_WAKE_S
     if hold is None:
         contending = state.free_since is not None or state.acquiring
         return now + (HOLDING_WAKE_S if contending else IDLE_WAKE_S)

@@ -124,6 +124,15 @@ class AnswerRequest:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class AnswerTakeover:
+    """Tell whoever ordered a takeover without a lease how it stands: signing, or refused or over and why."""
+
+    order: str
+    signs: bool
+    text: str
+
+
 Effect = (
     Acquire
     | SendBeat
@@ -140,4 +149,5 @@ Effect = (
     | ExpectHandover
     | RecordTerm
     | AnswerRequest
+    | AnswerTakeover
 )

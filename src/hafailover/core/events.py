@@ -37,6 +37,32 @@ class SessionGone:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsulAnswered:
+    """Consul's leader has answered, whatever it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConsulSilent:
+    """Consul was asked at ``asked_at`` and has no leader that answers; said while it matters."""
+
+    asked_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TakeoverOrdered:
+    """An operator orders this host to sign without a lease. ``silent_at``: when Consul was asked in vain."""
+
+    order: str
+    by: str
+    silent_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class TakeoverEnded:
+    """The operator has taken the order back."""
+
+
+@dataclass(frozen=True, slots=True)
 class LockSeen:
     lock: LockView
 
@@ -154,6 +180,10 @@ Event = (
     Tick
     | SessionReady
     | SessionGone
+    | ConsulAnswered
+    | ConsulSilent
+    | TakeoverOrdered
+    | TakeoverEnded
     | LockSeen
     | BeatSeen
     | WatchGap

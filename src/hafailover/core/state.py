@@ -110,6 +110,23 @@ class Hold:
 
 
 @dataclass(frozen=True, slots=True)
+class Forced:
+    """This host signs without a lease: see :mod:`hafailover.core.forced`."""
+
+    order: str
+    by: str
+    term: int
+    since: float
+    silent_at: float
+    """When Consul was last asked in vain, which is what the guard's deadline counts from."""
+    loaded_at: float | None = None
+    loaded_height: int = 0
+    leaving: str = ""
+    """Why the key goes; empty as long as it stays."""
+    drop_told: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class State:
     """Everything the core remembers between two events."""
 
@@ -164,6 +181,9 @@ class State:
     """After which of its reports a silent guard was killed, without a lock being held."""
 
     hold: Hold | None = None
+    forced: Forced | None = None
+    answered_at: float = 0.0
+    """When Consul's leader last answered this host, at the earliest the agent's start."""
     acquiring: bool = False
     acquire_at: float = 0.0
     """Until then a free lock is left to others."""

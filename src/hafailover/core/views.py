@@ -135,3 +135,5 @@ class Role(StrEnum):
     ACTIVE = "active"
     DEMOTING = "demoting"
     FENCED = "fenced"
+    FORCED = "forced"
+    """It signs without a lease, by an operator's order."""

@@ -20,6 +20,7 @@ ROLE_COLOURS = {
     "syncing": "orange",
     "starting": "orange",
     "fenced": "red",
+    "forced": "dark-red",
 }
 
 
@@ -207,6 +208,7 @@ SECTIONS = (
                 "Orders in force",
                 [
                     Query(f"hafailover_paused * {POOL}", "{{instance}} paused"),
+                    Query(f"hafailover_forced * {POOL}", "{{instance}} signs without a lease"),
                     Query(f"hafailover_drained * {POOL}", "{{instance}} drained"),
                 ],
                 "Given by an operator: automatic failover paused, host drained.",

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hafailover.core.beat import Beat, Phase
 from hafailover.core.effects import Effect, RecordTerm
+from hafailover.core.forced import FORCED
 from hafailover.core.state import Hold, Stage, State
 from hafailover.notify.notice import Notice, Severity, What
 
@@ -83,12 +84,16 @@ class RoleWatch:
         words = (
             f"{self._node} signs now, in term {record.term}{_in_place_of(self._node, record, hold, planned)}"
         )
+        severity, title = Severity.INFO if planned else Severity.WARNING, f"{self._node} signs now"
+        if record.cause.startswith(FORCED):
+            severity, title = Severity.CRITICAL, f"{self._node} signs WITHOUT A LEASE"
+            words = f"{title}, {record.cause}. Nothing but people keeps another host from signing, too."
         return [
             Notice(
                 What.BECAME_ACTIVE,
-                Severity.INFO if planned else Severity.WARNING,
+                severity,
                 record.term,
-                f"{self._node} signs now",
+                title,
                 words,
                 cause=cause,
                 from_node=record.from_node,

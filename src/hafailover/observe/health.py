@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hafailover.core import gates
 from hafailover.core.state import Stage, State
+from hafailover.core.views import Role
 
 STALL_S = 5.0
 GUARD_S = 10.0
@@ -45,6 +46,8 @@ def readyz(state: State, now: float) -> Answer:
 
 
 def is_ready(state: State, now: float) -> bool:
+    if state.forced is not None:
+        return state.role is Role.FORCED
     if state.hold is not None:
         return state.hold.stage is Stage.ARMED
     return not gates.standby_problems(state, now)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from hafailover.core.forced import FORCED
 from hafailover.observe.records import TermRecord
 
 
@@ -68,7 +69,7 @@ def changes(records: Sequence[TermRecord]) -> list[Change]:
                 at=record.at,
                 from_node=before.node if before is not None else record.from_node,
                 to_node=record.node,
-                cause=last.cause if last is not None and last.cause else record.cause,
+                cause=_cause(record, last),
                 height_from=last.height if last is not None else None,
                 height_to=record.height,
                 silent_s=record.silent_s,
@@ -79,3 +80,9 @@ def changes(records: Sequence[TermRecord]) -> list[Change]:
         )
         before = record
     return rows
+
+
+def _cause(record: TermRecord, last: TermRecord | None) -> str:
+    """Why the one before ceased, which says more than how long this one waited; but not of a forced one."""
+    told = last is not None and last.cause and not record.cause.startswith(FORCED)
+    return last.cause if last is not None and told else record.cause

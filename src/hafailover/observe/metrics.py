@@ -36,6 +36,9 @@ class Metrics:
         self.ready = Gauge(
             "hafailover_ready", "1 if this host signs or could take over now", registry=registry
         )
+        self.forced = Gauge(
+            "hafailover_forced", "1 while this host signs without a lease, by order", registry=registry
+        )
         self.promotions = Counter("hafailover_promotions", "Times this host became active", registry=registry)
         self.demotions = Counter(
             "hafailover_demotions", "Times this host ceased to be active", registry=registry
@@ -98,6 +101,7 @@ class Metrics:
         self.term.set(state.hold.term if state.hold else 0)
         self.lease_left.set(max(0.0, lease_left_s or 0.0))
         self.ready.set(ready)
+        self.forced.set(state.forced is not None)
         self.height.set(state.neard.height if state.neard else 0)
         self.lag.set(lag)
         self.peers.set(state.neard.peers or 0 if state.neard else 0)

@@ -15,6 +15,7 @@ ROLE_STYLES = {
     "promoting": "bold yellow",
     "demoting": "bold yellow",
     "fenced": "bold red",
+    "forced": "bold white on red",
     "gone": "red",
     "unknown": "red",
 }

@@ -43,6 +43,7 @@ def test_these_are_all() -> None:
         "history",
         "audit",
         "drill",
+        "takeover",
         "demo",
         "bench",
         "check settings",

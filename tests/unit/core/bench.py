@@ -54,6 +54,7 @@ class Core:
         self.now = 1000.0
         given = {"node": "a", "account_id": ACCOUNT, "profile": DEFAULT, **config}
         since = self.now - watched_s if watched_s is not None else None
+        self.outage = False
         self.state: State = replace(initial(Config(**given), self.now), watching_since=since)
 
     def feed(self, event: ev.Event, after: float = 0.0) -> list[ef.Effect]:
@@ -81,6 +82,8 @@ class Core:
                     effects += self.feed(ev.GuardSeen(self.state.guard))
                 if self.state.neard is not None:
                     effects += self.feed(ev.NeardSeen(self.state.neard))
+                if self.state.session is not None and not self.outage:
+                    effects += self.feed(ev.ConsulAnswered())
             if beats is not None:
                 effects += self.answer_beats(effects, beats)
             found += effects

@@ -39,7 +39,7 @@ def test_what_is_warned_of(values: dict[str, Any], id_: str) -> None:
 @pytest.mark.parametrize(
     ("values", "id_"),
     [
-        ({"listen": "0.0.0.0:2233"}, "settings.listen"),
+        ({"listen": "0.0.0.0:2233", "http": {"allow_plain": True}}, "settings.listen"),
         ({"timing": {"fence_after_s": 8.0}}, "settings.timing"),
     ],
 )
@@ -47,6 +47,11 @@ def test_what_is_worth_knowing(values: dict[str, Any], id_: str) -> None:
     found = judge(settings(**values))
     assert bad(found) == {}
     assert ids(found, Severity.INFO) == [id_]
+
+
+def test_an_address_that_asks_for_a_token_is_nothing_unusual() -> None:
+    found = judge(settings(listen="0.0.0.0:2233", http={"token_file": "/etc/hafailover/http-token"}))
+    assert ids(found, Severity.INFO) == []
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 
 from hafailover.core import events as ev
 from hafailover.core.beat import Phase, StoredBeat
+from hafailover.core.forced import FORCE_AFTER_S
 from hafailover.core.state import Stage
 from hafailover.core.views import KeyState, LockView, NeardPhase, Request, Role
 from hafailover.notify.notice import Notice, Severity, What, message
@@ -50,6 +51,22 @@ def test_a_successor_tells_of_a_planned_handover() -> None:
     assert (one.from_node, one.to_node, one.planned) == ("b", "a", True)
     assert one.cause == "switchover asked for"
     assert one.text == "a signs now, in term 20, in place of b, which handed over: switchover asked for."
+
+
+def test_who_signs_without_a_lease_says_so_loudly() -> None:
+    core = Told().stand_by()
+    assert isinstance(core, Told)
+    core.outage = True
+    core.wait(FORCE_AFTER_S + 1)
+    core.feeds(ev.GuardSeen(guard()), ev.NeardSeen(neard(looked_at=core.now)))
+    core.feed(ev.TakeoverOrdered("o1", "root@a", core.now))
+    core.say_guard(key=KeyState.LOADED, term=core.state.forced.term if core.state.forced else 0)
+    core.feed(ev.ConsulAnswered())
+    core.say_guard(key=KeyState.ABSENT, retired=99)
+    began, over = core.news
+    assert (began.severity, began.summary) == (Severity.CRITICAL, "a signs WITHOUT A LEASE")
+    assert "forced by root@a" in began.text
+    assert (over.what, over.cause) == (What.CEASED, "Consul answers again")
 
 
 def test_a_successor_tells_of_the_death_that_nobody_else_can() -> None:

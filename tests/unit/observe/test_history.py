@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from hafailover.core.forced import FORCED
 from hafailover.observe.audit import audit
 from hafailover.observe.history import changes, is_since
 from hafailover.observe.records import TermRecord
@@ -35,6 +36,11 @@ def test_one_row_for_each_change() -> None:
     assert (second.blocks_missed, second.chunks_missed, second.ended) == (1, 3, False)
     # Whoever was killed writes nothing: then the new one's reason stands.
     assert (third.height_from, third.cause, third.blocks_missed) == (None, "the key of b is gone", None)
+
+
+def test_a_forced_takeover_shows_as_such() -> None:
+    rows = changes([*GOOD[:2], began(20, "b", 201, cause=f"{FORCED}root@b, without a lease")])
+    assert rows[-1].cause == "forced by root@b, without a lease"
 
 
 def test_an_empty_history_has_no_rows() -> None:

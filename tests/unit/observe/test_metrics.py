@@ -72,6 +72,7 @@ def test_the_names_that_dashboards_rely_on(metrics: Metrics) -> None:
         "hafailover_guard_connected": "gauge",
         "hafailover_session": "gauge",
         "hafailover_paused": "gauge",
+        "hafailover_forced": "gauge",
         "hafailover_drained": "gauge",
         "hafailover_last_successful_drill_timestamp_seconds": "gauge",
         "hafailover_notifications": "counter",

@@ -47,11 +47,11 @@ def judge(settings: Settings) -> list[Finding]:
                 "the default is 5",
             )
         )
-    if not _is_loopback(settings.listen_address[0]):
+    if not _is_loopback(settings.listen_address[0]) and settings.http.token_file is None:
         found.append(
             info(
                 "settings.listen",
-                f"metrics can be read by whoever reaches {settings.listen}; no secret is there",
+                f"page and metrics can be read by whoever reaches {settings.listen}; no secret is there",
             )
         )
     if not settings.consul.address.startswith("https") and not _is_local(settings.consul.address):

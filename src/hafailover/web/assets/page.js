@@ -15,7 +15,7 @@ const LEVELS = {
   "danger": ["✕", "Danger"],
   "unknown": ["?", "Unknown"],
 };
-const LOST = ["gone", "unknown", "fenced"];
+const LOST = ["gone", "unknown", "fenced", "forced"];
 const BETWEEN = ["promoting", "demoting", "starting", "syncing", "drained"];
 
 const at = (id) => document.getElementById(id);

@@ -1,0 +1,1 @@
+"""``hafailover takeover --force``: signing without a lease where Consul is dead."""

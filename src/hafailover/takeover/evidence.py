@@ -1,0 +1,45 @@
+"""What the chain shows of another signer: the pool was expected to produce, and did, or did not. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hafailover.near.rpc import Production
+
+LEAST_BLOCKS = 10
+"""So far the chain has to go on while one looks: a chain that stands still shows nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Between two looks at neard. ``produced``, ``expected``: the pool's blocks and chunks together."""
+
+    blocks: int
+    produced: int
+    expected: int
+
+    @property
+    def signer(self) -> bool:
+        """Whether somebody signs for the pool."""
+        return self.produced > 0
+
+    @property
+    def nobody(self) -> bool:
+        """Whether it is shown that nobody does: the chain went on, and what was expected did not come."""
+        return self.blocks >= LEAST_BLOCKS and self.expected > 0 and not self.signer
+
+
+def compare(first: tuple[int, Production], last: tuple[int, Production]) -> Seen | None:
+    """Each look is a height and the counts at it; ``None`` where the counts do not go on."""
+    (before_height, before), (height, after) = first, last
+    if before.epoch_start != after.epoch_start:
+        return None
+    produced = (after.produced_blocks - before.produced_blocks) + (
+        after.produced_chunks - before.produced_chunks
+    )
+    expected = (after.expected_blocks - before.expected_blocks) + (
+        after.expected_chunks - before.expected_chunks
+    )
+    if produced < 0 or expected < 0:
+        return None
+    return Seen(height - before_height, produced, expected)
