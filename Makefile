@@ -26,7 +26,7 @@ demo: venv ## show failovers on a real Consul cluster and a localnet (ARGS=--hel
 	@$(with_consul) exec $(bin)/hafailover demo $(ARGS)
 
 test: lint types ## everything that must hold: lint, types, and all tests with a real Consul
-	@$(with_consul) exec $(bin)/python -m pytest $(ARGS)
+	@$(with_consul) exec scripts/run-tests $(bin)/python $(ARGS)
 
 lint: venv ## check style and formatting
 	@$(bin)/ruff check . $(scripts)
