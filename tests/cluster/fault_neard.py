@@ -18,7 +18,8 @@ EAT_MIB = 8
 """In each tenth of a second."""
 ROOM_BYTES = 48 << 20
 OOM_WITHIN_S = 15.0
-NEARD_UP_S = 15.0
+NEARD_UP_S = 65.0
+"""The guard waits up to a minute before it starts a neard that keeps ending."""
 
 
 def faulty(**fault: object) -> Body:
