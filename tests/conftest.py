@@ -11,8 +11,13 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from hafailover.lab import ConsulCluster
+
+# A machine that is busy beside the test says nothing about its strategies.
+settings.register_profile("patient", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 # Under nohup, or in the background of a script, these two are ignored, and every child would inherit that.
 for _number, _handler in ((signal.SIGHUP, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
