@@ -9,7 +9,7 @@ from hafailover.core import gates
 from hafailover.core.beat import Beat, Phase
 from hafailover.core.effects import DropGuard, Effect, RecordDropped, RecordTerm, Release, WatchClosely
 from hafailover.core.state import Hold, Stage, State, Step
-from hafailover.core.views import KeyState
+from hafailover.core.views import KeyState, NeardPhase
 from hafailover.timing import LONGEST_GONE_WITHIN_S
 
 
@@ -99,8 +99,19 @@ def dropping(state: State, hold: Hold, now: float) -> Step:
     never = not hold.ever_armed and state.guard is None
     if not never and not key_is_gone(state, hold):
         return _drop_again(state, hold)
-    hold = replace(hold, stage=Stage.RELEASING, stage_since=now, next_beat_at=now)
+    settled = now if _tells_its_last_block(state, hold) else now + state.config.settle_s
+    hold = replace(hold, stage=Stage.RELEASING, stage_since=now, next_beat_at=settled)
     return replace(state, hold=hold), []
+
+
+def _tells_its_last_block(state: State, hold: Hold) -> bool:
+    """Whether the target of a handover learns with the release what this host signed last.
+
+    A neard that has confirmed the drop has told its head since; one that was killed may have signed a block
+    just before. Whoever is not the target of a handover waits for that by itself.
+    """
+    up = state.guard is not None and state.guard.neard is NeardPhase.UP
+    return up or hold.handover_to is None or not hold.ever_armed
 
 
 def _drop_again(state: State, hold: Hold) -> Step:

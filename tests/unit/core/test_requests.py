@@ -5,7 +5,7 @@ import pytest
 from hafailover.core import effects as ef
 from hafailover.core import events as ev
 from hafailover.core.beat import Phase
-from hafailover.core.views import KeyState, Member, Request, Role
+from hafailover.core.views import KeyState, Member, NeardPhase, Request, Role
 
 from .bench import KEY, Core, beat, drops, member, of, stored
 
@@ -38,6 +38,15 @@ def test_a_target_that_is_prepared_gets_the_key() -> None:
     effects = core.wait(0.2) + core.say_guard(key=KeyState.ABSENT, retired=20)
     released = of(ef.Release, effects)[0].beat
     assert (released.phase, released.handover_to) == (Phase.RELEASED, "b")
+
+
+def test_what_a_neard_signed_that_had_to_be_killed_gets_to_the_target_first() -> None:
+    core = Core().arm()
+    asked(core)
+    told(core, member("b", prepared_for="r1"))
+    effects = core.say_guard(key=KeyState.ABSENT, retired=20, neard=NeardPhase.DOWN)
+    assert of(ef.Release, effects + core.wait(core.state.config.settle_s - 0.06)) == []
+    assert of(ef.Release, core.wait(0.1))
 
 
 def test_records_of_before_the_wish_decide_nothing() -> None:
