@@ -114,7 +114,7 @@ def _lower_term_trusted(patch: Patch) -> None:
     "an agent that has just started trusts what it reads",
     ("Consul restored while the active is frozen", "switchover", "session ended by hand", "neard killed"),
     within=80,
-    first=84,
+    first=170,
 )
 def _short_memory_trusted(patch: Patch) -> None:
     patch.setattr("hafailover.core.standby.with_short_memory", lambda wait, since, profile: wait)
