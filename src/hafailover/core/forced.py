@@ -15,14 +15,12 @@ from hafailover.core import events as ev
 from hafailover.core import gates
 from hafailover.core.effects import AnswerTakeover, ArmGuard, DropGuard, Effect, GrantGuard, RecordTerm
 from hafailover.core.state import Forced, State, Step
-from hafailover.core.views import KeyState, NeardPhase
+from hafailover.core.views import FORCED, KeyState, NeardPhase
 
 FORCE_AFTER_S = 60.0
 """Consul must have been silent for so long: every holder of a lease has dropped its key long before."""
 FRESH_S = 5.0
 """How old the last proof of Consul's silence may be when the key is loaded."""
-FORCED = "forced by "
-"""So begins the cause of such a term in the history."""
 
 
 def ordered(state: State, event: ev.TakeoverOrdered, now: float) -> Step:

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
+FORCED = "forced by "
+"""So begins, in the history, the cause of a term without a lease."""
+
+
 class NeardPhase(StrEnum):
     """The life of the neard process, as the guard sees it."""
 

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from hafailover.core.beat import Beat, Phase
 from hafailover.core.effects import Effect, RecordTerm
-from hafailover.core.forced import FORCED
 from hafailover.core.state import Hold, Stage, State
+from hafailover.core.views import FORCED
 from hafailover.notify.notice import Notice, Severity, What
 
 

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from hafailover.core.forced import FORCED
+from hafailover.core.views import FORCED
 from hafailover.observe.records import TermRecord
 
 

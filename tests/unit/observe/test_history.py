@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from hafailover.core.forced import FORCED
+from hafailover.core.views import FORCED
 from hafailover.observe.audit import audit
 from hafailover.observe.history import changes, is_since
 from hafailover.observe.records import TermRecord
