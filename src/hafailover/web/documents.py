@@ -131,6 +131,9 @@ def history(account_id: str, node: str, view: View, now: float) -> HistoryDocume
 
 def verdict(host: NodeRecord, view: View, now: float) -> Verdict:
     seen = view.seen
+    if host.role == Role.FORCED:
+        text = f"{host.node} signs without a lease, by order: nothing but people keeps others from signing"
+        return Verdict(level="danger", text=text)
     if seen is None or now - seen.at > FRESH_S:
         # Nothing in it that changes by the second: it is read out whenever it changes.
         why = view.problem or "no answer from Consul"

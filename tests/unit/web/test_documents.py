@@ -73,6 +73,14 @@ def test_what_is_old_is_no_verdict() -> None:
     assert documents.verdict(OWN, View(), NOW).level == "unknown"
 
 
+@pytest.mark.parametrize("seen", [View(), view(WELL)])
+def test_a_host_that_signs_without_a_lease_is_a_danger_whatever_consul_told(seen: View) -> None:
+    forced = OWN.model_copy(update={"role": "forced"})
+    found = documents.verdict(forced, seen, NOW)
+    assert found.level == "danger"
+    assert "without a lease" in found.text
+
+
 def test_the_published_schema_is_the_documents_own() -> None:
     assert (DOCS / "http-schema.json").read_text() == documents.schema_text(), "run: make docs"
 
