@@ -106,6 +106,7 @@ def arms_only_in_bounds(event: m.GuardEvent | None) -> None:
 @given(raw(REPORT))
 @example(json.dumps({**REPORT, "problem": "\ud800"}).encode())
 @example(json.dumps({**REPORT, "key": ["loaded"]}).encode())
+@example(json.dumps({**REPORT, "neard": SECRET_KEY}).encode())
 def test_a_line_is_a_report_or_refused(silence: Silence, line: bytes) -> None:
     error = None
     try:

@@ -103,8 +103,8 @@ def _beat(data: Any, depth: int) -> Beat:
         raise BeatError("heartbeat promises a gone_within outside 0.5 to 60 s")
     try:
         phase = Phase(str(data.get("phase")))
-    except ValueError as error:
-        raise BeatError("heartbeat has an unknown phase") from error
+    except ValueError:
+        raise BeatError("heartbeat has an unknown phase") from None
     inherits = data.get("inherits")
     if inherits is not None and depth >= 1:
         raise BeatError("heartbeat inherits more than one beat")

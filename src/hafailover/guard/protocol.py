@@ -10,11 +10,14 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import dataclass
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 
 from hafailover.core.views import GuardView, KeyState, NeardPhase
 from hafailover.guard import model as m
 from hafailover.text import is_text
+
+E = TypeVar("E", bound=StrEnum)
 
 MAX_LINE_BYTES = 64 * 1024
 
@@ -106,22 +109,19 @@ def parse_report(data: dict[str, Any]) -> GuardReport:
     """:raises ProtocolError: anything but a whole report of this version."""
     if data.get("v") != 1:
         raise ProtocolError("a guard of another version; restart it (unit neard.service)")
-    try:
-        view = GuardView(
-            neard=NeardPhase(_text(data, "neard")),
-            key=KeyState(_text(data, "key")),
-            term=_whole(data, "term"),
-            public_key=_text(data, "public_key"),
-            account_id=_text(data, "account_id"),
-            tainted=data.get("tainted") is True,
-            height=_whole(data, "height"),
-            problem=_text(data, "problem"),
-            refused_term=_whole(data, "refused_term"),
-            retired=_whole(data, "retired"),
-            drop_budget_s=_duration(data.get("drop_budget_s")) or 0.0,
-        )
-    except ValueError as error:
-        raise ProtocolError(str(error)) from None
+    view = GuardView(
+        neard=_one_of(NeardPhase, data, "neard"),
+        key=_one_of(KeyState, data, "key"),
+        term=_whole(data, "term"),
+        public_key=_text(data, "public_key"),
+        account_id=_text(data, "account_id"),
+        tainted=data.get("tainted") is True,
+        height=_whole(data, "height"),
+        problem=_text(data, "problem"),
+        refused_term=_whole(data, "refused_term"),
+        retired=_whole(data, "retired"),
+        drop_budget_s=_duration(data.get("drop_budget_s")) or 0.0,
+    )
     pid = data.get("neard_pid")
     return GuardReport(
         view=view,
@@ -172,6 +172,14 @@ def _text(data: dict[str, Any], name: str) -> str:
     if not is_text(value):
         raise ProtocolError(f"no text {name}")
     return value
+
+
+def _one_of(kind: type[E], data: dict[str, Any], name: str) -> E:
+    try:
+        return kind(_text(data, name))
+    except ValueError:
+        # Python's own message would show what stands there, whatever that is.
+        raise ProtocolError(f"no known value of {name}") from None
 
 
 def _whole(data: dict[str, Any], name: str) -> int:
