@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, settings
 
 from hafailover.lab import ConsulCluster
 
-# A machine that is busy beside the test says nothing about its strategies. The short form draws the same examples
-# each time, so that what it says of a commit stays true; `make fuzz` draws new ones.
+# A machine that is busy beside the test says nothing about its strategies. The same examples are drawn each
+# time, so that what a run says of a commit stays true; `make fuzz` draws new ones.
 settings.register_profile(
     "ours",
     suppress_health_check=[HealthCheck.too_slow],
