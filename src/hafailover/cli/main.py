@@ -35,7 +35,8 @@ COMMANDS = {
 """The module of :mod:`hafailover.cli` that adds each command."""
 GROUPS = {"check": "check", "localnet": "localnet", "notify": "notify"}
 """The module that is each group of commands."""
-DAEMONS = ("run", "guard")
+LONG = ("run", "guard", "demo", "bench")
+"""Those that work for minutes: garbage that is left to lie holds connections open, until Consul refuses more."""
 COMPLETING = "_HAFAILOVER_COMPLETE"
 """Set by the shell while it completes a line, which is in one of the next two."""
 LINES = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")
@@ -92,7 +93,7 @@ def _start_quickly() -> None:
 def main() -> None:
     """Entry point."""
     word = _word()
-    if word not in DAEMONS:
+    if word not in LONG:
         _start_quickly()
     # Broken pipes end quietly, as in `hafailover status | head`.
     try:

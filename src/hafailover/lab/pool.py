@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,6 +43,7 @@ class LabPool:
         self.localnet = init_localnet(
             folder / "net", neard=neard, validators=4, hosts=HOSTS, block_time_s=block_time_s
         )
+        self._looks: dict[tuple[int, int], Look] = {}
         names = [node.name for node in self.localnet.hosts]
         self.consul = ConsulCluster(consul_binary, folder / "consul", servers=HOSTS, names=names)
         self.validators = LocalnetProcesses(self.localnet)
@@ -92,10 +94,17 @@ class LabPool:
             if not server.is_responsive():
                 continue
             try:
-                return Look(Address(port=server.http_port), self.account_id).take()
+                return self._looks_at(server.http_port).take()
             except CallError as error:
                 problem = str(error)
         raise LabError(f"the pool cannot be seen: {problem}")
+
+    def _looks_at(self, port: int) -> Look:
+        """One connection for each thread: looks are taken several times a second, and Consul bears 200."""
+        key = (threading.get_ident(), port)
+        if key not in self._looks:
+            self._looks[key] = Look(Address(port=port), self.account_id)
+        return self._looks[key]
 
     def try_look(self) -> Overview | None:
         """The same, or ``None`` while it cannot be seen."""

@@ -104,6 +104,27 @@ def test_every_command_is_found_by_its_name() -> None:
         assert name in typer.main.get_command(make_app(name)).commands  # type: ignore[attr-defined]
 
 
+@pytest.mark.parametrize(
+    ("name", "collects"), [("status", False), ("demo", True), ("bench", True), ("run", True)]
+)
+def test_only_a_short_command_lets_garbage_lie(name: str, collects: bool) -> None:
+    script = f"""
+import gc, sys
+before = gc.get_threshold()
+sys.argv = ["hafailover", "{name}", "--help"]
+from hafailover.cli.main import main
+try:
+    main()
+except SystemExit:
+    pass
+print(gc.get_threshold() == before)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.splitlines()[-1] == str(collects)
+
+
 def test_what_status_needs_comes_without_the_rest() -> None:
     heavy = ("hafailover.lab", "hafailover.localnet", "hafailover.demo", "hafailover.agent", "aiohttp")
     script = f"""
