@@ -126,7 +126,7 @@ class RpcOpener:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        if settings.neard.rpc_address is None and settings.neard.home is None:
+        if not settings.neard.rpc_is_known:
             fail("neard.home or neard.rpc_address: one must be set, to find neard's RPC", WRONG_SETTINGS)
         if settings.neard.rpc_address is None:
             from hafailover.near.home import HomeError

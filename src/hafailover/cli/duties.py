@@ -26,8 +26,7 @@ class NextWindow:
 
     def ask(self) -> None:
         """Begins to ask, unless the last answer is young."""
-        neard = self._settings.neard
-        if boottime() - self._asked_at < AGAIN_AFTER_S or (neard.home is None and neard.rpc_address is None):
+        if boottime() - self._asked_at < AGAIN_AFTER_S or not self._settings.neard.rpc_is_known:
             return
         self._asked_at = boottime()
         self._thread = threading.Thread(target=self._ask, name="windows", daemon=True)

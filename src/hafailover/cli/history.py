@@ -133,26 +133,26 @@ def _chain(config: ConfigOption, blocks: int | None, from_height: int | None, qu
     from hafailover.near.rpc import RpcError
 
     settings = settings_or_exit(config)
-    if settings.neard.home is None and settings.neard.rpc_address is None:
+    if not settings.neard.rpc_is_known:
         print(
             "hafailover: neard.home or neard.rpc_address: one must be set to look at the chain",
             file=sys.stderr,
         )
         return _Chain([], None, None, None, asked=False)
     try:
-        rpc = RpcOpener(settings)()
-        first, last = _heights(rpc.status().height, blocks, from_height)
-        kept = max(first, rpc.earliest_height() or 0)
-        not_kept = (first, min(kept - 1, last)) if kept > first else None
-        own = []
-        for height in range(kept, last + 1):
-            if rpc.block_author(height) == settings.account_id:
-                own.append(height)
-            done = height - kept + 1
-            if done % SAY_EVERY == 0 and not quiet and sys.stderr.isatty():
-                print(f"{done} of {last - kept + 1} heights", file=sys.stderr)
-        heights = (kept, last) if kept <= last else None
-        return _Chain(own, heights, _evidence(rpc, settings.account_id), not_kept, asked=True)
+        with RpcOpener(settings)() as rpc:
+            first, last = _heights(rpc.status().height, blocks, from_height)
+            kept = max(first, rpc.earliest_height() or 0)
+            not_kept = (first, min(kept - 1, last)) if kept > first else None
+            own = []
+            for height in range(kept, last + 1):
+                if rpc.block_author(height) == settings.account_id:
+                    own.append(height)
+                done = height - kept + 1
+                if done % SAY_EVERY == 0 and not quiet and sys.stderr.isatty():
+                    print(f"{done} of {last - kept + 1} heights", file=sys.stderr)
+            heights = (kept, last) if kept <= last else None
+            return _Chain(own, heights, _evidence(rpc, settings.account_id), not_kept, asked=True)
     except RpcError as error:
         print(f"hafailover: neard could not be asked: {error}", file=sys.stderr)
         return _Chain([], None, None, None, asked=False)

@@ -36,7 +36,7 @@ COMMANDS = {
 GROUPS = {"check": "check", "localnet": "localnet", "notify": "notify"}
 """The module that is each group of commands."""
 LONG = ("run", "guard", "demo", "bench")
-"""Those that work for minutes: garbage that is left to lie holds connections open, until Consul refuses more."""
+"""They work for minutes: garbage left to lie would hold connections open, until Consul refuses more."""
 COMPLETING = "_HAFAILOVER_COMPLETE"
 """Set by the shell while it completes a line, which is in one of the next two."""
 LINES = ("COMP_WORDS", "_TYPER_COMPLETE_ARGS")

@@ -266,7 +266,7 @@ def whoami() -> str:
 def _rpc(settings: Settings) -> NeardRpc | None:
     from hafailover.cli.daemons import RpcOpener
 
-    if settings.neard.home is None and settings.neard.rpc_address is None:
+    if not settings.neard.rpc_is_known:
         return None
     return RpcOpener(settings)()
 

@@ -6,7 +6,8 @@ import json
 import sys
 import time
 import uuid
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,13 +19,14 @@ from hafailover.clock import boottime
 if TYPE_CHECKING:
     from hafailover.config.settings import Settings
     from hafailover.near.rpc import NeardRpc, Production
-    from hafailover.takeover.documents import Files
+    from hafailover.takeover.documents import Answer, Files
     from hafailover.takeover.evidence import Seen
 
 WATCH_S = 30.0
 WATCH_MOST_S = 600.0
 LOOK_S = 2.0
 ANSWER_S = 30.0
+SILENT = "the agent did not take the order"
 RISK = """\
 This host will sign for {account} WITHOUT A LEASE. Nothing but you makes sure that no other host does.
   - If Consul is alive anywhere else, its hosts sign too: that is a double signature.
@@ -92,15 +94,26 @@ def takeover(
 
 def _end(files: Files, as_json: bool) -> None:
     stood = files.end_order()
-    deadline = boottime() + ANSWER_S
-    while stood and boottime() < deadline:
+    answer = _await_answer(files, lambda one: one.state == "over") if stood else None
+    if not stood:
+        text = "no takeover without a lease stands"
+    elif answer is None:
+        text = f"the agent has not confirmed within {ANSWER_S:g} s that the key is gone; see its log"
+    else:
+        text = "this host has given the key up"
+    ended = answer is not None
+    print(json.dumps({"v": 1, "ended": ended, "text": text}) if as_json else text)
+    raise typer.Exit(OK if ended else NOT_GOOD if stood else REFUSED)
+
+
+def _await_answer(files: Files, wanted: Callable[[Answer], bool]) -> Answer | None:
+    end = boottime() + ANSWER_S
+    while boottime() < end:
         answer = files.answer()
-        if answer is not None and answer.state == "over":
-            break
+        if answer is not None and wanted(answer):
+            return answer
         time.sleep(0.2)
-    text = "this host has given the key up" if stood else "no takeover without a lease stands"
-    print(json.dumps({"v": 1, "ended": stood, "text": text}) if as_json else text)
-    raise typer.Exit(OK if stood else REFUSED)
+    return None
 
 
 def _ask_consul(config: ConfigOption, settings: Settings, consul_down: bool) -> None:
@@ -122,8 +135,6 @@ def _watch_the_chain(settings: Settings, most_s: float, quiet: bool) -> Seen:
     from hafailover.cli.daemons import RpcOpener
     from hafailover.near.rpc import RpcError
 
-    if settings.neard.home is None and settings.neard.rpc_address is None:
-        fail("neard.home or neard.rpc_address: one must be set to watch the chain", WRONG_SETTINGS)
     try:
         with RpcOpener(settings)() as rpc:
             seen = _look_until_sure(rpc, settings.account_id, most_s, quiet or not sys.stderr.isatty())
@@ -192,20 +203,15 @@ def _order(files: Files, consul_down: bool, seen: Seen, as_json: bool) -> None:
 
     order = Order(id=uuid.uuid4().hex, by=whoami(), at=boottime(), boot=boot_id(), consul_down=consul_down)
     files.put_order(order)
-    deadline = boottime() + ANSWER_S
-    found: dict[str, Any] = {"v": 1, "signing": False, "text": ""}
-    while boottime() < deadline:
-        answer = files.answer()
-        if answer is not None and answer.id == order.id:
-            found |= {"signing": answer.state == "signing", "text": answer.text}
-            break
-        time.sleep(0.2)
-    else:
+    answer = _await_answer(files, lambda one: one.id == order.id)
+    signing = answer is not None and answer.state == "signing"
+    if answer is None:
         files.end_order()
-        found["text"] = f"the agent did not take the order within {ANSWER_S:g} s: does it run on this host?"
+    text = answer.text if answer is not None else f"{SILENT} within {ANSWER_S:g} s: does it run on this host?"
     if as_json:
-        print(json.dumps({**found, "blocks_watched": seen.blocks, "expected": seen.expected}))
-    elif found["signing"]:
-        print(f"{found['text']}. End it with: hafailover takeover --end")
-    if not found["signing"]:
-        fail(f"refused: {found['text']}", REFUSED if found["text"] else NOT_GOOD)
+        watched = {"blocks_watched": seen.blocks, "expected": seen.expected}
+        print(json.dumps({"v": 1, "signing": signing, "text": text, **watched}))
+    elif signing:
+        print(f"{text}. End it with: hafailover takeover --end")
+    if not signing:
+        fail(f"refused: {text}", REFUSED)

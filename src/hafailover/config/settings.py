@@ -111,6 +111,11 @@ class NeardSettings(_Section):
         description="How long a neard that is stopped without hurry may take before SIGKILL, in seconds.",
     )
 
+    @property
+    def rpc_is_known(self) -> bool:
+        """Whether neard's RPC can be found."""
+        return self.home is not None or self.rpc_address is not None
+
 
 class TimingSettings(_Section):
     """The lease's timing: a profile, and single values over it. Rules are checked at start."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hafailover.core import events as ev
-from hafailover.core import gates
+from hafailover.core import gates, leaving
 from hafailover.core.effects import AnswerTakeover, ArmGuard, DropGuard, Effect, GrantGuard, RecordTerm
 from hafailover.core.state import Forced, State, Step
 from hafailover.core.views import FORCED, KeyState, NeardPhase
@@ -106,7 +106,7 @@ def _loading(state: State, forced: Forced, loaded: bool, now: float) -> Step:
     assert guard is not None
     if loaded:
         height = gates.head_height(state)
-        forced = replace(forced, loaded_at=now, loaded_height=height)
+        forced = replace(forced, loaded_at=now)
         beat = state.heartbeat.beat if state.heartbeat else None
         return replace(state, forced=forced), [
             AnswerTakeover(forced.order, True, f"signing without a lease, as term {forced.term}"),
@@ -127,12 +127,8 @@ def _loading(state: State, forced: Forced, loaded: bool, now: float) -> Step:
 
 
 def _left(state: State, forced: Forced, now: float) -> Step:
-    guard = state.guard
-    gone = state.hand_gone or (
-        guard is not None and guard.key is KeyState.ABSENT and guard.retired >= forced.term
-    )
-    if not gone:
-        if guard is None or guard.retired >= forced.term or state.guard_reports <= forced.drop_told:
+    if not leaving.key_is_gone(state, forced.term):
+        if not leaving.is_to_be_told_again(state, forced.term, forced.drop_told):
             return state, []
         forced = replace(forced, drop_told=state.guard_reports)
         again = DropGuard(forced.term, urgent=True, reason=forced.leaving)

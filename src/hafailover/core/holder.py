@@ -102,7 +102,7 @@ def _kill_hand(state: State, hold: Hold, now: float) -> Step:
         hold.killed_hand
         or not hold.ever_armed
         or hold.stage is Stage.FENCED
-        or leaving.key_is_gone(state, hold)
+        or leaving.key_is_gone(state, hold.term)
     ):
         return state, []
     if now - state.awake_at < AWAKE_GRACE_S:

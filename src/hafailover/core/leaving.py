@@ -24,12 +24,21 @@ def lose(state: State, why: str, now: float) -> Step:
     return replace(state, hold=hold), [DropGuard(hold.term, urgent=True, reason=hold.cause)]
 
 
-def key_is_gone(state: State, hold: Hold) -> bool:
+def key_is_gone(state: State, term: int) -> bool:
     """Whether this host's key is confirmed gone and cannot come back in this term."""
     if state.hand_gone:
         return True
     guard = state.guard
-    return guard is not None and guard.key is KeyState.ABSENT and guard.retired >= hold.term
+    return guard is not None and guard.key is KeyState.ABSENT and guard.retired >= term
+
+
+def is_to_be_told_again(state: State, term: int, told: int) -> bool:
+    """Whether the guard knows nothing of the drop: one that has just come back, for instance.
+
+    :param told: of the guards' reports, the last one before it was told.
+    """
+    guard = state.guard
+    return guard is not None and guard.retired < term and state.guard_reports > told
 
 
 def lapsed(state: State, hold: Hold, now: float) -> bool:
@@ -97,7 +106,7 @@ def give_way(
 
 def dropping(state: State, hold: Hold, now: float) -> Step:
     never = not hold.ever_armed and state.guard is None
-    if not never and not key_is_gone(state, hold):
+    if not never and not key_is_gone(state, hold.term):
         return _drop_again(state, hold)
     settled = now if _tells_its_last_block(state, hold) else now + state.config.settle_s
     hold = replace(hold, stage=Stage.RELEASING, stage_since=now, next_beat_at=settled)
@@ -115,9 +124,7 @@ def _tells_its_last_block(state: State, hold: Hold) -> bool:
 
 
 def _drop_again(state: State, hold: Hold) -> Step:
-    """Tells a guard once more that knows nothing of it: one that has just come back, for instance."""
-    guard = state.guard
-    if guard is None or guard.retired >= hold.term or state.guard_reports <= hold.drop_told:
+    if not is_to_be_told_again(state, hold.term, hold.drop_told):
         return state, []
     hold = replace(hold, drop_told=state.guard_reports)
     urgent = hold.stage is Stage.LOST
@@ -148,7 +155,7 @@ def releasing(state: State, hold: Hold, now: float) -> Step:
 
 
 def lost(state: State, hold: Hold, now: float) -> Step:
-    if not key_is_gone(state, hold):
+    if not key_is_gone(state, hold.term):
         return _drop_again(state, hold)
     after, effects = end(state, hold, now)
     # Only a term that was waited out before it armed may say so: while one waits, its predecessor may sign.

@@ -120,7 +120,6 @@ class Forced:
     silent_at: float
     """When Consul was last asked in vain, which is what the guard's deadline counts from."""
     loaded_at: float | None = None
-    loaded_height: int = 0
     leaving: str = ""
     """Why the key goes; empty as long as it stays."""
     drop_told: int = 0

@@ -44,6 +44,16 @@ class Production:
     expected_chunks: int
     epoch_start: int
 
+    def since(self, before: Production) -> Production:
+        """What has come since an earlier look; less than nothing where the counts are another epoch's."""
+        return Production(
+            self.produced_blocks - before.produced_blocks,
+            self.expected_blocks - before.expected_blocks,
+            self.produced_chunks - before.produced_chunks,
+            self.expected_chunks - before.expected_chunks,
+            self.epoch_start,
+        )
+
 
 class NeardRpc:
     """A connection to one neard's RPC, kept open. For one thread.

@@ -67,10 +67,9 @@ def _none_yet(production: Production) -> Production:
 
 
 def _difference(before: Production, after: Production) -> Cost | None:
-    blocks = after.expected_blocks - before.expected_blocks
-    chunks = after.expected_chunks - before.expected_chunks
-    if blocks < 0 or chunks < 0:
+    since = after.since(before)
+    if since.expected_blocks < 0 or since.expected_chunks < 0:
         return None
-    blocks -= after.produced_blocks - before.produced_blocks
-    chunks -= after.produced_chunks - before.produced_chunks
+    blocks = since.expected_blocks - since.produced_blocks
+    chunks = since.expected_chunks - since.produced_chunks
     return Cost(max(0, blocks), max(0, chunks))

@@ -7,12 +7,12 @@ from typing import Any
 from hafailover.lock.classify import call
 from hafailover.lock.client import Address, connect
 from hafailover.lock.errors import CallError, Kind
+from hafailover.lock.servers import leader_and_servers
 from hafailover.lock.snapshot import Snapshot, Snapshots
 from hafailover.observe.overview import Overview, overview
 from hafailover.observe.records import TermRecord, parse_history
 from hafailover.observe.warnings import ConsulView
 from hafailover.orders.documents import read_book
-from hafailover.text import is_text
 
 DEADLINE_S = 2.0
 FIRST_S = 1.5
@@ -73,17 +73,14 @@ class Look:
     def _consul_view(self, stale: bool) -> ConsulView | None:
         """Of the servers; everything else is known without them, so a refusal is no failure."""
         try:
-            leader = call("asking for Consul's leader", "", self._consul.status.leader)
-            servers = call("asking for Consul's servers", "", self._consul.status.peers)
+            leader, servers = leader_and_servers(self._consul)
         except CallError:
-            return None
-        if not is_text(leader) or not isinstance(servers, list) or not all(map(is_text, servers)):
             return None
         # The leader would have to answer the rest.
         failing = () if stale or not leader else self._failing(servers)
-        return ConsulView(leader, tuple(sorted(servers)), failing)
+        return ConsulView(leader, servers, failing)
 
-    def _failing(self, servers: list[str]) -> tuple[str, ...]:
+    def _failing(self, servers: tuple[str, ...]) -> tuple[str, ...]:
         """Servers that the others cannot reach; none where the token may not read services."""
         try:
             found = call(

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hafailover.agent.identity import boot_id
 from hafailover.clock import boottime
+from hafailover.near.files import write_whole
 
 _CONFIG = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
 TAKEN_WITHIN_S = 15.0
@@ -86,15 +87,10 @@ class Files:
             return None
 
     def _write(self, path: Path, document: BaseModel) -> None:
-        temporary = path.with_suffix(".new")
-        temporary.unlink(missing_ok=True)
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            if os.geteuid() == 0:
-                owner = self._folder.stat()
-                os.fchown(descriptor, owner.st_uid, owner.st_gid)
-            file.write(document.model_dump_json())
-        temporary.rename(path)
+        write_whole(path, document.model_dump_json().encode(), 0o600)
+        if os.geteuid() == 0:
+            owner = self._folder.stat()
+            os.chown(path, owner.st_uid, owner.st_gid)
 
 
 def _read(path: Path) -> str | None:

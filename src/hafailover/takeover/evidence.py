@@ -34,12 +34,9 @@ def compare(first: tuple[int, Production], last: tuple[int, Production]) -> Seen
     (before_height, before), (height, after) = first, last
     if before.epoch_start != after.epoch_start:
         return None
-    produced = (after.produced_blocks - before.produced_blocks) + (
-        after.produced_chunks - before.produced_chunks
-    )
-    expected = (after.expected_blocks - before.expected_blocks) + (
-        after.expected_chunks - before.expected_chunks
-    )
+    since = after.since(before)
+    produced = since.produced_blocks + since.produced_chunks
+    expected = since.expected_blocks + since.expected_chunks
     if produced < 0 or expected < 0:
         return None
     return Seen(height - before_height, produced, expected)

@@ -135,6 +135,12 @@ def test_the_end(bench: Bench) -> None:
     assert bench.files.order() is None
 
 
+def test_an_end_that_nobody_confirms_is_not_called_one(bench: Bench) -> None:
+    bench("--force")
+    done = bench("--end", "--json")
+    assert (done.code, '"ended": false' in done.out) == (1, True)
+
+
 def test_a_host_without_an_agent_is_told_which_folder_is_missing(bench: Bench) -> None:
     bench.config.write_text(bench.config.read_text().replace('state_dir = "', 'state_dir = "/nowhere'))
     done = bench("--force")

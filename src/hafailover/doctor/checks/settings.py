@@ -47,7 +47,7 @@ def judge(settings: Settings) -> list[Finding]:
                 "the default is 5",
             )
         )
-    if not _is_loopback(settings.listen_address[0]) and settings.http.token_file is None:
+    if not settings.listens_on_loopback and settings.http.token_file is None:
         found.append(
             info(
                 "settings.listen",

@@ -12,8 +12,8 @@ from consul import base
 from hafailover.agent.advice import Tuning, tuning_of
 from hafailover.lock.classify import call
 from hafailover.lock.client import Address, connect
-from hafailover.lock.errors import CallError, Kind
-from hafailover.text import is_text
+from hafailover.lock.errors import CallError
+from hafailover.lock.servers import leader_and_servers
 
 T = TypeVar("T")
 
@@ -81,10 +81,7 @@ class ConsulFacts:
 def look_at_consul(address: Address) -> ConsulFacts:
     """:raises CallError: Consul does not even tell its leader."""
     consul = connect(address, DEADLINE_S)
-    leader = call("asking for Consul's leader", "", consul.status.leader)
-    peers = call("asking for Consul's servers", "", consul.status.peers)
-    if not is_text(leader) or not isinstance(peers, list) or not all(map(is_text, peers)):
-        raise CallError(Kind.GARBAGE, "asking for Consul's servers: an answer that makes no sense")
+    leader, peers = leader_and_servers(consul)
     why: list[str] = []
 
     def tried(what: str, rule: str, read: Callable[[], T]) -> T | None:
@@ -96,7 +93,7 @@ def look_at_consul(address: Address) -> ConsulFacts:
 
     return ConsulFacts(
         leader=leader,
-        peers=tuple(sorted(peers)),
+        peers=peers,
         raft=tried("reading Raft's configuration", OPERATOR_RULE, lambda: _raft(consul)),
         autopilot=tried("reading the servers' health", OPERATOR_RULE, lambda: _autopilot(consul)),
         members=tried("reading Consul's members", NODE_RULE, lambda: _members(consul)) or (),
