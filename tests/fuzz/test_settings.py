@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from hafailover.config.load import ConfigError, consul_address, load_settings
 from hafailover.config.settings import Settings
+from hafailover.local.place import place_of
+from hafailover.local.start import place_in
 from hafailover.timing import violations
 
 from .running import came_to, fuzz
@@ -49,7 +51,7 @@ def no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("HAFAILOVER_"):
             monkeypatch.delenv(name)
-    monkeypatch.setattr("hafailover.config.load.DEFAULT_CONFIG", Path("/nowhere/config.toml"))
+    monkeypatch.setattr("hafailover.config.place.DEFAULT_CONFIG", Path("/nowhere/config.toml"))
 
 
 def toml(value: Any) -> str:
@@ -92,7 +94,9 @@ def test_a_settings_file_is_usable_or_refused(private: Path, silence: Silence, d
     private.write_bytes(data)
     error = None
     try:
-        sound(load_settings(private))
+        settings = load_settings(private)
+        sound(settings)
+        asked_where_the_agent_listens(settings, private)
         came_to("test_a_settings_file_is_usable_or_refused", "usable")
     except ConfigError as refusal:
         error = refusal
@@ -112,6 +116,16 @@ def sound(settings: Settings) -> None:
         assert consul_address(settings).port in range(1, 65536)
     except ConfigError:
         came_to("test_a_settings_file_is_usable_or_refused", "without its files")
+
+
+def asked_where_the_agent_listens(settings: Settings, file: Path) -> None:
+    """The quick look into the file finds the agent that runs by it, or none."""
+    found = place_of(file)
+    if found is None:
+        came_to("test_a_settings_file_is_usable_or_refused", "no agent asked")
+    else:
+        agent = place_in(settings)
+        assert (found.socket, found.hello) == (agent.socket, agent.hello)
 
 
 @fuzz(250)

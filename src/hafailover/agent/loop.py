@@ -35,6 +35,7 @@ from hafailover.core.decide import decide, initial, next_wake
 from hafailover.core.state import Config, Stage, State
 from hafailover.core.views import Orders
 from hafailover.guard.protocol import GuardReport
+from hafailover.local import start as local
 from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulLease, ConsulWatch
 from hafailover.lock.roster import RequestWatch, Roster
@@ -146,6 +147,7 @@ class Agent:
             self._settings.timing.profile,
             server.url,
         )
+        local.serve(self._settings, self._address)
         parts = (self._hand, self._neard, self._lease, self._keeper, self._chores, self._planner, self._eyes)
         for part in (*parts, self._cost, self._disk, self._reloader, self._news, self._takeover):
             part.start()

@@ -122,10 +122,14 @@ def _run_agent(settings: Settings, read_again: Callable[[], Settings]) -> int:
 
 
 class RpcOpener:
-    """Connects with this host's neard; looks at config.json again each time, since neard may, too."""
+    """Connects with this host's neard; looks at config.json again each time, since neard may, too.
 
-    def __init__(self, settings: Settings) -> None:
+    :param deadline_s: of each call, in seconds.
+    """
+
+    def __init__(self, settings: Settings, deadline_s: float = 1.0) -> None:
         self._settings = settings
+        self._deadline_s = deadline_s
         if not settings.neard.rpc_is_known:
             fail("neard.home or neard.rpc_address: one must be set, to find neard's RPC", WRONG_SETTINGS)
         if settings.neard.rpc_address is None:
@@ -144,7 +148,7 @@ class RpcOpener:
             host, port = self._endpoint()
         except HomeError as error:
             raise RpcError(str(error)) from None
-        return NeardRpc(host, port)
+        return NeardRpc(host, port, self._deadline_s)
 
     def _endpoint(self) -> tuple[str, int]:
         from hafailover.near.home import load_home

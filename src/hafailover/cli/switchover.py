@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 SETTLE_S = 8.0
 """How long the chain is watched after the handover for what was missed."""
+COUNTS_S = 5.0
+"""So long neard may take to tell what the pool produced: a late answer is better than none."""
 FOLLOW_S = 900.0
 
 
@@ -268,7 +270,7 @@ def _rpc(settings: Settings) -> NeardRpc | None:
 
     if not settings.neard.rpc_is_known:
         return None
-    return RpcOpener(settings)()
+    return RpcOpener(settings, COUNTS_S)()
 
 
 def production(config: ConfigOption) -> Production | None:

@@ -11,13 +11,12 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_settings import SettingsConfigDict, SettingsError
 
-from hafailover.config.settings import DEFAULT_CONFIG, ENV_DELIMITER, ENV_PREFIX, Settings, credential
+from hafailover.config.place import ENV_DELIMITER, ENV_PREFIX, config_file, variables
+from hafailover.config.settings import Settings, credential
 from hafailover.lock.client import Address
 from hafailover.near.files import read_regular
 
 MAX_TOKEN_BYTES = 4096
-NOT_SETTINGS = ("config", "consul_binary", "fuzz_examples", "model_stories", "nixos_eval", "simulation_seeds")
-"""The project's other variables, without their prefix."""
 SECTIONS = ("http", "consul", "neard", "timing", "standby", "notify")
 
 
@@ -135,12 +134,10 @@ def _text(path: Path | None) -> str | None:
 
 
 def _config_file(config: Path | None) -> Path | None:
-    named = config or (Path(os.environ["HAFAILOVER_CONFIG"]) if os.environ.get("HAFAILOVER_CONFIG") else None)
-    if named is not None:
-        if not named.is_file():
-            raise ConfigError(f"{named}: no such configuration file; check --config or HAFAILOVER_CONFIG")
-        return named
-    return DEFAULT_CONFIG if DEFAULT_CONFIG.is_file() else None
+    path = config_file(config)
+    if path is not None and not path.is_file():
+        raise ConfigError(f"{path}: no such configuration file; check --config or HAFAILOVER_CONFIG")
+    return path
 
 
 def _check_toml(path: Path) -> None:
@@ -164,12 +161,8 @@ def _unknown_variables() -> list[str]:
 
     One underscore too few, and a host would run by other timings than its operator believes.
     """
-    found = []
-    for variable in sorted(os.environ):
-        name = variable.lower()
-        if not name.startswith(ENV_PREFIX.lower()):
-            continue
-        name = name.removeprefix(ENV_PREFIX.lower())
-        if name.partition(ENV_DELIMITER)[0] not in Settings.model_fields and name not in NOT_SETTINGS:
-            found.append(f"{variable}: no such setting; see docs/configuration.md for the names")
-    return found
+    return [
+        f"{variable}: no such setting; see docs/configuration.md for the names"
+        for variable, setting in variables()
+        if setting.partition(ENV_DELIMITER)[0] not in Settings.model_fields
+    ]

@@ -10,7 +10,8 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from hafailover.config.settings import ENV_DELIMITER, ENV_PREFIX, Settings
+from hafailover.config.place import ENV_DELIMITER, ENV_PREFIX
+from hafailover.config.settings import Settings
 from hafailover.timing import PROFILES, Profile
 
 HEAD = """\

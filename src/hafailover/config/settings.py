@@ -9,7 +9,6 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
-import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -21,13 +20,11 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from hafailover.config.place import CONSUL_ADDRESS, ENV_DELIMITER, ENV_PREFIX, STATE_DIR, host_name
 from hafailover.near.keyfile import is_account_id
 from hafailover.near.port import port_number
 from hafailover.timing import PROFILES, Profile, violations, with_changes
 
-ENV_PREFIX = "HAFAILOVER_"
-ENV_DELIMITER = "__"
-DEFAULT_CONFIG = Path("/etc/hafailover/config.toml")
 NODE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 ADDRESS = re.compile(r"(https?)://(\[[0-9A-Fa-f:]+\]|[^/:\[\]]+)(?::(\d+))?/?")
 
@@ -44,11 +41,6 @@ def _not_empty(value: Any) -> Any:
 FilePath = Annotated[Path, BeforeValidator(_not_empty)]
 
 
-def host_name() -> str:
-    """The machine's name up to the first dot: what a host is called unless ``node_name`` says otherwise."""
-    return socket.gethostname().partition(".")[0] or "localhost"
-
-
 def _endpoint(value: str, example: str) -> str:
     host, _, port = value.rpartition(":")
     if not host or port_number(port) is None:
@@ -63,9 +55,7 @@ class _Section(BaseModel):
 class ConsulSettings(_Section):
     """How to reach Consul's HTTP API: the agent on this host."""
 
-    address: str = Field(
-        default="http://127.0.0.1:8500", description="URL of the local Consul agent's HTTP API."
-    )
+    address: str = Field(default=CONSUL_ADDRESS, description="URL of the local Consul agent's HTTP API.")
     token_file: FilePath | None = Field(
         None,
         description="File with the ACL token. Default: the systemd credential consul_token, if there is one.",
@@ -287,7 +277,8 @@ class Settings(BaseSettings):
         Path("/run/hafailover/guard.sock"), description="Unix socket between agent and guard."
     )
     state_dir: FilePath = Field(
-        Path("/run/hafailover"), description="Where the agent notes its session, for its own restart."
+        STATE_DIR,
+        description="Where the agent notes its session for its own restart, and answers `hafailover status`.",
     )
     listen: str = Field(
         "127.0.0.1:2233",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from hafailover.observe.overview import Overview
+if TYPE_CHECKING:
+    from hafailover.observe.overview import Overview
 
 ROLE_STYLES = {
     "active": "bold green",

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import stat
 
 import pytest
 
+from hafailover.config.load import load_settings
 from hafailover.lab.pool import LabPool
 from hafailover.lab.waiting import wait_until
+from hafailover.local.start import place_in
 
 from .test_commands import command
 from .waiting import other_active, standbys
@@ -37,6 +40,26 @@ def test_status_shows_consul_disks_clocks_and_the_next_window(pool: LabPool) -> 
     assert len(consul["servers"]) == 3
     assert consul["leader"] in consul["servers"]
     assert consul["failing"] == []
+
+
+@pytest.mark.parametrize("agent", ["stopped", "dead"])
+def test_status_does_without_the_agent_that_it_asks_first(pool: LabPool, agent: str) -> None:
+    active = pool.wait_settled()
+    host = standbys(pool, active)[0]
+    assert stat.S_ISSOCK(place_in(load_settings(host.config)).socket.stat().st_mode)
+    process = host.running_agent()
+    if agent == "dead":
+        process.kill()
+    else:
+        process.freeze()
+    try:
+        done = command(host, "status", "--json")
+        assert json.loads(done.stdout)["active"] == active, done.stderr
+    finally:
+        if agent == "dead":
+            host.start_agent()
+        else:
+            process.thaw()
 
 
 def test_explain_shows_every_gate_open_and_the_one_that_is_shut(pool: LabPool) -> None:

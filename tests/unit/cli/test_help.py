@@ -11,7 +11,7 @@ import typer
 
 from hafailover import __version__
 from hafailover.cli import localnet
-from hafailover.cli.main import COMMANDS, GROUPS, make_app
+from hafailover.cli.app import COMMANDS, GROUPS, make_app
 from hafailover.config.settings import Settings
 from hafailover.localnet import running
 

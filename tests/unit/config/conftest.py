@@ -11,4 +11,4 @@ def no_settings_around(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("HAFAILOVER_") or name == "CREDENTIALS_DIRECTORY":
             monkeypatch.delenv(name)
-    monkeypatch.setattr("hafailover.config.load.DEFAULT_CONFIG", Path("/nowhere/config.toml"))
+    monkeypatch.setattr("hafailover.config.place.DEFAULT_CONFIG", Path("/nowhere/config.toml"))

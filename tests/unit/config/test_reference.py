@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 from pydantic import BaseModel
 
+from hafailover.config.place import ENV_PREFIX
 from hafailover.config.reference import reference
-from hafailover.config.settings import ENV_PREFIX, Settings
+from hafailover.config.settings import Settings
 from hafailover.timing import PROFILES
 
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from hafailover.config import load
+from hafailover.config import place
 from hafailover.config.load import ConfigError, load_settings
-from hafailover.config.settings import Settings, credential, host_name
+from hafailover.config.place import host_name
+from hafailover.config.settings import Settings, credential
 from hafailover.timing import PROFILES
 
 ACCOUNT = "pool.poolv1.near"
@@ -16,7 +17,7 @@ ACCOUNT = "pool.poolv1.near"
 def default_config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "etc" / "config.toml"
     path.parent.mkdir()
-    monkeypatch.setattr(load, "DEFAULT_CONFIG", path)
+    monkeypatch.setattr(place, "DEFAULT_CONFIG", path)
     return path
 
 

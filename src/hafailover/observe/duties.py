@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hafailover.clock import boottime
 
 if TYPE_CHECKING:
     from hafailover.config.settings import Settings
+    from hafailover.observe.look import Look
+    from hafailover.observe.overview import Overview
 
 DEADLINE_S = 0.5
 AGAIN_AFTER_S = 30.0
@@ -32,10 +35,10 @@ class NextWindow:
         self._thread = threading.Thread(target=self._ask, name="windows", daemon=True)
         self._thread.start()
 
-    def after(self, height: int) -> tuple[int, int] | None:
-        """The first heights above ``height``; ``None`` where neard did not answer, or has none."""
+    def after(self, height: int, wait_s: float = DEADLINE_S) -> tuple[int, int] | None:
+        """The first heights above ``height``; ``None`` where neard did not answer so soon, or has none."""
         if self._thread is not None:
-            self._thread.join(DEADLINE_S)
+            self._thread.join(wait_s)
         return next(((max(start, height + 1), end) for start, end in self._windows if end > height + 1), None)
 
     def _ask(self) -> None:
@@ -54,3 +57,15 @@ class NextWindow:
             self._windows = sorted(rpc.maintenance_windows(self._settings.account_id))
         except (HomeError, RpcError):
             self._windows = []
+
+
+def look_with_window(look: Look, window: NextWindow, wait_s: float = DEADLINE_S) -> Overview:
+    """What ``hafailover status`` shows.
+
+    :param wait_s: for neard, beyond the time that Consul took.
+    :raises CallError: Consul could not be asked.
+    """
+    window.ask()
+    view = look.take_anyhow()
+    height = max((host.height for host in view.hosts), default=0)
+    return replace(view, window=window.after(height, wait_s))

@@ -1,0 +1,38 @@
+"""Puts the agent's side together as the settings want it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hafailover.config.settings import Settings
+from hafailover.deadline import deadline
+from hafailover.local.place import Place
+from hafailover.local.server import LookServer
+from hafailover.lock.client import Address
+from hafailover.observe.duties import NextWindow, look_with_window
+from hafailover.observe.look import Look
+
+LOOK_S = 2.4
+WINDOW_S = 0.05
+"""What a command waits for neard's next window; a slow answer is there for the next command."""
+
+
+def serve(settings: Settings, consul: Address) -> None:
+    """Starts answering commands."""
+    LookServer(place_in(settings), lambda: _eyes(settings, consul)).start()
+
+
+def place_in(settings: Settings) -> Place:
+    """Where the agent with these settings answers."""
+    return Place(str(settings.state_dir), settings.account_id, settings.node_name, settings.consul.address)
+
+
+def _eyes(settings: Settings, consul: Address) -> Callable[[], dict[str, Any]]:
+    look, window = Look(consul, settings.account_id), NextWindow(settings)
+
+    def take() -> dict[str, Any]:
+        with deadline(LOOK_S):
+            return look_with_window(look, window, WINDOW_S).to_plain()
+
+    return take
