@@ -1,4 +1,4 @@
-"""``python -m tests.simulation``: many seeds on all cores, then every mutant; ``make simulate`` calls it.
+"""``make simulate``: many seeds on all cores, then takeovers without a lease, then every mutant.
 
 Exit codes: 0 all is well, 1 a rule was broken, 2 wrong usage, 3 a mutant was not found, 4 a long run in which
 some fault never struck or something that matters never happened.
@@ -27,6 +27,7 @@ from .report import Total
 from .run import run
 from .shrink import shrink
 from .story import story
+from .takeovers import course
 
 T = TypeVar("T")
 
@@ -45,7 +46,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Forked, so that the workers need not find this package by a name.
     with ProcessPoolExecutor(options.workers, multiprocessing.get_context("fork")) as pool:
         seeds = range(options.first, options.first + options.seeds)
-        for result in _all(pool, partial(run, hours=options.hours, kinds=options.kinds), seeds):
+        random_ones = _all(pool, partial(run, hours=options.hours, kinds=options.kinds), seeds)
+        takeovers = _all(pool, course, seeds[: options.takeovers])
+        for result in itertools.chain(random_ones, takeovers):
             total.add(result)
             total.wall_s = time.monotonic() - began
             if result.rule:
@@ -62,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 total.hunts.append(found)
             total.hunts.sort(key=lambda one: [mutant.name for mutant in MUTANTS].index(one.mutant.name))
     for result in total.violations[:STORIES]:
-        console.print(story(result, shrink(result, options.kinds)))
+        console.print(story(result, None if result.course else shrink(result, options.kinds)))
     total.show(console)
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(total.as_json(), indent=2) + "\n")
@@ -106,6 +109,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=200, help="how many pools (default 200)")
     parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
     parser.add_argument("--hours", type=float, default=0.25, help="virtual hours of each (default 0.25)")
+    parser.add_argument(
+        "--takeovers",
+        type=int,
+        help="pools in which takeovers are played (default: a fifth of the seeds)",
+    )
     parser.add_argument("--kinds", type=_kinds, help="only these faults, separated by commas")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--no-mutants", dest="mutants", action="store_false")
@@ -113,6 +121,11 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.seeds < 1 or options.workers < 1 or not 0 < options.hours <= 1000:
         parser.error("--seeds and --workers must be 1 or more, --hours above 0 and at most 1000")
+    if options.takeovers is None:
+        # Somebody who asks for some kinds of faults alone wants no others.
+        options.takeovers = 0 if options.kinds else -(-options.seeds // 5)
+    if not 0 <= options.takeovers <= options.seeds:
+        parser.error("--takeovers must be 0 or more, and at most --seeds")
     return options
 
 

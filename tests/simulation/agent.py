@@ -18,6 +18,7 @@ from hafailover.lock.base import Acquisition
 from hafailover.timing import Profile
 
 from .consul import LostError, NoSessionError, NotHeldError
+from .desk import Desk
 from .eyes import Eyes
 from .neard import ACCOUNT
 from .wire import SENT_S, Wire
@@ -55,6 +56,7 @@ class Agent:
         self.on_sent: Callable[[], None] | None = None
         """Called once, when the next beat has left this process."""
         self.eyes = Eyes(world, host, self)
+        self.desk = Desk(world, host, self)
         host.at(0.0, self.own(self._keep_session))
         host.at(0.2, self.own(self._publish))
         self.take(ev.Tick())
@@ -182,11 +184,17 @@ class Agent:
                 self.host.at(0.05, self.own(self.eyes.tell_members))
             case ef.AnswerRequest(_, accepted):
                 self.world.did["switchovers accepted" if accepted else "switchovers declined"] += 1
+            case ef.AnswerTakeover(_, signs, text):
+                self.desk.answered(signs, text)
             case ef.RecordTerm(term, began=True):
                 self._call(lambda: self.world.consul.forget_dropped(term), lambda *_: None)
 
     def _told_deadline(self, deadline: float) -> None:
         self.world.aims.happened("deadline", self.host, max(deadline - self.host.clock(), 0.0))
+        if self.state.forced is not None:
+            # No beat says so, but this is what the others' wait goes by.
+            gone_at = deadline + gates.promise_s(self.state) - self.profile.fence_after_s
+            self.host.promised_until = max(self.host.promised_until, gone_at)
 
     def _call(self, apply: Callable[[], object], done: Callable[[ev.Outcome, object, bool], None]) -> None:
         self._wire.call(self.profile.call_deadline_s, apply, done)
@@ -313,6 +321,15 @@ class Agent:
 
         self._wire.call(
             self.profile.call_deadline_s, present, lambda outcome, ours, _: done(ours is True), by_past
+        )
+
+    def asks_consul(self, deadline_s: float, done: Callable[[bool], None]) -> None:
+        """Whether there is a leader that answers; one from the past does, too."""
+        self._wire.call(
+            deadline_s,
+            lambda: self.world.consul.index,
+            lambda outcome, _, __: done(outcome is ev.Outcome.OK),
+            lambda past: past.lock.index,
         )
 
     def _keep_session(self) -> None:

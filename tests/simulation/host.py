@@ -17,6 +17,7 @@ from .hand import GuardProcess
 from .neard import Neard
 
 if TYPE_CHECKING:
+    from .desk import Order
     from .world import World
 
 RECONNECT_S = 0.2
@@ -55,6 +56,8 @@ class Host:
         self.syncing_until = 0.0
         self.promised_until = 0.0
         """By this moment on the host's clock its key is gone, as the beats that Consul has taken say."""
+        self.order: Order | None = None
+        """To sign without a lease."""
         self.memo: str | None = None
         """The session that the agent has noted on disk."""
         self.given_up = False

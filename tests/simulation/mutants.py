@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from hafailover.core import decide, forced, gates, holder, leaving, sightings, standby
 from hafailover.core import events as ev
-from hafailover.core import gates, holder, leaving, sightings, standby
 from hafailover.core.beat import Phase
 from hafailover.core.effects import DropGuard
 from hafailover.core.sightings import Wait
@@ -25,6 +25,7 @@ from hafailover.guard import key, watchdog
 from .agent import Agent
 from .hand import GuardProcess
 from .run import Result, run
+from .takeovers import course as takeovers
 
 HOURS = 0.1
 """Virtual time of each seed of a hunt."""
@@ -43,6 +44,11 @@ class Mutant:
     within: int
     step: int = 1
     first: int = 0
+    course: Callable[[int], Result] | None = None
+    """Played for each seed instead of random episodes."""
+
+    def play(self, seed: int) -> Result:
+        return self.course(seed) if self.course is not None else run(seed, HOURS, self.kinds)
 
     @property
     def seeds(self) -> range:
@@ -62,10 +68,15 @@ MUTANTS: list[Mutant] = []
 
 
 def mutant(
-    name: str, kinds: Sequence[str], within: int = 40, step: int = 1, first: int = 0
+    name: str,
+    kinds: Sequence[str] = (),
+    within: int = 40,
+    step: int = 1,
+    first: int = 0,
+    course: Callable[[int], Result] | None = None,
 ) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
     def register(apply: Callable[[Patch], None]) -> Callable[[Patch], None]:
-        MUTANTS.append(Mutant(name, apply, tuple(kinds), within, step, first))
+        MUTANTS.append(Mutant(name, apply, tuple(kinds), within, step, first, course))
         return apply
 
     return register
@@ -76,7 +87,7 @@ def hunt(one: Mutant) -> Hunt:
     with Patch.context() as patch:
         one.apply(patch)
         for tried, seed in enumerate(one.seeds, 1):
-            result = run(seed, HOURS, one.kinds)
+            result = one.play(seed)
             if result.rule and result.rule != "liveness":
                 return Hunt(one, tried, result)
     return Hunt(one, len(one.seeds), None)
@@ -362,3 +373,29 @@ def _armed_again(patch: Patch) -> None:
     patch.setattr(standby, "acquire_answered", acquire_answered)
     patch.setattr(standby, "_resume", resume)
     patch.setattr(key, "_why_not", lambda guard, *rest: why_not(replace(guard, retired=0), *rest))
+
+
+# --- takeovers without a lease
+
+
+@mutant("after a long outage of Consul all is believed as before", within=80, course=takeovers)
+def _outage_forgotten(patch: Patch) -> None:
+    patch.setattr("hafailover.core.decide.OUTAGE_S", 1e9)
+
+
+@mutant("an answer of Consul is taken for silence", course=takeovers)
+def _answer_is_silence(patch: Patch) -> None:
+    """By the host that signs without a lease; not to give way alone would leave the deadline in its place."""
+    answered = decide._consul_answered
+
+    def goes_on(state: Any, now: float) -> Any:
+        return forced.silence(state, now) if state.forced is not None else answered(state, now)
+
+    patch.setattr(decide, "_consul_answered", goes_on)
+
+
+@mutant("without a lease there is no deadline", course=takeovers)
+def _no_deadline(patch: Patch) -> None:
+    """The agent that would see Consul come back is frozen or dead, and the key stays."""
+    patch.setattr(forced, "_deadline", lambda state, order: order.silent_at + 3600.0)
+    patch.setattr(key, "LONGEST_GONE_WITHIN_S", 1e9)

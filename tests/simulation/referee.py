@@ -86,6 +86,10 @@ class Referee:
         assert guard is not None
         term = guard.guard.term
         self._world.did["keys loaded"] += 1
+        if host.agent is not None and host.agent.state.forced is not None:
+            # Without a lease there is no term of Consul's; the next one may have a lower number.
+            self._world.did["keys loaded without a lease"] += 1
+            return
         # A Consul that was restored may have forgotten a term, and an older one goes on after a long wait.
         forgotten = self._world.consul.restored_at > self._last_load_at
         lower = term < self._last_term and not forgotten

@@ -31,6 +31,7 @@ MUST_HAPPEN = (
     "leaders from the past that answered",
     "guards ended by systemd's watchdog",
     "agents ended by systemd's watchdog",
+    "keys loaded without a lease",
 )
 
 
@@ -39,6 +40,8 @@ class Total:
     """All runs together. ``wall_s``: true seconds that they took."""
 
     seeds: int = 0
+    takeovers: int = 0
+    """Pools in which somebody was ordered to sign without a lease."""
     hours_each: float = 0.0
     virtual_s: float = 0.0
     episodes: int = 0
@@ -52,7 +55,10 @@ class Total:
     hunts: list[Hunt] = field(default_factory=list)
 
     def add(self, result: Result) -> None:
-        self.seeds += 1
+        if result.course:
+            self.takeovers += 1
+        else:
+            self.seeds += 1
         self.virtual_s += result.seconds
         self.episodes += result.episodes
         self.faults += result.faults
@@ -79,6 +85,7 @@ class Total:
         total = self.faults.total()
         return {
             "seeds": self.seeds,
+            "takeover_courses": self.takeovers,
             "hours_each": self.hours_each,
             "virtual_hours": round(self.virtual_s / 3600, 2),
             "episodes": self.episodes,
@@ -89,7 +96,13 @@ class Total:
             "promotions": self.did["promotions"],
             "fences": self.did["fences"],
             "violations": [
-                {"seed": one.seed, "rule": one.rule, "what": one.what, "episode": one.episode}
+                {
+                    "seed": one.seed,
+                    "course": one.course,
+                    "rule": one.rule,
+                    "what": one.what,
+                    "episode": one.episode,
+                }
                 for one in self.violations
             ],
             "recovery_s": _spread(self.recovered_s),
@@ -125,7 +138,8 @@ class Total:
         total = self.faults.total()
         rate = total / self.wall_s if self.wall_s else 0.0
         console.print(
-            f"{self.seeds} seeds, {self.virtual_s / 3600:.1f} virtual hours, {total:,} faults in "
+            f"{self.seeds} seeds and {self.takeovers} courses with takeovers, "
+            f"{self.virtual_s / 3600:.1f} virtual hours, {total:,} faults in "
             f"{self.wall_s:.0f} s with {self.workers} processes: {rate:.0f} faults a second"
         )
         recovery, woken = _spread(self.recovered_s), _spread(self.exposures_s)

@@ -28,6 +28,8 @@ class Result:
     """What one seed's run saw. ``seconds``: virtual time."""
 
     seed: int
+    course: str = ""
+    """What was played instead of random episodes."""
     seconds: float = 0.0
     episodes: int = 0
     faults: Counter[str] = field(default_factory=Counter)
@@ -64,7 +66,7 @@ def run(
                 strikes = plan(seed, number, len(world.hosts), kinds)
             schedule(world, strikes)
             world.run_until(world.now + EPISODE_S)
-            result.recovered_s.append(_recover(world))
+            result.recovered_s.append(recover(world))
             result.episodes += 1
     except Violation as violation:
         result.rule, result.what = violation.rule, str(violation.args[1])
@@ -76,7 +78,7 @@ def run(
     return result
 
 
-def _recover(world: World) -> float:
+def recover(world: World) -> float:
     """Waits for exactly one active that stays; returns how long that took.
 
     :raises Violation: nobody signs although a host has been fit for long enough.

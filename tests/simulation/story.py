@@ -19,8 +19,9 @@ def story(result: Result, small: Small | None = None) -> str:
         *(["a witness"] if shape.witness else []),
     ]
     shown = small.result if small is not None else result
+    of = f" of {result.course}" if result.course else ""
     lines = [
-        f"seed {result.seed} breaks the rule '{result.rule}' in episode {result.episode}: {shown.what}",
+        f"seed {result.seed}{of} breaks the rule '{result.rule}' in episode {result.episode}: {shown.what}",
         f"  the pool: {hosts}; {', '.join(traits)}",
     ]
     if small is not None:

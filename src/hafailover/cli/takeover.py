@@ -32,6 +32,7 @@ This host will sign for {account} WITHOUT A LEASE. Nothing but you makes sure th
   - If Consul is alive anywhere else, its hosts sign too: that is a double signature.
   - Stop hafailover on every other host first, if you can reach it: systemctl stop hafailover neard
   - It ends as soon as Consul answers this host, or with: hafailover takeover --end
+  - Revive Consul on this host first: it does not see one that lives on the others alone
 """
 
 
