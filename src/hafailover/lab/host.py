@@ -26,6 +26,7 @@ class FailoverHost:
 
     :param folder: for configuration, sockets and logs; short, since a socket's path may be.
     :param link: whether a relay stands between the agent and its Consul server, to be cut.
+    :param state: the agent's ``state_dir``, by default the same folder.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class FailoverHost:
         promotion: str = "hot",
         link: bool = True,
         extra_toml: str = "",
+        state: Path | None = None,
     ) -> None:
         self.name = node.name
         self.node = node
@@ -51,7 +53,9 @@ class FailoverHost:
         self.killed_at: list[float] = []
         """When guards had ended, and their neards with them, in seconds on CLOCK_BOOTTIME."""
         self.metrics_port = consul.place.ports(METRICS_PORT)[0]
-        folder.mkdir(parents=True, exist_ok=True)
+        self.state = state or folder
+        for path in (folder, self.state):
+            path.mkdir(parents=True, exist_ok=True)
         self.config = folder / "config.toml"
         self.config.write_text(self._toml(localnet, profile, priority, promotion) + extra_toml)
 
@@ -152,7 +156,7 @@ class FailoverHost:
                 f"promotion = {text(promotion)}",
                 f"validator_key_file = {text(localnet.pool.credential)}",
                 f"guard_socket = {text(self.folder / 'guard.sock')}",
-                f"state_dir = {text(self.folder)}",
+                f"state_dir = {text(self.state)}",
                 f"listen = {text(f'127.0.0.1:{self.metrics_port}')}",
                 "[consul]",
                 f"address = {text(self.consul_url)}",
