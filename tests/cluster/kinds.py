@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .fault_consul import FORGETTING_KINDS
 from .fault_disks import DISK_KINDS
 from .fault_links import LINK_KINDS
 from .fault_neard import NEARD_KINDS, SABOTAGE
@@ -9,7 +10,7 @@ from .fault_processes import PROCESS_KINDS
 from .strike import Kind
 
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (*PROCESS_KINDS, *LINK_KINDS, *NEARD_KINDS, *DISK_KINDS)
+    kind.name: kind for kind in (*PROCESS_KINDS, *LINK_KINDS, *NEARD_KINDS, *DISK_KINDS, *FORGETTING_KINDS)
 }
 DOUBLE = (
     ("link-down", "rpc-hung"),

@@ -35,6 +35,10 @@ STATE = "state"
 """The agent's ``state_dir`` in the folder of its host."""
 DATA = "data"
 """neard's, in its home, and Consul's, in its folder."""
+ENDS_S = 10.0
+"""The longest that a killed process may take to end."""
+LOST_AND_FOUND = "lost+found"
+"""The folder that every new ext4 has."""
 CONSUL_RESTART_S = 1.0
 """``RestartSec`` of Consul's unit in the NixOS module."""
 KEPT_BY_A_REBOOT = {"config.toml", "notify", "agent.log", "guard.log", STATE}
@@ -103,6 +107,17 @@ class Machine:
     def thaw_disk(self, medium: Medium) -> None:
         self._disks[medium].thaw()
 
+    def lose_consul_data(self) -> None:
+        """Its server, which does not run, has nothing left of what it stored.
+
+        :raises LabTimeoutError: it does not end.
+        """
+        if (process := self.units["consul"].process) is not None:
+            process.wait(ENDS_S)
+        for path in (self.host.consul.folder / DATA).iterdir():
+            if path.name != LOST_AND_FOUND:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
     def begin(self) -> None:
         """Starts guard and agent; Consul runs already."""
         for role in ("guard", "agent"):
@@ -164,7 +179,7 @@ class Machine:
     def boot(self) -> None:
         """The power is back. /run is empty after a boot."""
         for path in (*self.host.folder.iterdir(), *self.host.state.iterdir()):
-            if path.name not in KEPT_BY_A_REBOOT | {"lost+found"}:
+            if path.name not in KEPT_BY_A_REBOOT | {LOST_AND_FOUND}:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         self.mend()
         self.release(SERVICES)
