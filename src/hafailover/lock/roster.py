@@ -15,7 +15,7 @@ from hafailover.lock.consul import WATCH_SLACK_S
 from hafailover.lock.errors import CallError, Kind
 from hafailover.lock.fields import index_of, key_of, object_of, session_of, watch_index
 from hafailover.lock.keys import PoolKeys
-from hafailover.text import is_text
+from hafailover.text import is_node_name, is_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,11 @@ class Entry:
     session: str | None
     index: int
     data: dict[str, Any]
+
+
+def is_entry(item: dict[str, Any], prefix: str) -> bool:
+    """Whether the key's name is one that a host can have; what else is there was written by no agent."""
+    return is_node_name(key_of(item).removeprefix(prefix))
 
 
 def entry_of(item: dict[str, Any], prefix: str) -> Entry:
@@ -70,7 +75,8 @@ class Roster:
             _, data = self._consul.kv.get(
                 self._keys.nodes, recurse=True, consistency="stale" if stale else "default"
             )
-            entries = [entry_of(item, self._keys.nodes) for item in data or []]
+            nodes = self._keys.nodes
+            entries = [entry_of(item, nodes) for item in data or [] if is_entry(item, nodes)]
             return sorted(entries, key=lambda entry: entry.node)
 
         return call("reading the hosts' records", self._keys.rule, read)

@@ -6,7 +6,7 @@ from typing import Any
 
 from hafailover.lock.classify import call
 from hafailover.lock.errors import CallError, Kind
-from hafailover.text import is_text
+from hafailover.text import is_text, one_line
 
 
 def leader_and_servers(consul: Any) -> tuple[str, tuple[str, ...]]:
@@ -18,4 +18,4 @@ def leader_and_servers(consul: Any) -> tuple[str, tuple[str, ...]]:
     servers = call("asking for Consul's servers", "", consul.status.peers)
     if not is_text(leader) or not isinstance(servers, list) or not all(map(is_text, servers)):
         raise CallError(Kind.GARBAGE, "asking for Consul's servers: an answer that makes no sense")
-    return leader, tuple(sorted(servers))
+    return one_line(leader), tuple(sorted(map(one_line, servers)))

@@ -68,6 +68,7 @@ class Look:
             read_book(found.orders),
             self._consul_view(stale),
             stale=stale,
+            junk=found.junk,
         )
 
     def _consul_view(self, stale: bool) -> ConsulView | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -74,10 +74,13 @@ def overview(
     consul: ConsulView | None = None,
     *,
     stale: bool = False,
+    junk: Sequence[str] = (),
 ) -> Overview:
     """Puts together what Consul holds of a pool. Pure but for the wall clock, which ends a pause.
 
     A host counts as active when it holds the lock, its last beat says so, and its own record does not differ.
+
+    :param junk: keys below the pool's prefix that are no records.
     """
     hosts = tuple(_host(entry) for entry in entries)
     if stale:
@@ -105,7 +108,7 @@ def overview(
         plan=_plan(book),
         last_change=rows[-1] if rows else None,
         consul=consul,
-        warnings=warnings(hosts, consul),
+        warnings=warnings(hosts, consul, junk),
         last_drill=held[-1] if held else None,
         stale=stale,
     )
