@@ -171,7 +171,9 @@ def _planned(
     if as_json:
         print(json.dumps({**asdict(done), **plain(cost)}))
     else:
-        free = f"in the window from {done.start} to {(done.end or 1) - 1}" if at is None else f"at height {at}"
+        free = (
+            f"in the window from {done.start} to {(done.end or 1) - 1}" if at is None else f"at height {at}"
+        )
         print(f"{done.to_node} is active in term {done.term}, {free}; {done.total_s:.1f} s in all")
         _print_cost(cost)
     _end_by_who_signs(to, done.from_node, done.to_node)

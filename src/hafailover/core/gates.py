@@ -18,7 +18,7 @@ DRAINED = "drained by an operator"
 FASTEST_BLOCKS_PER_S = 20.0
 """No chain makes more: NEAR's mainnet and testnet some 1.7, a localnet for tests ten at the most."""
 SLACK_S = 10.0
-"""For what is old in a head's age and in another's claim: how often both are told, and a block that is late."""
+"""For what is old in a head's age and in another's claim: how often both are told, and a late block."""
 
 VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 

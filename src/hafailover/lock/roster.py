@@ -15,7 +15,11 @@ from hafailover.lock.consul import WATCH_SLACK_S
 from hafailover.lock.errors import CallError, Kind
 from hafailover.lock.fields import index_of, key_of, object_of, session_of, watch_index
 from hafailover.lock.keys import PoolKeys
+from hafailover.lock.servers import whom_to_stop
 from hafailover.text import is_node_name, is_text
+
+BLAME_S = 0.5
+"""Of each call that finds out whom to stop: nobody waits for it long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +187,15 @@ class Roster:
     def _get_json(self, key: str) -> dict[str, Any] | None:
         _, data = self._call(f"reading {key}", lambda: self._consul.kv.get(key))
         return object_of(data.get("Value")) if data else None
+
+
+def whom_to_stop_in(address: Address, account_id: str) -> str:
+    """Which server to stop where Consul does not commit, by the name of its host in the pool, in a sentence.
+
+    :raises CallError: the hosts' records cannot be read.
+    """
+    entries = Roster(address, account_id, BLAME_S).entries()
+    return whom_to_stop(connect(address, BLAME_S), {e.node: e.session for e in entries if e.session})
 
 
 class RequestWatch:

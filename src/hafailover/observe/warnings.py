@@ -27,6 +27,18 @@ class ConsulView:
     """Those that the others cannot reach; empty also where Consul does not tell."""
 
 
+@dataclass(frozen=True, slots=True)
+class Still:
+    """The newest beat does not move, or there is none and Consul does not commit.
+
+    ``age_s``: for so long at least, in seconds; 0 where nobody is to beat.
+    """
+
+    age_s: float
+    stuck: str
+    """That Consul does not commit and what to do, in a sentence; empty where it does, or nobody can tell."""
+
+
 def warnings(
     hosts: Sequence[NodeRecord], consul: ConsulView | None, junk: Sequence[str] = ()
 ) -> tuple[str, ...]:

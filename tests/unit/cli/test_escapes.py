@@ -41,7 +41,16 @@ def settings(consul: TinyConsul, monkeypatch: pytest.MonkeyPatch) -> None:
 def poisoned(consul: TinyConsul) -> None:
     """A pool whose every text is evil, where an agent would have written a harmless one."""
     fill(consul)
-    texts = ("agent", "reason", "role_since", "neard_version", "agent_version", "profile", "timing", "public_key")
+    texts = (
+        "agent",
+        "reason",
+        "role_since",
+        "neard_version",
+        "agent_version",
+        "profile",
+        "timing",
+        "public_key",
+    )
     evil = dict.fromkeys(texts, EVIL)
     gates = {f"key {EVIL}": f"bad {EVIL}", "other": ""}
     consul.publish("b", "session-of-b", role="standby", ready=False, gates=gates, **evil)

@@ -287,7 +287,7 @@ class TestRestartOfATaintedNeard:
 
 
 class TestLateNewsOfTheOwnLock:
-    """A watch that ends without news tells once more what stood there when it began, perhaps after the end."""
+    """A watch that ends without news tells once more what stood there when it began, perhaps too late."""
 
     OWN = ev.LockSeen(LockView(SESSION, "a", 20))
     FREE = ev.LockSeen(LockView(None, None, 30))
@@ -319,7 +319,7 @@ class TestLateNewsOfTheOwnLock:
         assert [effect.session for effect in of(ef.AbandonSession, effects)] == [SESSION]
 
     def test_a_handover_to_this_host_is_good_for_one_term(self) -> None:
-        """The watch of the heartbeat may be behind that of the lock, and show who handed over to this host."""
+        """The heartbeat's watch may be behind the lock's, and show who handed over to this host."""
         core = self.handed_over()
         core.feed(ev.BeatSeen(stored(beat(15, 9, "b", Phase.RELEASED, handover_to="a"), 1)))
         effects = core.feed(self.FREE, after=0.02) + core.wait(2.5)
