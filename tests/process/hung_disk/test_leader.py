@@ -1,4 +1,4 @@
-"""The disk of Consul's leader hangs, the other servers are well: nothing is carried out, and somebody says so.
+"""The disk of Consul's leader hangs, the others are well: nothing is carried out, and somebody says so.
 
 The leader goes on with its heartbeats, so the others elect nobody else: reads are answered, writes are not.
 """

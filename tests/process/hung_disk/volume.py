@@ -1,4 +1,4 @@
-"""A file system of its own for one folder, which can be frozen: whoever writes there then waits in state D."""
+"""A file system of its own for one folder, which can be frozen: who writes there waits in state D."""
 
 from __future__ import annotations
 
