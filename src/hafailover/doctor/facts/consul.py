@@ -12,8 +12,8 @@ from consul import base
 from hafailover.agent.advice import Tuning, tuning_of
 from hafailover.lock.classify import call
 from hafailover.lock.client import Address, connect
-from hafailover.lock.errors import CallError
 from hafailover.lock.commits import Committing
+from hafailover.lock.errors import CallError
 from hafailover.lock.roster import whom_to_stop_in
 from hafailover.lock.servers import leader_and_servers
 from hafailover.takeover.silence import Consul, Probe
