@@ -70,6 +70,12 @@ def status(host: FailoverHost) -> tuple[int, str, dict[str, object]]:
     return done.returncode, str(view.get("verdict", done.stderr)), view
 
 
+def page_says(host: FailoverHost, text: str) -> bool:
+    page = json.loads(get(host, "/api/status").text)
+    verdict = page["verdict"]
+    return verdict["level"] == "danger" and text in verdict["text"] and text in page["host"]["reason"]
+
+
 def signers(pool: LabPool) -> list[str]:
     """Hosts whose neard has the pool's key loaded."""
     key, found = pool.localnet.pool.public_key, []
@@ -100,10 +106,7 @@ def test_everybody_says_whom_to_stop_and_the_pool_signs_when_it_is_stopped(
         assert code == 1, verdict
         assert named in verdict
         assert view["active"] is None
-        page = json.loads(get(host, "/api/status").text)
-        assert page["verdict"]["level"] == "danger"
-        assert named in page["verdict"]["text"]
-        assert named in page["host"]["reason"]
+        wait_until(lambda: page_says(host, named), timeout_s=10, what="the page to say so")
         probe = Probe(Address(port=host.consul.http_port), pool.account_id, "probe")
         assert probe.ask() is Consul.NO_COMMIT
 

@@ -21,6 +21,7 @@ def fill(
     consul: TinyConsul, *, active: str | None = "a", standbys: tuple[str, ...] = ("b", "c"), term: int = 20
 ) -> None:
     """An active that holds the lock and beats, and ready standbys."""
+    consul.beats = True
     if active is not None:
         consul.put(KEYS.lock, {"node": active}, f"session-of-{active}")
         consul.put_beat(beat(active, term))

@@ -52,7 +52,7 @@ class TinyConsul:
         self.lost_servers: set[str] = set()
         self.renews_all = False
         """Renews sessions that have ended, as a leader does that was cut off and comes back."""
-        self.beats = True
+        self.beats = False
         """Whoever waits for a beat gets another one, as of a host that is well."""
         self.hangs = threading.Event()
         """Reads are answered and writes are not, as by a leader whose disk hangs."""
