@@ -9,6 +9,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -106,7 +107,7 @@ def test_everybody_says_whom_to_stop_and_the_pool_signs_when_it_is_stopped(
         assert code == 1, verdict
         assert named in verdict
         assert view["active"] is None
-        wait_until(lambda: page_says(host, named), timeout_s=10, what="the page to say so")
+        wait_until(partial(page_says, host, named), timeout_s=10, what="the page to say so")
         probe = Probe(Address(port=host.consul.http_port), pool.account_id, "probe")
         assert probe.ask() is Consul.NO_COMMIT
 
