@@ -23,6 +23,7 @@ def leader_and_servers(consul: Any) -> tuple[str, tuple[str, ...]]:
     return one_line(leader), tuple(sorted(map(one_line, servers)))
 
 
+LONGEST_NAME = 64
 STUCK = "Consul does not commit: it answers, but its leader carries no write out, as where a disk hangs"
 TRANSFER_SINCE = (1, 15)
 """Of Consul: `consul operator raft transfer-leader` exists from then on (its changelog, 1.15.0)."""
@@ -68,7 +69,11 @@ def _servers(members: Any) -> Iterable[tuple[str, str, tuple[int, ...]]]:
         host, port = str(one["Addr"]), str(tags.get("port", ""))
         version = re.match(r"(\d{1,4})\.(\d{1,4})", str(tags.get("build", "")))
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        yield address, one_line(str(one["Name"])), tuple(map(int, version.groups())) if version else ()
+        yield (
+            address,
+            one_line(str(one["Name"]))[:LONGEST_NAME],
+            tuple(map(int, version.groups())) if version else (),
+        )
 
 
 def _host_with(consul: Any, name: str, hosts: Mapping[str, str]) -> str | None:
