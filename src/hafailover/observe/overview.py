@@ -138,7 +138,7 @@ def _of_still(still: Still, holder: str, active: str | None, verdict: str) -> tu
     if still.stuck:
         # The holder has fenced itself, or soon does, and cannot write that it has.
         return f"{still.stuck}; {age}", None
-    return f"{age}: its agent hangs, or its way to Consul; before that: {verdict}", active
+    return f"{age}: its agent or guard hangs, or its way to Consul; before that: {verdict}", active
 
 
 def _paused(book: OrderBook) -> str | None:
