@@ -184,7 +184,6 @@ class SessionKeeper:
             if boottime() - self._renewed_at >= self._renew_every_s:
                 self._store.renew(session)
                 self._renewed_at = boottime()
-                self._emit(ev.ConsulAnswered())
             self._complaints.fine()
         except CallError as error:
             if error.kind is Kind.SESSION_GONE:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from hafailover import __version__
 from hafailover.agent.advice import warn_of_consul
 from hafailover.agent.chores import Chores
+from hafailover.agent.commits import CommitWatch
 from hafailover.agent.cost_watch import CostWatch
 from hafailover.agent.disk import DiskWatch
 from hafailover.agent.hand import Hand
@@ -38,7 +39,7 @@ from hafailover.guard.protocol import GuardReport
 from hafailover.local import start as local
 from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulLease, ConsulWatch
-from hafailover.lock.roster import RequestWatch, Roster
+from hafailover.lock.roster import RequestWatch, Roster, whom_to_stop_in
 from hafailover.log import fields, remember
 from hafailover.near.rpc import NeardRpc
 from hafailover.observe.cost import Cost
@@ -123,7 +124,12 @@ class Agent:
         self._planner = Planner(address, account, open_rpc, self._standing, node, self._perform_drill)
         self._reloader = Reloader(settings, read_settings, self.emit)
         self._takeover = TakeoverDesk(
-            Files(settings.state_dir, account, node), lambda: Probe(address, account), self.emit
+            Files(settings.state_dir, account, node), lambda: Probe(address, account, node), self.emit
+        )
+        self._commits = CommitWatch(
+            lambda: Probe(address, account, node, profile.call_deadline_s),
+            lambda: whom_to_stop_in(address, account),
+            self.emit,
         )
         self._said = ""
         self._last_beat: tuple[float, float] | None = None
@@ -147,9 +153,10 @@ class Agent:
             self._settings.timing.profile,
             server.url,
         )
-        local.serve(self._settings, self._address)
+        local.serve(self._settings, self._address, self._newest_beat)
         parts = (self._hand, self._neard, self._lease, self._keeper, self._chores, self._planner, self._eyes)
-        for part in (*parts, self._cost, self._disk, self._reloader, self._news, self._takeover):
+        others = (self._cost, self._disk, self._reloader, self._news, self._takeover, self._commits)
+        for part in (*parts, *others):
             part.start()
         notify("READY=1")
         self._work()
@@ -303,7 +310,7 @@ class Agent:
             node=state.config.node,
             agent=self._agent_id,
             role=str(state.role),
-            reason=state.reason,
+            reason="; ".join(filter(None, (state.reason, self._commits.trouble))),
             role_since=datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
             ready=is_ready(state, now),
             priority=state.config.priority,
@@ -335,7 +342,13 @@ class Agent:
             self._ready,
             self.record,
             lambda: self._last_beat,
+            self._newest_beat,
         )
+
+    def _newest_beat(self) -> tuple[int, float] | None:
+        """The ModifyIndex of the newest beat that the watch has shown, and when first; from any thread."""
+        seen = self._state.sightings.seen
+        return (seen[-1].index, seen[-1].first_seen) if seen else None
 
     def _beat_took(self, seconds: float) -> None:
         self.metrics.beat.observe(seconds)

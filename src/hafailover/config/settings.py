@@ -23,9 +23,9 @@ from pydantic_settings import (
 from hafailover.config.place import CONSUL_ADDRESS, ENV_DELIMITER, ENV_PREFIX, STATE_DIR, host_name
 from hafailover.near.keyfile import is_account_id
 from hafailover.near.port import port_number
+from hafailover.text import is_node_name
 from hafailover.timing import PROFILES, Profile, violations, with_changes
 
-NODE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 ADDRESS = re.compile(r"(https?)://(\[[0-9A-Fa-f:]+\]|[^/:\[\]]+)(?::(\d+))?/?")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -308,7 +308,7 @@ class Settings(BaseSettings):
     @field_validator("node_name")
     @classmethod
     def _a_name(cls, value: str) -> str:
-        if not NODE_NAME.fullmatch(value):
+        if not is_node_name(value):
             raise ValueError("must be letters, digits, '.', '_' and '-', at most 64")
         return value
 

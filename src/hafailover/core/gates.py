@@ -2,29 +2,49 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from hafailover.core.beat import Phase
 from hafailover.core.state import Config, State
-from hafailover.core.views import KeyState, Member, NeardPhase
+from hafailover.core.views import KeyState, Member, NeardPhase, seconded
 from hafailover.timing import GUARD_SILENCE_S, LONGEST_GONE_WITHIN_S
 
 PAUSED = "automatic failover is paused"
 DRAINED = "drained by an operator"
 
+FASTEST_BLOCKS_PER_S = 20.0
+"""No chain makes more: NEAR's mainnet and testnet some 1.7, a localnet for tests ten at the most."""
+SLACK_S = 10.0
+"""For what is old in a head's age and in another's claim: how often both are told, and a late block."""
+
 VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
 def known_height(state: State) -> int:
-    """The highest block height that any host of the pool has reported."""
-    heights = [m.height for m in state.members if m.alive]
-    if state.heartbeat is not None:
-        heights.append(state.heartbeat.beat.height)
-    if state.neard is not None:
-        heights.append(state.neard.height)
-    return max(heights, default=0)
+    """The highest block height that is believed to be reached, by what the hosts of the pool report.
+
+    Each host's record is one claim. The holder's beat, which its lease vouches for, is believed by itself. Of
+    the records the highest is believed only if another host supports it, where there is another to ask: one
+    host alone must not disqualify all others. Nobody is believed to be where no chain could be by now.
+    """
+    neard, limit = state.neard, _reachable(state)
+    claims = {m.node: m.height for m in state.members if m.alive and m.height <= limit}
+    if neard is not None:
+        claims[state.config.node] = neard.height
+    beat = state.heartbeat.beat if state.heartbeat else None
+    if beat is None or beat.height > limit:
+        return seconded(claims.values())
+    claims[beat.node] = max(beat.height, claims.get(beat.node, 0))
+    return max(beat.height, seconded(claims.values()))
+
+
+def _reachable(state: State) -> float:
+    """The height that no chain can be above by now, as far as this host's own head tells."""
+    neard = state.neard
+    return neard.height + (neard.head_age_s + SLACK_S) * FASTEST_BLOCKS_PER_S if neard else math.inf
 
 
 def head_height(state: State) -> int:
@@ -289,8 +309,8 @@ def _is_below_the_predecessor(state: State) -> bool:
 
 
 def is_behind_a_ready_standby(state: State) -> bool:
-    """Whether another host that could sign knows more of the chain."""
-    return any(member.height > head_height(state) for member in ready_standbys(state))
+    """Whether another host that could sign knows more of the chain, and not more than can be."""
+    return any(head_height(state) < member.height <= _reachable(state) for member in ready_standbys(state))
 
 
 def better_standby(state: State) -> bool:

@@ -46,7 +46,8 @@ def step(state: State, now: float) -> tuple[State, list[Effect]]:
     if state.acquiring or state.session is None or state.lock is None or now < state.retry_at:
         return state, []
     if state.lock.session == state.session:
-        return _take_up_again(state, now)
+        over = state.lock.index <= state.ended_term
+        return _leave_what_is_over(state, now) if over else _take_up_again(state, now)
     if state.lock.session is not None or state.free_since is None:
         return state, []
     if now < state.acquire_at and not _is_named(state):
@@ -123,6 +124,17 @@ def _take_up_again(state: State, now: float) -> tuple[State, list[Effect]]:
     return state, []
 
 
+def _leave_what_is_over(state: State, now: float) -> tuple[State, list[Effect]]:
+    """The lock as this host's own in a term that it has ended: most likely news from before that end.
+
+    A blocking query that ends without news answers with what stood there when it began. Whoever took that for
+    a lock of its own would take back what it has just handed over, whatever its back-off.
+    """
+    if now - state.lock_at <= state.config.patience_s:
+        return state, []
+    return _abandon(state, "it holds the lock still, in a term that is over", now)
+
+
 def _abandon(state: State, reason: str, now: float) -> tuple[State, list[Effect]]:
     assert state.session is not None
     gone = replace(state, session=None, lock=None, free_since=None, acquire_at=now + state.config.backoff_s)
@@ -183,12 +195,14 @@ def _has_short_memory(state: State, now: float) -> bool:
 
 
 def _is_named(state: State) -> bool:
-    """Whether the free lock was handed to this host by name: then no pause of its own holds it back."""
+    """Whether the free lock was handed to this host by name: then no pause of its own holds it back.
+
+    It is good for one term: the watch of the heartbeat may be behind that of the lock.
+    """
     beat = state.heartbeat.beat if state.heartbeat else None
-    free = state.lock is not None and state.lock.session is None
-    return (
-        free and beat is not None and beat.phase is Phase.RELEASED and beat.handover_to == state.config.node
-    )
+    if beat is None or beat.phase is not Phase.RELEASED or beat.term <= state.ended_term:
+        return False
+    return state.lock is not None and state.lock.session is None and beat.handover_to == state.config.node
 
 
 def _was_the_active(state: State) -> bool:

@@ -22,7 +22,7 @@ from hafailover.doctor.checks import (
 )
 from hafailover.doctor.checks import settings as settings_check
 from hafailover.doctor.facts.clock import look_at_clock
-from hafailover.doctor.facts.consul import look_at_consul
+from hafailover.doctor.facts.consul import look_at_consul, try_a_commit
 from hafailover.doctor.facts.disk import look_at_disk
 from hafailover.doctor.facts.home import look_at_home
 from hafailover.doctor.facts.kernel import look_at_kernel
@@ -40,10 +40,13 @@ from hafailover.lock.errors import CallError
 
 
 def _consul(patient: Patient) -> list[Finding]:
+    settings = patient.settings
     try:
-        return consul.judge(look_at_consul(patient.address))
+        found = consul.judge(look_at_consul(patient.address))
     except CallError as failure:
-        return consul.unreachable(failure, patient.settings.consul.address)
+        return consul.unreachable(failure, settings.consul.address)
+    commit = try_a_commit(patient.address, settings.account_id, settings.node_name)
+    return [*found, *consul.judge_commit(commit)]
 
 
 def _latency(patient: Patient) -> list[Finding]:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from hafailover.core.beat import Beat, BeatError, StoredBeat, parse_beat
 from hafailover.core.views import LockView
+from hafailover.text import is_node_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +81,14 @@ class LeaseWatch(Protocol):
 
 
 def stored_beat(raw: bytes | None, index: int) -> StoredBeat | None:
-    """A heartbeat as read; one that cannot be understood is as good as none."""
+    """A heartbeat as read; one that cannot be understood, or names no host, is as good as none."""
     try:
         beat = parse_beat(raw)
     except BeatError:
         return None
-    return StoredBeat(beat, index) if beat is not None else None
+    return StoredBeat(beat, index) if beat is not None and _names_hosts(beat) else None
+
+
+def _names_hosts(beat: Beat) -> bool:
+    named = [beat.node] if beat.handover_to is None else [beat.node, beat.handover_to]
+    return all(map(is_node_name, named)) and (beat.inherits is None or _names_hosts(beat.inherits))

@@ -11,7 +11,9 @@ import requests
 import urllib3
 from consul import base
 
+from hafailover.lock.client import TooBigError
 from hafailover.lock.errors import CallError, Kind
+from hafailover.text import one_line
 
 T = TypeVar("T")
 
@@ -62,6 +64,8 @@ def _classified(what: str, rule: str, error: BaseException) -> CallError:
         if "nvalid session" in text:
             return CallError(Kind.SESSION_GONE, f"{what}: Consul does not know the session")
         return CallError(Kind.SERVER, f"{what}: Consul answered {_short(text)}")
+    if isinstance(error, TooBigError):
+        return CallError(Kind.GARBAGE, f"{what}: {error}; consul kv get -keys shows what lies there")
     if isinstance(error, requests.exceptions.SSLError):
         return CallError(
             Kind.UNREACHABLE, f"{what}: TLS with Consul failed; check consul.ca_file and consul.cert_file"
@@ -114,6 +118,6 @@ def _txn_errors(text: str) -> list[dict[str, Any]] | None:
 
 def _short(text: str) -> str:
     """One line without session ids, which are as good as keys to the lock, or the larger part of one."""
-    line = " ".join(text.split())
+    line = one_line(" ".join(text.split()))
     line = re.sub(r"[0-9a-fA-F-]{12,}", "...", line)
     return line if len(line) <= 200 else line[:197] + "..."

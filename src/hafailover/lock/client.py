@@ -11,13 +11,16 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import requests
 from consul import base
 
 from hafailover.deadline import DeadlineAdapter, deadline
+from hafailover.text import one_line
 
 MAX_BODY_BYTES = 8 << 20
+LONGEST_PATH = 120
 OVERRIDING = (
     "CONSUL_HTTP_ADDR",
     "CONSUL_HTTP_TOKEN",
@@ -160,6 +163,15 @@ def _without_token(text: str, headers: Any) -> str:
     return text.replace(token, "...") if token else text
 
 
+def _path(url: str) -> str:
+    """What was asked for, without the address and the query."""
+    return one_line(unquote(urlsplit(url).path))[:LONGEST_PATH]
+
+
+class TooBigError(requests.exceptions.RequestException):
+    """An answer of more than :data:`MAX_BODY_BYTES`."""
+
+
 def _read(response: requests.Response) -> bytes:
     chunks: list[bytes] = []
     size = 0
@@ -167,5 +179,5 @@ def _read(response: requests.Response) -> bytes:
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_BODY_BYTES:
-            raise requests.exceptions.ContentDecodingError("an answer of more than 8 MiB")
+            raise TooBigError(f"Consul's answer for {_path(response.url)} has more than 8 MiB")
     return b"".join(chunks)

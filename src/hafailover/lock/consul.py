@@ -17,7 +17,7 @@ from hafailover.lock.client import Address, connect
 from hafailover.lock.errors import CallError, Kind
 from hafailover.lock.fields import index_of, key_of, session_of, watch_index
 from hafailover.lock.keys import SERVICE, PoolKeys
-from hafailover.text import is_text
+from hafailover.text import is_node_name, is_text
 from hafailover.timing import Profile
 
 T = TypeVar("T")
@@ -255,4 +255,4 @@ def _node_of(entry: dict[str, Any]) -> str | None:
         node = json.loads(entry["Value"] or b"{}").get("node")
     except (ValueError, AttributeError, RecursionError):
         return None
-    return node if is_text(node) else None
+    return node if is_node_name(node) else None

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hafailover.text import is_node_name
+
+SINGLE = frozenset({"lock", "heartbeat", "history-id", "pool", "request", "answer"})
+ORDERS = frozenset({".keep", "pause", "plan", "drill", "last_drill"})
 SERVICE = "hafailover"
 """The Consul service that the agents' checks belong to."""
 
@@ -58,6 +62,24 @@ class PoolKeys:
     def doctor(self) -> str:
         """What an examination writes and deletes; no agent ever looks there."""
         return self.prefix + "doctor/"
+
+    def has_place_for(self, key: str) -> bool:
+        """Whether a key below the prefix may be there; any other was written by somebody else."""
+        name = key.removeprefix(self.prefix)
+        if name in SINGLE:
+            return True
+        folder, _, rest = name.partition("/")
+        match folder:
+            case "nodes":
+                return is_node_name(rest)
+            case "dropped":
+                return rest == ".keep" or (rest.isascii() and rest.isdigit() and len(rest) <= 19)
+            case "operator":
+                drained, _, node = rest.partition("/")
+                return rest in ORDERS or (drained == "drained" and is_node_name(node))
+            case "history" | "doctor":
+                return bool(rest)
+        return False
 
     @property
     def rule(self) -> str:

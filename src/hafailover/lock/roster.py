@@ -15,7 +15,11 @@ from hafailover.lock.consul import WATCH_SLACK_S
 from hafailover.lock.errors import CallError, Kind
 from hafailover.lock.fields import index_of, key_of, object_of, session_of, watch_index
 from hafailover.lock.keys import PoolKeys
-from hafailover.text import is_text
+from hafailover.lock.servers import whom_to_stop
+from hafailover.text import is_node_name, is_text
+
+BLAME_S = 0.5
+"""Of each call that finds out whom to stop: nobody waits for it long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,11 @@ class Entry:
     session: str | None
     index: int
     data: dict[str, Any]
+
+
+def is_entry(item: dict[str, Any], prefix: str) -> bool:
+    """Whether the key's name is one that a host can have; what else is there was written by no agent."""
+    return is_node_name(key_of(item).removeprefix(prefix))
 
 
 def entry_of(item: dict[str, Any], prefix: str) -> Entry:
@@ -70,7 +79,8 @@ class Roster:
             _, data = self._consul.kv.get(
                 self._keys.nodes, recurse=True, consistency="stale" if stale else "default"
             )
-            entries = [entry_of(item, self._keys.nodes) for item in data or []]
+            nodes = self._keys.nodes
+            entries = [entry_of(item, nodes) for item in data or [] if is_entry(item, nodes)]
             return sorted(entries, key=lambda entry: entry.node)
 
         return call("reading the hosts' records", self._keys.rule, read)
@@ -177,6 +187,15 @@ class Roster:
     def _get_json(self, key: str) -> dict[str, Any] | None:
         _, data = self._call(f"reading {key}", lambda: self._consul.kv.get(key))
         return object_of(data.get("Value")) if data else None
+
+
+def whom_to_stop_in(address: Address, account_id: str) -> str:
+    """Which server to stop where Consul does not commit, by the name of its host in the pool, in a sentence.
+
+    :raises CallError: the hosts' records cannot be read.
+    """
+    entries = Roster(address, account_id, BLAME_S).entries()
+    return whom_to_stop(connect(address, BLAME_S), {e.node: e.session for e in entries if e.session})
 
 
 class RequestWatch:

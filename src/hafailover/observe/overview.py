@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from hafailover.core.views import LockView, Role
 from hafailover.lock.roster import Entry
 from hafailover.observe.history import Change, changes, drills
 from hafailover.observe.records import NodeRecord, TermRecord, parse_record
-from hafailover.observe.warnings import ConsulView, warnings
+from hafailover.observe.warnings import ConsulView, Still, of_junk, warnings
 from hafailover.orders.documents import OrderBook
 
 
@@ -44,6 +44,12 @@ class Overview:
     """The next heights without a duty, from the first up to but without the second; ``None``: not known."""
     stale: bool = False
     """Consul has no leader: this is what one of its servers knew last, and nothing is ``ok``."""
+    stuck: str | None = None
+    """Consul carries no write out, and what to do: nobody's lease can be proved, and nothing is ``ok``."""
+    beat_still_s: float | None = None
+    """For how long at least the newest beat has not been followed by another; ``None``: it moves."""
+    junk: str | None = None
+    """What lies below the pool's prefix in Consul and is no record, in a sentence."""
 
     @property
     def standbys(self) -> list[NodeRecord]:
@@ -74,10 +80,15 @@ def overview(
     consul: ConsulView | None = None,
     *,
     stale: bool = False,
+    junk: Sequence[str] = (),
+    still: Still | None = None,
 ) -> Overview:
     """Puts together what Consul holds of a pool. Pure but for the wall clock, which ends a pause.
 
     A host counts as active when it holds the lock, its last beat says so, and its own record does not differ.
+
+    :param junk: keys below the pool's prefix that are no records.
+    :param still: the newest beat does not move, or Consul does not commit.
     """
     hosts = tuple(_host(entry) for entry in entries)
     if stale:
@@ -91,10 +102,17 @@ def overview(
     paused = _paused(book)
     rows, held = changes(history), drills(history)
     verdict = _verdict(active, claims, ready, holder, hosts) + (f"; paused {paused}" if paused else "")
+    if still is not None:
+        verdict, active = _of_still(still, beat.node if beat else "", active, verdict)
     began = [record for record in history if record.event == "began" and beat and record.term == beat.term]
     return Overview(
         account_id=account_id,
-        ok=active is not None and len(claims) == 1 and bool(ready) and paused is None and not stale,
+        ok=active is not None
+        and len(claims) == 1
+        and bool(ready)
+        and paused is None
+        and not stale
+        and still is None,
         verdict=f"Consul has no leader; before that: {verdict}" if stale else verdict,
         active=active,
         term=beat.term if active and beat else None,
@@ -105,10 +123,22 @@ def overview(
         plan=_plan(book),
         last_change=rows[-1] if rows else None,
         consul=consul,
-        warnings=warnings(hosts, consul),
+        warnings=warnings(hosts, consul, junk),
+        stuck=(still.stuck or None) if still is not None else None,
+        beat_still_s=round(still.age_s, 1) if still is not None and still.age_s else None,
+        junk=next(iter(of_junk(junk)), None),
         last_drill=held[-1] if held else None,
         stale=stale,
     )
+
+
+def _of_still(still: Still, holder: str, active: str | None, verdict: str) -> tuple[str, str | None]:
+    """The verdict where the newest beat stands still, and who is the active as far as it can be said."""
+    age = f"the last beat, of {holder}, is {still.age_s:.0f} s old" if still.age_s else "nobody can take over"
+    if still.stuck:
+        # The holder has fenced itself, or soon does, and cannot write that it has.
+        return f"{still.stuck}; {age}", None
+    return f"{age}: its agent or guard hangs, or its way to Consul; before that: {verdict}", active
 
 
 def _paused(book: OrderBook) -> str | None:

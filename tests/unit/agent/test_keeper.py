@@ -119,6 +119,15 @@ def test_a_session_that_consul_ends_is_told_and_replaced(bench: Bench) -> None:
     assert bench.consul.items[RECORD].session == second
 
 
+def test_a_renewal_is_no_news_of_a_consul_that_answers(bench: Bench) -> None:
+    """A leader whose disk hangs renews sessions, and lets nobody prove or take the lock."""
+    bench.keeper.start()
+    bench.ready()
+    renewed = bench.consul.feeds
+    until(lambda: bench.consul.feeds >= renewed + 5, "feeding")
+    assert bench.events.of(ev.ConsulAnswered) == []
+
+
 def test_a_session_that_the_core_has_lost_is_replaced(bench: Bench) -> None:
     bench.keeper.start()
     first = bench.ready()

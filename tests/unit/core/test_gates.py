@@ -205,3 +205,56 @@ def test_what_cannot_be_known_is_not_shown_as_met() -> None:
         "neard tracks the pool's shards",
         "neard not older than the active's",
     ]
+
+
+class TestHeightsThatOthersClaim:
+    """One host's record is one claim. It must not disqualify those that other hosts' claims support."""
+
+    def heights(self, beat_height: int | None = None, own_age_s: float = 1.0, **records: int) -> int:
+        core = Core().stand_by()
+        core.feed(ev.NeardSeen(neard(head_age_s=own_age_s)))
+        core.feed(ev.MembersSeen(tuple(member(n, height=h) for n, h in records.items()), KEY))
+        if beat_height is not None:
+            core.feed(ev.BeatSeen(stored(beat(node="b", height=beat_height))))
+        return gates.lag(core.state)
+
+    @pytest.mark.parametrize("lie", [106, 10**15, (1 << 63) - 1])
+    def test_three_hosts_and_a_forged_record(self, lie: int) -> None:
+        assert self.heights(beat_height=101, a=100, b=100, c=99, zz=lie) == 1
+
+    @pytest.mark.parametrize("lie", [106, 10**15])
+    def test_two_hosts_and_a_forged_record(self, lie: int) -> None:
+        assert self.heights(beat_height=101, a=100, b=101, zz=lie) == 1
+
+    @pytest.mark.parametrize("lie", [10**6, 10**15])
+    def test_nobody_else_is_there_to_ask_but_no_chain_is_so_fast(self, lie: int) -> None:
+        assert self.heights(zz=lie) == 0
+
+    def test_an_active_that_claims_what_no_chain_can_reach(self) -> None:
+        assert self.heights(beat_height=10**15, a=100, c=100) == 0
+
+    def test_two_others_that_agree_are_believed(self) -> None:
+        assert self.heights(a=100, b=160, c=150) == 50
+
+    def test_the_active_is_believed_beside_a_standby_that_is_as_far_behind(self) -> None:
+        assert self.heights(beat_height=200, a=100, b=200, c=100) == 100
+
+    def test_the_only_other_host_is_believed(self) -> None:
+        assert self.heights(a=100, b=140) == 40
+
+    def test_a_head_that_is_old_may_be_far_behind(self) -> None:
+        assert self.heights(own_age_s=3600.0, b=6000) == 5900
+
+    def test_before_the_age_is_known_everybody_is_believed(self) -> None:
+        assert self.heights(own_age_s=float("inf"), b=10**9) == 10**9 - 100
+
+    def test_its_own_record_of_some_seconds_ago_supports_nothing(self) -> None:
+        assert self.heights(a=98, zz=140) == 40
+
+    def test_a_lying_standby_is_no_reason_to_pass_the_lock_on(self) -> None:
+        core = Core().stand_by()
+        others = (member("b", height=100), member("c", height=99), member("zz", height=10**15))
+        core.feed(ev.MembersSeen(others, KEY))
+        assert not gates.is_behind_a_ready_standby(core.state)
+        core.feed(ev.MembersSeen((*others, member("d", height=120)), KEY))
+        assert gates.is_behind_a_ready_standby(core.state)

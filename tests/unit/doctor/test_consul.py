@@ -7,13 +7,23 @@ from dataclasses import replace
 import pytest
 
 from hafailover.agent.advice import Tuning
-from hafailover.doctor.checks.consul import judge, unreachable
+from hafailover.doctor.checks.consul import judge, judge_commit, unreachable
 from hafailover.doctor.checks.latency import judge_tuning
-from hafailover.doctor.facts.consul import Autopilot, ConsulFacts, LocalAgent, Member, RaftServer
+from hafailover.doctor.facts import consul as facts
+from hafailover.doctor.facts.consul import (
+    Autopilot,
+    Commit,
+    ConsulFacts,
+    LocalAgent,
+    Member,
+    RaftServer,
+    try_a_commit,
+)
 from hafailover.doctor.finding import Severity
 from hafailover.lock.errors import CallError, Kind
 from hafailover.timing import PROFILES
 
+from ..observe.tiny_consul import ACCOUNT, TinyConsul
 from .said import bad, ids, one
 
 PEERS = tuple(f"192.0.2.{number}:8300" for number in (1, 2, 3))
@@ -110,3 +120,34 @@ def test_nobody_there() -> None:
 def test_fence_after_against_the_time_of_an_election(tuning: Tuning | None, severity: Severity) -> None:
     (found,) = judge_tuning(tuning, PROFILES["default"])
     assert (found.id, found.severity) == ("timing.fence", severity)
+
+
+def test_a_consul_that_carries_writes_out() -> None:
+    assert one(judge_commit(Commit()), "consul.commits").severity is Severity.OK
+
+
+def test_a_consul_that_does_not_is_an_error_whatever_else_is_well() -> None:
+    found = one(judge_commit(Commit("no answer in time", "stop Consul on c1")), "consul.commits")
+    assert (found.severity, found.text) == (Severity.ERROR, "stop Consul on c1")
+
+
+def test_a_token_that_may_not_try_it() -> None:
+    found = one(judge_commit(Commit("Consul denied it")), "consul.commits")
+    assert found.severity is Severity.SKIPPED
+    assert "Consul denied it" in found.text
+
+
+class TestTheTry:
+    def test_well(self, consul: TinyConsul) -> None:
+        assert try_a_commit(consul.address, ACCOUNT, "a") == Commit()
+
+    def test_hangs(self, consul: TinyConsul, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(facts, "COMMIT_S", 0.2)
+        consul.hangs.set()
+        tried = try_a_commit(consul.address, ACCOUNT, "a")
+        assert "stop Consul on 127.0.0.1:8300" in tried.stuck
+
+    def test_no_leader_is_another_finding(self, consul: TinyConsul) -> None:
+        consul.down = True
+        tried = try_a_commit(consul.address, ACCOUNT, "a")
+        assert (bool(tried.failed), tried.stuck) == (True, "")

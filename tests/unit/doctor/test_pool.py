@@ -101,3 +101,16 @@ def test_an_agent_that_was_not_restarted_after_its_upgrade() -> None:
     found = judge_own(GOOD, "b", "0.2.0")
     assert bad(found) == {"pool.self": Severity.WARNING}
     assert "systemctl restart hafailover" in found[0].remedy
+
+
+def test_what_is_no_record_is_said() -> None:
+    found = judge(replace(GOOD, junk="2 keys of the pool in Consul, left out as no record: x, y"))
+    assert bad(found) == {"pool.records": Severity.WARNING}
+    assert "x, y" in one(found, "pool.records").text
+
+
+@pytest.mark.parametrize("change", [{"stuck": "Consul does not commit"}, {"beat_still_s": 6.0}])
+def test_a_pool_whose_beats_stand_still_is_not_well(change: dict[str, object]) -> None:
+    found = judge(replace(GOOD, verdict="the verdict", **change))  # type: ignore[arg-type]
+    assert bad(found) == {"pool.active": Severity.ERROR}
+    assert one(found, "pool.active").text == "the verdict"

@@ -137,6 +137,9 @@ def test_what_a_program_gets() -> None:
         "last_drill",
         "window",
         "stale",
+        "stuck",
+        "beat_still_s",
+        "junk",
     }
     assert plain["ok"] is True
     assert plain["account_id"] == "pool.near"

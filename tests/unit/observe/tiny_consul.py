@@ -52,6 +52,13 @@ class TinyConsul:
         self.lost_servers: set[str] = set()
         self.renews_all = False
         """Renews sessions that have ended, as a leader does that was cut off and comes back."""
+        self.beats = False
+        """Whoever waits for a beat gets another one, as of a host that is well."""
+        self.hangs = threading.Event()
+        """Reads are answered and writes are not, as by a leader whose disk hangs."""
+        self.members: list[dict[str, Any]] = []
+        self.tries = 0
+        """Writes that change nothing and were carried out."""
         self.changed = threading.Condition()
         self._index = 10
         self._opened = 0
@@ -134,6 +141,8 @@ class TinyConsul:
         if what == "status":
             leader = "" if self.leaderless else self.servers[0]
             return 200, self._index, self.servers if rest == "peers" else json.dumps(leader)
+        if rest == "members":
+            return 200, self._index, self.members
         if rest == "service/consul":
             return 200, self._index, [self._server_entry(one) for one in self.servers]
         if rest == "self":
@@ -161,6 +170,11 @@ class TinyConsul:
 
         if "index" in query:
             wait_s = min(float(query["wait"].removesuffix("s")), LONGEST_WAIT_S)
+            item = self.items.get(key)
+            if self.beats and not self.hangs.is_set() and key == KEYS.heartbeat and item is not None:
+                self.changed.wait_for(lambda: index() > int(query["index"]) or self.down, 0.02)
+                if index() <= int(query["index"]):
+                    self._write(key, item.value, item.session)
             self.changed.wait_for(lambda: index() > int(query["index"]) or self.down, wait_s)
         entries = [_entry(k, item) for k, item in sorted(found().items())]
         return (200 if entries else 404), index(), entries
@@ -168,6 +182,7 @@ class TinyConsul:
     def _put(self, key: str, query: dict[str, str], body: bytes) -> tuple[int, int, Any]:
         item = self.items.get(key)
         if "cas" in query and int(query["cas"]) != (item.modified if item is not None else 0):
+            self.tries += 1
             return 200, self._index, False
         session = query.get("acquire")
         if session is not None:
@@ -194,6 +209,10 @@ class TinyConsul:
             session = f"session-{self._opened}"
             self.sessions.add(session)
             return 200, self._index, {"ID": session}
+        if verb == "list":
+            nodes = {item.session: key for key, item in self.items.items() if key.startswith(KEYS.nodes)}
+            listed = [{"ID": one, "Node": nodes[one].replace(KEYS.nodes, "consul-")} for one in nodes if one]
+            return 200, self._index, listed
         if verb == "renew":
             known = self.renews_all or session in self.sessions
             return (200 if known else 404), self._index, [{"ID": session}]
@@ -220,6 +239,12 @@ def _handler(consul: TinyConsul) -> type[BaseHTTPRequestHandler]:
             url = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            end = time.monotonic() + LONGEST_WAIT_S
+            while consul.hangs.is_set() and self.command == "PUT" and "/kv/" in url.path:
+                if time.monotonic() > end:
+                    self.close_connection = True
+                    return
+                time.sleep(0.01)
             with consul.changed:
                 status, index, data = consul.answer(self.command, unquote(url.path), query, body)
             raw = data.encode() if isinstance(data, str) else json.dumps(data).encode()

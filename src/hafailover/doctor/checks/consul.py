@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hafailover.doctor.facts.consul import NODE_RULE, ConsulFacts, LocalAgent
+from hafailover.doctor.facts.consul import NODE_RULE, Commit, ConsulFacts, LocalAgent
 from hafailover.doctor.finding import Finding, error, info, ok, skipped, warning
 from hafailover.lock.errors import CallError
 from hafailover.observe.warnings import of_servers
@@ -30,6 +30,18 @@ def judge(facts: ConsulFacts) -> list[Finding]:
         *_members(facts),
         *_local(facts),
     ]
+
+
+def judge_commit(commit: Commit) -> list[Finding]:
+    """Whether Consul does what it is for; a leader, votes and members are also there where it does not."""
+    if commit.stuck:
+        remedy = "stop that server, and look at its disk; docs/runbook.md#consul-does-not-commit"
+        return [error("consul.commits", commit.stuck, remedy)]
+    if commit.failed:
+        return [
+            skipped("consul.commits", f"whether Consul carries writes out cannot be seen: {commit.failed}")
+        ]
+    return [ok("consul.commits", "it carries out what is written")]
 
 
 def _leader(facts: ConsulFacts) -> list[Finding]:

@@ -12,8 +12,22 @@ ALIKE = "finish the upgrade or correct the setting; hafailover upgrade-plan says
 
 def judge(view: Overview) -> list[Finding]:
     if not view.hosts:
-        return [info("pool.hosts", "no host has ever joined this pool", "start the agents")]
-    return [*_signer(view), *_standbys(view), *_orders(view), *_hosts(view), *_alike(view)]
+        return [*_junk(view), info("pool.hosts", "no host has ever joined this pool", "start the agents")]
+    return [
+        *_signer(view),
+        *_standbys(view),
+        *_orders(view),
+        *_hosts(view),
+        *_alike(view),
+        *_junk(view),
+    ]
+
+
+def _junk(view: Overview) -> list[Finding]:
+    if view.junk is None:
+        return []
+    remedy = "see who may write below the pool's prefix, and delete it: consul kv delete KEY"
+    return [warning("pool.records", view.junk, remedy)]
 
 
 def judge_own(view: Overview, node: str, version: str) -> list[Finding]:
@@ -43,6 +57,10 @@ def _signer(view: Overview) -> list[Finding]:
     claims = [host.node for host in view.hosts if host.role == "active"]
     if len(claims) > 1:
         return [error("pool.active", view.verdict, "hafailover audit; see docs/runbook.md")]
+    if view.stuck is not None:
+        return [error("pool.active", view.verdict, "docs/runbook.md#consul-does-not-commit")]
+    if view.beat_still_s is not None:
+        return [error("pool.active", view.verdict, "see the agent's log on the host that signs")]
     if view.active is None:
         return [error("pool.active", view.verdict, "hafailover explain says what each host lacks")]
     return [ok("pool.active", f"{view.active} signs, term {view.term}")]
