@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-SERVICE = "hafailover"
-"""The Consul service that the agents' checks belong to."""
+OLD_SERVICE = "hafailover"
+"""The Consul service of all hosts of all pools, as long as it had one name for all."""
+
+
+def service_name(account_id: str, node: str) -> str:
+    """The Consul service that this host's check belongs to: a right to it is a right to no other host's.
+
+    No account has two hyphens in a row, so no two hosts of whatever pools share a name.
+    """
+    return f"hafailover-{account_id}--{node}"
 
 
 @dataclass(frozen=True, slots=True)
