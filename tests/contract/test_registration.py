@@ -1,10 +1,10 @@
-"""What Consul has forgotten of a host is made again, and nobody else's right reaches a host's registration."""
+"""What Consul has forgotten of a host is made again, and no other host's right reaches it."""
 
 from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from hafailover.core.beat import Beat, Phase
 from hafailover.lab import ConsulCluster, LabError
 from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulLease
-from hafailover.lock.errors import Kind
-from hafailover.lock.keys import OLD_SERVICE, PoolKeys, service_name
+from hafailover.lock.errors import CallError, Kind
+from hafailover.lock.keys import OLD_SERVICE, service_name
+from hafailover.lock.policy import host_policy
+from hafailover.lock.token import Token
 from hafailover.timing import PROFILES, with_changes
 
 from .fake_consul import failure
@@ -25,7 +27,6 @@ pytestmark = pytest.mark.consul
 
 CHECK_TTL_S = 2.0
 PROFILE = with_changes(PROFILES["default"], {"check_ttl_s": CHECK_TTL_S})
-SESSION_RULE = 'session "host1" { policy = "write" }'
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +44,7 @@ def account() -> str:
 
 def rules(account: str, node: str = "a") -> list[str]:
     """A host's whole policy."""
-    service = f'service "{service_name(account, node)}" {{ policy = "write" }}'
-    return [PoolKeys(account).rule, SESSION_RULE, service]
+    return host_policy(account, node, "host1")
 
 
 class Pool:
@@ -133,6 +133,74 @@ def test_what_earlier_agents_registered_is_removed(pool: Pool) -> None:
     assert old not in pool.services()
     assert len(pool.services()) == 1
     assert pool.lives(session)
+
+
+class TestRotation:
+    """A token is replaced under a running agent, and the old one deleted."""
+
+    def lease(self, pool: Pool, file: Path) -> ConsulLease:
+        token = Token(pool.token, file.read_text, "consul.token_file")
+        address = Address(port=pool.cluster.server(0).http_port, token=token)
+        return ConsulLease(address, pool.account, "a", PROFILE, "host1")
+
+    def delete(self, pool: Pool, token: str) -> None:
+        accessor = pool.ask("GET", "/v1/acl/token/self", None, token)["AccessorID"]
+        pool.ask("DELETE", f"/v1/acl/token/{accessor}")
+
+    @pytest.fixture
+    def file(self, pool: Pool, tmp_path: Path) -> Path:
+        file = tmp_path / "token"
+        file.write_text(pool.token)
+        return file
+
+    def test_the_old_one_is_deleted_first(self, pool: Pool, file: Path) -> None:
+        """Nothing fails where the file has the new one: the lease goes on, and the check with it."""
+        store = self.lease(pool, file)
+        session = store.open_session()
+        term = store.acquire(session).term
+        file.write_text(pool.cluster.create_token("\n".join(rules(pool.account))))
+        self.delete(pool, pool.token)
+        for number in range(1, 7):
+            store.beat(session, Beat(term, number, "a", Phase.ACTIVE, 8.5))
+            store.feed()
+            assert not eventually(lambda: not pool.lives(session), CHECK_TTL_S / 4)
+        assert len(pool.services()) == 1
+
+    def test_a_frozen_agent_is_noticed_with_the_old_one_gone(self, pool: Pool, file: Path) -> None:
+        """Consul's agent reports the check with the token that it was registered with."""
+        store = self.lease(pool, file)
+        session = store.open_session()
+        file.write_text(pool.cluster.create_token("\n".join(rules(pool.account))))
+        self.delete(pool, pool.token)
+        store.feed()
+        store.feed()
+        assert pool.lives(session)
+        assert eventually(lambda: not pool.lives(session), CHECK_TTL_S + 3.0)
+
+    def test_a_restarted_agent_registers_its_check_with_the_new_one(self, pool: Pool, file: Path) -> None:
+        session = self.lease(pool, file).open_session()
+        new = pool.cluster.create_token("\n".join(rules(pool.account)))
+        pool.lease(new).resume(session)
+        self.delete(pool, pool.token)
+        assert pool.lives(session)
+        assert eventually(lambda: not pool.lives(session), CHECK_TTL_S + 3.0)
+
+    def test_without_a_new_one_in_the_file_it_says_so(self, pool: Pool, file: Path) -> None:
+        store = self.lease(pool, file)
+        store.open_session()
+        self.delete(pool, pool.token)
+        # Consul's server goes by its cache of tokens for a moment.
+        assert eventually(lambda: _denied(store.feed), 5.0)
+        error = failure(store.feed)
+        assert "Consul does not know the token; consul.token_file holds no other one" in str(error)
+
+
+def _denied(call: Callable[[], object]) -> bool:
+    try:
+        call()
+    except CallError as error:
+        return error.kind is Kind.DENIED
+    return False
 
 
 class TestUpgrade:

@@ -31,8 +31,11 @@ class LeaseStore(Protocol):
         ...
 
     def resume(self, session: str) -> None:
-        """Goes on with a session of this host's agent from before a restart: renews it, and registers its check
-        anew, with the present token. Raises SESSION_GONE if Consul does not know it."""
+        """Goes on with a session of this host's agent from before a restart.
+
+        It is renewed, and its check registered anew, with the present token. Raises SESSION_GONE if Consul
+        does not know it.
+        """
         ...
 
     def renew(self, session: str) -> None:

@@ -19,6 +19,7 @@ from hafailover.lock.client import Address, connect
 from hafailover.lock.errors import CallError, Kind
 from hafailover.lock.fields import index_of, key_of, session_of, watch_index
 from hafailover.lock.keys import OLD_SERVICE, PoolKeys, service_name
+from hafailover.lock.policy import service_rule, session_rule
 from hafailover.text import is_text
 from hafailover.timing import Profile
 
@@ -27,8 +28,7 @@ T = TypeVar("T")
 WATCH_SLACK_S = 2.0
 """A blocking query may take a sixteenth longer than asked, plus the way there and back."""
 
-SESSION_RULE = 'session "{node}" {{ policy = "write" }}'
-SERVICE_RULE = 'service "{name}" {{ policy = "write" }}'
+OLD_SERVICE_RULE = f'service "{OLD_SERVICE}" {{ policy = "write" }}'
 
 
 class _Forgotten(CallError):
@@ -46,18 +46,20 @@ class ConsulLease:
         self, address: Address, account_id: str, node: str, profile: Profile, consul_node: str = "NODE"
     ) -> None:
         self._consul = connect(address, profile.call_deadline_s)
+        self._token = address.token
         self._keys = PoolKeys(account_id)
         self._node = node
         self._profile = profile
-        self._session_rule = SESSION_RULE.format(node=consul_node)
+        self._session_rule = session_rule(consul_node)
         self._service = service_name(account_id, node)
-        self._service_rule = SERVICE_RULE.format(name=self._service)
+        self._service_rule = service_rule(account_id, node)
         self._old_id = f"{OLD_SERVICE}-{node}-{account_id}"
         self._service_id = self._new_id()
-        self._registered = False
+        self._registered: int | None = None
+        """With which token the service is registered, by its number."""
 
     def open_session(self) -> str:
-        self._service_id, self._registered = self._new_id(), False
+        self._service_id, self._registered = self._new_id(), None
         # A Consul agent that was restarted remembers the check as critical, whatever it is registered as.
         self.feed()
         session = call(
@@ -88,8 +90,10 @@ class ConsulLease:
                 raise ValueError("no session")
             return found
 
-        self._service_id = _service_of(call("looking at the session", self._session_rule, look)) or self._old_id
-        self._registered = False
+        self._service_id = (
+            _service_of(call("looking at the session", self._session_rule, look)) or self._old_id
+        )
+        self._registered = None
         self.feed()
 
     def renew(self, session: str) -> None:
@@ -98,7 +102,8 @@ class ConsulLease:
             raise CallError(Kind.GARBAGE, "renewing the session: Consul returned another one")
 
     def feed(self) -> None:
-        if self._registered:
+        # Consul's agent goes on telling the servers of the check with the token that it was registered with.
+        if self._registered == self._token.number:
             with contextlib.suppress(_Forgotten):
                 self._pass_check()
                 return
@@ -124,7 +129,8 @@ class ConsulLease:
         rule = self._service_rule
         if self._service_id == self._old_id:
             # It gets the new name, which takes the right to both.
-            rule += " " + SERVICE_RULE.format(name=OLD_SERVICE)
+            rule += " " + OLD_SERVICE_RULE
+        number = self._token.number
         call(
             "registering the agent's check",
             rule,
@@ -132,7 +138,7 @@ class ConsulLease:
                 self._service, service_id=self._service_id, check=check
             ),
         )
-        self._registered = True
+        self._registered = number
 
     def _pass_check(self) -> None:
         try:

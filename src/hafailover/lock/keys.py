@@ -71,3 +71,18 @@ class PoolKeys:
     def rule(self) -> str:
         """The ACL rule that writing these keys needs."""
         return f'key_prefix "{self.prefix}" {{ policy = "write" }}'
+
+    @property
+    def read_rule(self) -> str:
+        """What looking at the pool needs."""
+        return f'key_prefix "{self.prefix}" {{ policy = "read" }}'
+
+    @property
+    def orders_rule(self) -> str:
+        """What giving orders needs."""
+        return f'key_prefix "{self.orders}" {{ policy = "write" }}'
+
+    @property
+    def request_rule(self) -> str:
+        """What asking for a switchover needs."""
+        return f'key "{self.request}" {{ policy = "write" }}'
