@@ -122,7 +122,7 @@ class Agent:
         self._cost = CostWatch(open_rpc, account, self._cost_measured)
         self._disk = DiskWatch(settings.neard.home)
         self._planner = Planner(address, account, open_rpc, self._standing, node, self._perform_drill)
-        self._reloader = Reloader(settings, read_settings, self.emit)
+        self._reloader = Reloader(settings, read_settings, self.emit, address.token)
         self._takeover = TakeoverDesk(
             Files(settings.state_dir, account, node), lambda: Probe(address, account, node), self.emit
         )

@@ -63,6 +63,12 @@ class ConsulSettings(_Section):
     ca_file: FilePath | None = Field(None, description="CA certificate that Consul's is checked against.")
     cert_file: FilePath | None = Field(None, description="Client certificate, where Consul asks for one.")
     key_file: FilePath | None = Field(None, description="Private key of the client certificate.")
+    user: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
+        None,
+        description="User that Consul runs as, by name or number: without TLS, nothing is sent to another "
+        "user's listener on loopback. root and the agent's own user are believed, too. Default: consul, if "
+        "there is such a user.",
+    )
 
     @field_validator("address")
     @classmethod

@@ -137,6 +137,15 @@ def _has_session(state: State, _: float) -> str:
     return "no session with Consul" if state.session is None else ""
 
 
+def _in_roster(state: State, _: float) -> str:
+    """Whom the others do not see, they do not hand over to, and its operator sees it as gone."""
+    if state.session is None or state.members_at < 0:
+        return ""
+    if any(m.node == state.config.node and m.alive for m in state.members):
+        return ""
+    return "this host's record is missing from the pool's in Consul"
+
+
 def _key_is_good(state: State, _: float) -> str:
     return "; ".join(key_problems(state))
 
@@ -170,7 +179,11 @@ NEARD_FIT = (
     Gate("neard's head moves", _head_moves),
     Gate("neard has peers", _has_peers),
 )
-STANDBY_BEFORE = (Gate("not drained", _not_drained), Gate("session with Consul", _has_session))
+STANDBY_BEFORE = (
+    Gate("not drained", _not_drained),
+    Gate("session with Consul", _has_session),
+    Gate("in the pool's roster", _in_roster),
+)
 STANDBY_AFTER = (
     Gate("key good", _key_is_good, lambda state: state.guard is not None),
     Gate("neard tracks the pool's shards", _tracks_shards, lambda state: state.neard is not None),

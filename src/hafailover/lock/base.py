@@ -31,12 +31,24 @@ class LeaseStore(Protocol):
         """Registers the agent's check as passing and creates a session bound to it. Returns its id."""
         ...
 
+    def resume(self, session: str) -> None:
+        """Goes on with a session of this host's agent from before a restart.
+
+        It is renewed, and its check registered anew, with the present token. Raises SESSION_GONE if Consul
+        does not know it.
+        """
+        ...
+
     def renew(self, session: str) -> None:
         """Keeps the session's TTL going; proves nothing. Raises SESSION_GONE if Consul does not know it."""
         ...
 
     def feed(self) -> None:
-        """Passes the agent's check."""
+        """Passes the agent's check; one that Consul has forgotten is registered again."""
+        ...
+
+    def sweep(self) -> None:
+        """Removes what earlier agents of this host have registered; only for whoever has the host's name."""
         ...
 
     def destroy(self, session: str) -> None:

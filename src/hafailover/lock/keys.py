@@ -8,8 +8,16 @@ from hafailover.text import is_node_name
 
 SINGLE = frozenset({"lock", "heartbeat", "history-id", "pool", "request", "answer"})
 ORDERS = frozenset({".keep", "pause", "plan", "drill", "last_drill"})
-SERVICE = "hafailover"
-"""The Consul service that the agents' checks belong to."""
+OLD_SERVICE = "hafailover"
+"""The Consul service of all hosts of all pools, as long as it had one name for all."""
+
+
+def service_name(account_id: str, node: str) -> str:
+    """The Consul service that this host's check belongs to: a right to it is a right to no other host's.
+
+    No account has two hyphens in a row, so no two hosts of whatever pools share a name.
+    """
+    return f"hafailover-{account_id}--{node}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,3 +93,18 @@ class PoolKeys:
     def rule(self) -> str:
         """The ACL rule that writing these keys needs."""
         return f'key_prefix "{self.prefix}" {{ policy = "write" }}'
+
+    @property
+    def read_rule(self) -> str:
+        """What looking at the pool needs."""
+        return f'key_prefix "{self.prefix}" {{ policy = "read" }}'
+
+    @property
+    def orders_rule(self) -> str:
+        """What giving orders needs."""
+        return f'key_prefix "{self.orders}" {{ policy = "write" }}'
+
+    @property
+    def request_rule(self) -> str:
+        """What asking for a switchover needs."""
+        return f'key "{self.request}" {{ policy = "write" }}'

@@ -70,7 +70,7 @@ class Roster:
             _, data = self._consul.kv.get(self._keys.nodes + node, consistency="consistent")
             return entry_of(data, self._keys.nodes) if data is not None else None
 
-        return call("reading a host's record", self._keys.rule, read)
+        return call("reading a host's record", self._keys.read_rule, read)
 
     def entries(self, stale: bool = True) -> list[Entry]:
         """All hosts' records, by name."""
@@ -83,7 +83,7 @@ class Roster:
             entries = [entry_of(item, nodes) for item in data or [] if is_entry(item, nodes)]
             return sorted(entries, key=lambda entry: entry.node)
 
-        return call("reading the hosts' records", self._keys.rule, read)
+        return call("reading the hosts' records", self._keys.read_rule, read)
 
     def pool_public_key(self) -> str | None:
         """The public key on record for the pool."""
@@ -110,7 +110,7 @@ class Roster:
             _, data = self._consul.kv.get(self._keys.history, recurse=True)
             return [(index_of(item, "CreateIndex"), object_of(item.get("Value"))) for item in data or []]
 
-        entries = call("reading the history", self._keys.rule, read)
+        entries = call("reading the history", self._keys.read_rule, read)
         return [value for _, value in sorted(entries, key=lambda entry: entry[0]) if value]
 
     def lay_out(self) -> None:
@@ -124,6 +124,7 @@ class Roster:
         done = self._call(
             "asking for a switchover",
             lambda: self._consul.kv.put(self._keys.request, value, acquire=session),
+            rule=self._keys.request_rule,
         )
         return done is True
 
@@ -185,7 +186,7 @@ class Roster:
         return call(what, rule or self._keys.rule, function)
 
     def _get_json(self, key: str) -> dict[str, Any] | None:
-        _, data = self._call(f"reading {key}", lambda: self._consul.kv.get(key))
+        _, data = self._call(f"reading {key}", lambda: self._consul.kv.get(key), rule=self._keys.read_rule)
         return object_of(data.get("Value")) if data else None
 
 

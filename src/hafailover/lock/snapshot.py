@@ -49,7 +49,7 @@ class Snapshots:
             )
             return self._parse({key_of(item): item for item in data or []})
 
-        return call("reading the pool", self._keys.rule, read)
+        return call("reading the pool", self._keys.read_rule, read)
 
     def _parse(self, items: dict[str, dict[str, Any]]) -> Snapshot:
         keys = self._keys

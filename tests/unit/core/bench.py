@@ -55,10 +55,17 @@ class Core:
         given = {"node": "a", "account_id": ACCOUNT, "profile": DEFAULT, **config}
         since = self.now - watched_s if watched_s is not None else None
         self.outage = False
+        self.in_roster = True
+        """Whether this host's own record is among those that it reads."""
         self.state: State = replace(initial(Config(**given), self.now), watching_since=since)
 
     def feed(self, event: ev.Event, after: float = 0.0) -> list[ef.Effect]:
         self.now += after
+        if isinstance(event, ev.MembersSeen) and self.in_roster:
+            # Without a height, so that it is no news of the chain.
+            own = member(self.state.config.node, ready=False, height=0)
+            others = tuple(one for one in event.members if one.node != own.node)
+            event = replace(event, members=(own, *others))
         decision = decide(self.state, event, self.now)
         self.state = decision.state
         return list(decision.effects)

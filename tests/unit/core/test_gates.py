@@ -49,6 +49,20 @@ def test_each_has_its_sentence(news: ev.Event, said: str) -> None:
     assert problems(news) == [said]
 
 
+def test_a_host_that_is_not_in_the_pools_roster() -> None:
+    core = Core().stand_by()
+    missing = "this host's record is missing from the pool's in Consul"
+    core.in_roster = False
+    core.feed(ev.MembersSeen((member("b"),), KEY))
+    assert gates.standby_problems(core.state, core.now) == [missing]
+    assert gates.checklist(core.state, core.now)["in the pool's roster"] == missing
+    core.feed(ev.MembersSeen((member("b"), member("a", alive=False)), KEY))
+    assert gates.standby_problems(core.state, core.now) == [missing], "a record of an agent that is gone"
+    core.in_roster = True
+    core.feed(ev.MembersSeen((member("b"),), KEY))
+    assert gates.standby_problems(core.state, core.now) == []
+
+
 def test_the_key_of_another_account() -> None:
     other = guard().__class__(NeardPhase.UP, guard().key, public_key=KEY, account_id="other.near")
     assert problems(ev.GuardSeen(other)) == ["the guard's key is of account other.near, not pool.near"]

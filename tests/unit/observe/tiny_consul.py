@@ -59,6 +59,10 @@ class TinyConsul:
         self.members: list[dict[str, Any]] = []
         self.tries = 0
         """Writes that change nothing and were carried out."""
+        self.forgot_the_check = False
+        """Knows no check until one is registered."""
+        self.registers_nothing = False
+        """Takes a registration and forgets it at once."""
         self.changed = threading.Condition()
         self._index = 10
         self._opened = 0
@@ -147,8 +151,14 @@ class TinyConsul:
             return 200, self._index, [self._server_entry(one) for one in self.servers]
         if rest == "self":
             return 200, self._index, self.self_answer
+        if rest == "services":
+            return 200, self._index, {}
         if rest.startswith("check/pass/"):
+            if self.forgot_the_check:
+                return 500, self._index, "Unknown check"
             self.feeds += 1
+        if rest == "service/register" and not self.registers_nothing:
+            self.forgot_the_check = False
         return 200, self._index, None
 
     def _server_entry(self, server: str) -> dict[str, Any]:
@@ -216,6 +226,9 @@ class TinyConsul:
         if verb == "renew":
             known = self.renews_all or session in self.sessions
             return (200 if known else 404), self._index, [{"ID": session}]
+        if verb == "info":
+            known = session in self.sessions
+            return 200, self._index, [{"ID": session, "Checks": ["serfHealth"]}] if known else []
         self.expire(session)
         return 200, self._index, True
 

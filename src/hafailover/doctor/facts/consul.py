@@ -14,6 +14,7 @@ from hafailover.lock.classify import call
 from hafailover.lock.client import Address, connect
 from hafailover.lock.commits import Committing
 from hafailover.lock.errors import CallError
+from hafailover.lock.policy import agent_rule
 from hafailover.lock.roster import whom_to_stop_in
 from hafailover.lock.servers import leader_and_servers
 from hafailover.takeover.silence import Consul, Probe
@@ -22,7 +23,6 @@ T = TypeVar("T")
 
 DEADLINE_S = 2.0
 COMMIT_S = 1.0
-AGENT_RULE = 'agent "NODE" { policy = "read" }'
 NODE_RULE = 'node_prefix "" { policy = "read" }'
 OPERATOR_RULE = 'operator = "read"'
 STATES = {1: "alive", 2: "leaving", 3: "left", 4: "failed"}
@@ -101,7 +101,7 @@ def look_at_consul(address: Address) -> ConsulFacts:
         raft=tried("reading Raft's configuration", OPERATOR_RULE, lambda: _raft(consul)),
         autopilot=tried("reading the servers' health", OPERATOR_RULE, lambda: _autopilot(consul)),
         members=tried("reading Consul's members", NODE_RULE, lambda: _members(consul)) or (),
-        local=tried("looking at Consul's own configuration", AGENT_RULE, lambda: _local(consul)),
+        local=tried("looking at Consul's own configuration", agent_rule("NODE"), lambda: _local(consul)),
         why=tuple(why),
     )
 
