@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hafailover.core import events as ev
-from hafailover.core import gates
+from hafailover.core import foreign, gates
 from hafailover.core.beat import Phase, StoredBeat
 from hafailover.core.effects import (
     AbandonSession,
@@ -141,6 +141,7 @@ def _begin(
         acquired_at=event.sent_at,
         wait=wait,
         predecessor=predecessor,
+        first=foreign.nobody_on_record(event.predecessor),
         next_beat_at=now,
         gone_within_s=max(wait.gone_within_s, gates.promise_s(state)),
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from hafailover.core.beat import Phase, StoredBeat
 from hafailover.core.views import LockView, Role
+from hafailover.core.work import IDLE_ACTIVE_S
 from hafailover.lock.roster import Entry
 from hafailover.observe.history import Change, changes, drills
 from hafailover.observe.records import NodeRecord, TermRecord, parse_record
@@ -22,7 +23,7 @@ class Overview:
 
     account_id: str
     ok: bool
-    """Exactly one host is active, and at least one standby is ready."""
+    """Exactly one host is active and does its duties, a standby is ready, and nobody else signs."""
     verdict: str
     active: str | None
     term: int | None
@@ -40,6 +41,8 @@ class Overview:
     """``None`` if Consul did not tell."""
     warnings: tuple[str, ...] = ()
     last_drill: TermRecord | None = None
+    duties: str = ""
+    """Since when no duty of the active was seen done; empty where one was of late, or it is not known."""
     window: tuple[int, int] | None = None
     """The next heights without a duty, from the first up to but without the second; ``None``: not known."""
     stale: bool = False
@@ -90,11 +93,18 @@ def overview(
     book = book or OrderBook()
     paused = _paused(book)
     rows, held = changes(history), drills(history)
+    foreign = next((host.foreign for host in hosts if host.foreign), "")
+    duties, idle = _duties(next((host for host in hosts if host.node == active), None))
     verdict = _verdict(active, claims, ready, holder, hosts) + (f"; paused {paused}" if paused else "")
+    verdict = f"{foreign}; {verdict}" if foreign else f"{verdict}, but {duties}" if idle else verdict
     began = [record for record in history if record.event == "began" and beat and record.term == beat.term]
     return Overview(
         account_id=account_id,
-        ok=active is not None and len(claims) == 1 and bool(ready) and paused is None and not stale,
+        ok=active is not None
+        and len(claims) == 1
+        and bool(ready)
+        and paused is None
+        and not (stale or foreign or idle),
         verdict=f"Consul has no leader; before that: {verdict}" if stale else verdict,
         active=active,
         term=beat.term if active and beat else None,
@@ -107,8 +117,20 @@ def overview(
         consul=consul,
         warnings=warnings(hosts, consul),
         last_drill=held[-1] if held else None,
+        duties=duties,
         stale=stale,
     )
+
+
+def _duties(active: NodeRecord | None) -> tuple[str, bool]:
+    """Since when the active has done no duty, in words, and whether that is too long."""
+    if active is None or active.duties_due is None or not active.no_duty_since:
+        return "", False
+    since = active.no_duty_since
+    if active.duties_due == 0:
+        return f"no duty was due since {since}", False
+    idle = (active.duties_due_s or 0.0) >= IDLE_ACTIVE_S
+    return f"0 of {active.duties_due} duties were seen done since {since}", idle
 
 
 def _paused(book: OrderBook) -> str | None:
@@ -134,7 +156,13 @@ def _host(entry: Entry) -> NodeRecord:
     if entry.session is not None:
         return record
     # What its gates were when it was there says nothing of now.
-    gone = {"role": "gone", "reason": "its agent has no session with Consul", "ready": False, "gates": {}}
+    gone = {
+        "role": "gone",
+        "reason": "its agent has no session with Consul",
+        "ready": False,
+        "gates": {},
+        "foreign": "",
+    }
     return record.model_copy(update={**gone, "lease_left_s": None})
 
 
@@ -152,10 +180,9 @@ def _verdict(
     if active is None:
         promoting = [host.node for host in hosts if host.role == Role.PROMOTING]
         if promoting:
-            return f"nobody signs yet: {promoting[0]} is about to"
-        return (
-            f"nobody signs{f': {holder} holds the lock but does not say that it is active' if holder else ''}"
-        )
+            return f"no host of this pool signs yet: {promoting[0]} is about to"
+        held = f": {holder} holds the lock but does not say that it is active" if holder else ""
+        return f"no host of this pool signs{held}"
     if not ready:
         return f"{active} signs, but no standby is ready to take over"
     return f"{active} signs, and {_list([host.node for host in ready])} ready to take over"

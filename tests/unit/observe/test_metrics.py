@@ -73,6 +73,8 @@ def test_the_names_that_dashboards_rely_on(metrics: Metrics) -> None:
         "hafailover_session": "gauge",
         "hafailover_paused": "gauge",
         "hafailover_forced": "gauge",
+        "hafailover_foreign_signer": "gauge",
+        "hafailover_duties_due_seconds": "gauge",
         "hafailover_drained": "gauge",
         "hafailover_last_successful_drill_timestamp_seconds": "gauge",
         "hafailover_notifications": "counter",

@@ -73,19 +73,24 @@ def test_two_that_say_they_are_active_are_named() -> None:
     ("entries", "lock", "stored", "told"),
     [
         ([], LockView(None, None, 0), None, "no host has ever joined this pool"),
-        ([host("b"), host("c")], LockView(None, None, 0), None, "nobody signs"),
-        ([A, host("b")], LockView(None, "a", 20), ACTIVE, "nobody signs"),
-        ([A, host("b")], HELD, None, "nobody signs"),
-        ([A, host("b")], HELD, StoredBeat(beat("a", 20, Phase.WAITING), 21), "nobody signs"),
-        ([A, host("b")], HELD, StoredBeat(beat("a", 20, Phase.RELEASED), 21), "nobody signs"),
+        ([host("b"), host("c")], LockView(None, None, 0), None, "no host of this pool signs"),
+        ([A, host("b")], LockView(None, "a", 20), ACTIVE, "no host of this pool signs"),
+        ([A, host("b")], HELD, None, "no host of this pool signs"),
+        ([A, host("b")], HELD, StoredBeat(beat("a", 20, Phase.WAITING), 21), "no host of this pool signs"),
+        ([A, host("b")], HELD, StoredBeat(beat("a", 20, Phase.RELEASED), 21), "no host of this pool signs"),
         (
             [host("a", "fenced"), host("b")],
             HELD,
             ACTIVE,
-            "nobody signs: a holds the lock but does not say that it is active",
+            "no host of this pool signs: a holds the lock but does not say that it is active",
         ),
-        ([host("a", "active", alive=False), host("b")], HELD, ACTIVE, "nobody signs: a holds the lock"),
-        ([host("a", "promoting"), host("b")], HELD, None, "nobody signs yet: a is about to"),
+        (
+            [host("a", "active", alive=False), host("b")],
+            HELD,
+            ACTIVE,
+            "no host of this pool signs: a holds the lock",
+        ),
+        ([host("a", "promoting"), host("b")], HELD, None, "no host of this pool signs yet: a is about to"),
     ],
 )
 def test_no_active_is_not_good(
@@ -135,6 +140,7 @@ def test_what_a_program_gets() -> None:
         "consul",
         "warnings",
         "last_drill",
+        "duties",
         "window",
         "stale",
     }

@@ -43,6 +43,9 @@ def _signer(view: Overview) -> list[Finding]:
     claims = [host.node for host in view.hosts if host.role == "active"]
     if len(claims) > 1:
         return [error("pool.active", view.verdict, "hafailover audit; see docs/runbook.md")]
+    foreign = next((host.foreign for host in view.hosts if host.foreign), "")
+    if foreign:
+        return [error("pool.active", foreign, "see docs/runbook.md, somebody else signs")]
     if view.active is None:
         return [error("pool.active", view.verdict, "hafailover explain says what each host lacks")]
     return [ok("pool.active", f"{view.active} signs, term {view.term}")]
