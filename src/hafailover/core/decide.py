@@ -215,9 +215,8 @@ def _role(state: State, now: float) -> tuple[Role, str]:
         return Role.DRAINED, "; ".join(problems)
     if problems:
         return Role.STANDBY, "not ready: " + "; ".join(problems)
-    if gates.is_paused(state, now):
-        return Role.STANDBY, f"ready, but {gates.PAUSED}"
-    return Role.STANDBY, "ready"
+    resting = standby.rest(state, now) or (gates.PAUSED if gates.is_paused(state, now) else "")
+    return Role.STANDBY, f"ready, but {resting}" if resting else "ready"
 
 
 def _role_of_forced(order: Forced) -> tuple[Role, str]:
