@@ -433,7 +433,8 @@ def _duties(state: State, now: float) -> dict[str, Any]:
         return {}
     since = datetime.fromtimestamp(datetime.now(UTC).timestamp() - (now - base.looked_at), UTC)
     return {
-        "duties_due": undone[0].total,
+        # What neard counts is not to be believed beyond reason: a record holds 63 bits.
+        "duties_due": min(undone[0].total, 1 << 62),
         "duties_due_s": round(max(0.0, undone[1]), 1),
         "no_duty_since": since.strftime("%H:%M:%S UTC"),
     }

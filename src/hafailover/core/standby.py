@@ -58,7 +58,7 @@ def step(state: State, now: float) -> tuple[State, list[Effect]]:
 
 
 def rest(state: State, now: float) -> str:
-    """Why this host, if it is ready, leaves the lock alone now; empty if the lock is held, or is asked for."""
+    """Why this host, if it is ready, leaves the lock alone now; empty if it is held, or asked for."""
     if state.lock is None:
         return "it does not know yet who holds the lock"
     if state.acquiring or state.lock.session is not None or state.free_since is None:

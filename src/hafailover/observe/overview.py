@@ -15,6 +15,10 @@ from hafailover.observe.history import Change, changes, drills
 from hafailover.observe.records import NodeRecord, TermRecord, parse_record
 from hafailover.observe.warnings import ConsulView, warnings
 from hafailover.orders.documents import OrderBook
+from hafailover.text import one_line
+
+LONGEST_TEXT = 500
+"""What is shown at most of a text that another host wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +97,8 @@ def overview(
     book = book or OrderBook()
     paused = _paused(book)
     rows, held = changes(history), drills(history)
-    foreign = next((host.foreign for host in hosts if host.foreign), "")
-    duties, idle = _duties(next((host for host in hosts if host.node == active), None))
+    foreign = next((one_line(host.foreign[:LONGEST_TEXT]) for host in hosts if host.foreign), "")
+    duties, idle = duties_of(next((host for host in hosts if host.node == active), None))
     verdict = _verdict(active, claims, ready, holder, hosts) + (f"; paused {paused}" if paused else "")
     verdict = f"{foreign}; {verdict}" if foreign else f"{verdict}, but {duties}" if idle else verdict
     began = [record for record in history if record.event == "began" and beat and record.term == beat.term]
@@ -122,11 +126,11 @@ def overview(
     )
 
 
-def _duties(active: NodeRecord | None) -> tuple[str, bool]:
+def duties_of(active: NodeRecord | None) -> tuple[str, bool]:
     """Since when the active has done no duty, in words, and whether that is too long."""
     if active is None or active.duties_due is None or not active.no_duty_since:
         return "", False
-    since = active.no_duty_since
+    since = one_line(active.no_duty_since[:40])
     if active.duties_due == 0:
         return f"no duty was due since {since}", False
     idle = (active.duties_due_s or 0.0) >= IDLE_ACTIVE_S

@@ -1,4 +1,4 @@
-"""A ready host that leaves a free lock alone for a while says why: the same function decides it and tells it."""
+"""A ready host that leaves a free lock alone says why: the same function decides it and tells it."""
 
 from __future__ import annotations
 

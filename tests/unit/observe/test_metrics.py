@@ -10,6 +10,7 @@ import pytest
 from hafailover.core import events as ev
 from hafailover.core.state import Stage, State
 from hafailover.core.views import KeyState, Role
+from hafailover.core.work import Chain, Counts, Duties, Evidence, Finding, Work
 from hafailover.guard.protocol import GuardReport
 from hafailover.observe.metrics import Metrics
 
@@ -205,3 +206,16 @@ def test_a_guard_that_has_swapped_nothing_counts_nothing(metrics: Metrics) -> No
 
 def test_the_info_says_who_this_is(metrics: Metrics) -> None:
     assert any("pool.near" in name and "a" in name for name in values(metrics) if name.startswith("info"))
+
+
+def test_somebody_else_who_signs_and_duties_that_are_not_done(metrics: Metrics) -> None:
+    state = Core().arm().state
+    work = Work(state.last_now - 60.0, 1, validator=True)
+    finding = Finding(Counts(blocks=3), began=1.0, last=2.0, sure=True)
+    due = Duties(work, Counts(blocks=4), state.last_now - 50.0)
+    metrics.show(replace(state, chain=Chain(evidence=Evidence(finding=finding), duties=due)), 0, True, None)
+    found = values(metrics)
+    assert found["foreign_signer"] == 1
+    assert found["duties_due_seconds"] == pytest.approx(50.0)
+    metrics.show(state, 0, True, None)
+    assert (values(metrics)["foreign_signer"], values(metrics)["duties_due_seconds"]) == (0, 0)
