@@ -126,10 +126,11 @@ def is_alarm(state: State) -> bool:
 
 def undone(state: State, now: float) -> tuple[Counts, float] | None:
     """Duties that were due without any done, and for how long; ``None`` where this host does not sign."""
-    duties = state.chain.duties
-    if duties.base is None or not _signs(state):
+    duties, work = state.chain.duties, state.chain.work
+    if duties.base is None or work is None or not _signs(state) or is_unknown(state, now):
         return None
-    return duties.due, now - duties.due_since if duties.due_since is not None else 0.0
+    # Up to the last look: what came since is not known.
+    return duties.due, work.looked_at - duties.due_since if duties.due_since is not None else 0.0
 
 
 def _is_allowed(state: State, now: float) -> bool:

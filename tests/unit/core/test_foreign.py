@@ -323,6 +323,9 @@ def test_an_active_that_does_nothing_knows_since_when() -> None:
     core.signer = True
     core.watch(2)
     assert foreign.undone(core.state, core.now) == (Counts(), 0.0)
+    core.answers = False
+    core.watch(foreign.STALE_S + 1)
+    assert foreign.undone(core.state, core.now) is None, "nobody knows"
 
 
 def test_a_host_that_does_not_sign_has_no_duties() -> None:
