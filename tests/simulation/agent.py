@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.core import effects as ef
 from hafailover.core import events as ev
-from hafailover.core import gates
+from hafailover.core import foreign, gates
 from hafailover.core.decide import decide, initial, next_wake
 from hafailover.core.state import Config, Stage
 from hafailover.core.views import Member
@@ -118,6 +118,9 @@ class Agent:
         self.state = state = decision.state
         if before.role is not state.role or before.reason != state.reason:
             world.note(f"agent {self.host.name}: {state.role}: {state.reason}")
+        if foreign.is_alarm(state) and not foreign.is_alarm(before):
+            world.note(f"agent {self.host.name}: {foreign.text(state, self.now())}")
+            world.referee.foreign_work_told(self.host)
         if decision.effects:
             for effect in decision.effects:
                 self._perform(effect)

@@ -42,6 +42,8 @@ class Total:
     seeds: int = 0
     takeovers: int = 0
     """Pools in which somebody was ordered to sign without a lease."""
+    foreigners: int = 0
+    """Pools that started while somebody else signed with their key."""
     hours_each: float = 0.0
     virtual_s: float = 0.0
     episodes: int = 0
@@ -55,7 +57,9 @@ class Total:
     hunts: list[Hunt] = field(default_factory=list)
 
     def add(self, result: Result) -> None:
-        if result.course:
+        if result.course == "foreigners":
+            self.foreigners += 1
+        elif result.course:
             self.takeovers += 1
         else:
             self.seeds += 1
@@ -86,6 +90,7 @@ class Total:
         return {
             "seeds": self.seeds,
             "takeover_courses": self.takeovers,
+            "foreign_courses": self.foreigners,
             "hours_each": self.hours_each,
             "virtual_hours": round(self.virtual_s / 3600, 2),
             "episodes": self.episodes,
@@ -139,6 +144,7 @@ class Total:
         rate = total / self.wall_s if self.wall_s else 0.0
         console.print(
             f"{self.seeds} seeds and {self.takeovers} courses with takeovers, "
+            f"{self.foreigners} with somebody else who signs, "
             f"{self.virtual_s / 3600:.1f} virtual hours, {total:,} faults in "
             f"{self.wall_s:.0f} s with {self.workers} processes: {rate:.0f} faults a second"
         )

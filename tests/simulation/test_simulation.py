@@ -16,6 +16,7 @@ import pytest
 
 from .__main__ import main
 from .faults import KINDS
+from .foreigners import course as foreigners
 from .mutants import MUTANTS, Hunt, hunt
 from .plan import plan
 from .referee import Violation
@@ -44,6 +45,8 @@ def test_random_faults_never_make_two_signers_and_one_signs_afterwards() -> None
         for result in workers.map(partial(run, hours=HOURS), range(SEEDS)):
             total.add(result)
         for result in workers.map(course, range(SEEDS // 2)):
+            total.add(result)
+        for result in workers.map(foreigners, range(SEEDS // 2)):
             total.add(result)
     if total.violations:
         worst = total.violations[0]
@@ -198,6 +201,7 @@ def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFi
     figures = json.loads(out.read_text())
     assert figures["seeds"] == 2
     assert figures["takeover_courses"] == 1
+    assert figures["foreign_courses"] == 1
     assert figures["faults"] == sum(figures["faults_by_kind"].values()) > 0
     assert figures["violations"] == []
     assert "violations: 0" in capsys.readouterr().out

@@ -164,8 +164,8 @@ def _watch_the_chain(settings: Settings, most_s: float, quiet: bool) -> Seen:
 def _why_not(seen: Seen | None) -> str:
     if seen is not None and seen.signer:
         return (
-            f"another host signs: {seen.produced} of the pool's blocks and chunks appeared in the last "
-            f"{seen.blocks} blocks"
+            f"another host signs: {seen.produced} of the pool's blocks, chunks and endorsements appeared in "
+            f"the last {seen.blocks} blocks"
         )
     still = seen is None or not seen.blocks
     what = "the chain stands still" if still else "nothing was expected of the pool"

@@ -179,7 +179,7 @@ class StandbySettings(_Section):
     )
 
 
-NotifyEvent = Literal["became_active", "ceased", "fenced", "resumed", "drill_failed"]
+NotifyEvent = Literal["became_active", "ceased", "fenced", "resumed", "drill_failed", "foreign_signer"]
 NOTIFY_EVENTS: tuple[NotifyEvent, ...] = get_args(NotifyEvent)
 
 

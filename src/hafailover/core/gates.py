@@ -287,7 +287,9 @@ def arming_problems(state: State, now: float) -> list[str]:
     if hold.wait.unplanned and now < hold.wait.not_before + state.config.settle_s:
         problems.append("the predecessor's last block may still be under way")
     # The chain as a witness: the predecessor's key was gone by then, so a new block means another signer.
-    if hold.witnessed_at is not None and hold.witnessed_at > hold.wait.suspicious_after:
+    # One with nobody before it goes by all of the account's work: hafailover.core.foreign.
+    witnessed = hold.witnessed_at if not hold.first else None
+    if witnessed is not None and witnessed > hold.wait.suspicious_after:
         problems.append("the chain shows a new block of the pool: somebody else still signs")
     return problems
 

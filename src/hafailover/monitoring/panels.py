@@ -217,6 +217,20 @@ SECTIONS = (
                 options={"mergeValues": True, "showValue": "never"},
             ),
             Panel(
+                "Somebody else signs",
+                [Query(f"hafailover_foreign_signer * {POOL}")],
+                "The chain shows work of the account that no host of the pool did.",
+                kind="state-timeline",
+                mappings=_value_names({"1": ("yes", "red"), "0": ("no", "green")}),
+                options={"mergeValues": True, "showValue": "never"},
+            ),
+            Panel(
+                "Duties due and not done",
+                [Query(f"hafailover_duties_due_seconds * {POOL}")],
+                "For how long the active has done none of its duties, by the chain's counts.",
+                unit="s",
+            ),
+            Panel(
                 "Since the last drill",
                 [
                     Query(

@@ -26,7 +26,7 @@ ROLE_STYLES = {
 
 def _notes(view: Overview) -> list[tuple[str, str]]:
     """What else there is to know, each with its style."""
-    notes = []
+    notes = [(view.duties, "yellow")] if view.duties and view.ok else []
     if view.last_change is not None and view.last_change.from_node is not None:
         last = view.last_change
         missed = f", {last.blocks_missed} blocks missed" if last.blocks_missed is not None else ""

@@ -31,7 +31,7 @@ def two_actives(consul: TinyConsul) -> None:
     [
         (fill, 0, "a signs, and b and c are ready to take over"),
         (lambda consul: fill(consul, standbys=()), 1, "a signs, but no standby is ready"),
-        (lambda consul: fill(consul, active=None), 1, "nobody signs"),
+        (lambda consul: fill(consul, active=None), 1, "no host of this pool signs"),
         (two_actives, 1, "a and b both say that they are active"),
         (lambda consul: None, 1, "no host has ever joined this pool"),
     ],

@@ -87,7 +87,7 @@ def test_it_asks_consul_first(bench: Bench, consul: Consul, words: tuple[str, ..
 @pytest.mark.parametrize(
     ("looks", "said"),
     [
-        (SIGNED, "another host signs: 1 of the pool's blocks and chunks"),
+        (SIGNED, "another host signs: 1 of the pool's blocks, chunks and endorsements"),
         (STILL, "the chain stands still"),
         (IDLE, "nothing was expected of the pool"),
     ],

@@ -11,6 +11,7 @@ from hafailover.core.beat import Beat, Phase, StoredBeat
 from hafailover.core.decide import decide, initial
 from hafailover.core.state import Config, Hold, State
 from hafailover.core.views import GuardView, KeyState, LockView, Member, NeardPhase, NeardView, Role
+from hafailover.core.work import Work
 from hafailover.timing import PROFILES
 
 ACCOUNT = "pool.near"
@@ -57,6 +58,8 @@ class Core:
         self.outage = False
         self.in_roster = True
         """Whether this host's own record is among those that it reads."""
+        self.no_validator = True
+        """neard says of the account that it is no validator of this epoch, as of one with nothing to do."""
         self.state: State = replace(initial(Config(**given), self.now), watching_since=since)
 
     def feed(self, event: ev.Event, after: float = 0.0) -> list[ef.Effect]:
@@ -89,6 +92,8 @@ class Core:
                     effects += self.feed(ev.GuardSeen(self.state.guard))
                 if self.state.neard is not None:
                     effects += self.feed(ev.NeardSeen(self.state.neard))
+                    if self.no_validator:
+                        effects += self.feed(ev.WorkSeen(Work(self.now, 1, validator=False)))
                 if self.state.session is not None and not self.outage:
                     effects += self.feed(ev.ConsulAnswered())
             if beats is not None:

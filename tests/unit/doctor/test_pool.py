@@ -53,6 +53,20 @@ def test_nobody_signs_or_two_say_so() -> None:
     assert bad(judge(with_hosts(A, changed(B, role="active"), C)))["pool.active"] is Severity.ERROR
 
 
+def test_somebody_else_signs() -> None:
+    told = changed(B, foreign="somebody else signs for pool.near: 3 blocks")
+    for active in ("a", None):
+        [finding] = [one for one in judge(with_hosts(A, told, C, active=active)) if one.id == "pool.active"]
+        assert finding.severity is Severity.ERROR
+        assert "somebody else signs" in finding.text
+
+
+def test_an_active_that_does_nothing() -> None:
+    idle = changed(A, duties_due=9, duties_due_s=46.0, no_duty_since="13:02:11 UTC")
+    assert bad(judge(with_hosts(idle, B, C))) == {"pool.active": Severity.ERROR}
+    assert bad(judge(with_hosts(changed(idle, duties_due_s=44.0), B, C))) == {}
+
+
 @pytest.mark.parametrize(
     ("host", "expected"),
     [

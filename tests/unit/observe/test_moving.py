@@ -90,7 +90,7 @@ def test_where_nobody_holds_the_lock_it_is_said_too(consul: TinyConsul) -> None:
 def test_a_free_lock_of_a_consul_that_is_well_is_as_it_was(consul: TinyConsul) -> None:
     fill(consul, active=None)
     view = look(consul)
-    assert view.verdict.startswith("nobody signs")
+    assert view.verdict.startswith("no host of this pool signs")
     assert view.stuck is None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hafailover.doctor.finding import Finding, error, info, ok, skipped, warning
-from hafailover.observe.overview import Overview
+from hafailover.observe.overview import Overview, duties_of
 from hafailover.observe.records import NodeRecord
 from hafailover.observe.warnings import differ
 
@@ -61,8 +61,15 @@ def _signer(view: Overview) -> list[Finding]:
         return [error("pool.active", view.verdict, "docs/runbook.md#consul-does-not-commit")]
     if view.beat_still_s is not None:
         return [error("pool.active", view.verdict, "see the agent's log on the host that signs")]
+    foreign = next((host.foreign for host in view.hosts if host.foreign), "")
+    if foreign:
+        return [error("pool.active", foreign, "see docs/runbook.md, somebody else signs")]
     if view.active is None:
         return [error("pool.active", view.verdict, "hafailover explain says what each host lacks")]
+    duties, idle = duties_of(next((host for host in view.hosts if host.node == view.active), None))
+    if idle:
+        remedy = "look at its neard's peers and ports, then hafailover switchover --now"
+        return [error("pool.active", f"{view.active} has the key, but {duties}", remedy)]
     return [ok("pool.active", f"{view.active} signs, term {view.term}")]
 
 
