@@ -39,6 +39,11 @@ class Metrics:
         self.forced = Gauge(
             "hafailover_forced", "1 while this host signs without a lease, by order", registry=registry
         )
+        self.consul_stuck = Gauge(
+            "hafailover_consul_stuck",
+            "1 while this host's Consul answers and carries no write out",
+            registry=registry,
+        )
         self.promotions = Counter("hafailover_promotions", "Times this host became active", registry=registry)
         self.demotions = Counter(
             "hafailover_demotions", "Times this host ceased to be active", registry=registry

@@ -41,7 +41,7 @@ def judge_with_commit(facts: ConsulFacts, commit: Commit) -> list[Finding]:
     found = judge(facts)
     if commit.stuck:
         found = [one for one in found if one.severity is not Severity.OK or one.id not in WELL]
-        remedy = "stop that server, and look at its disk; docs/runbook.md#consul-does-not-commit"
+        remedy = "stop that server, and look at its disk; docs/runbook.md#hafailoverconsuldoesnotcommit"
         return [*found, error("consul.commits", commit.stuck, remedy)]
     return [*found, *_commit(commit)]
 
