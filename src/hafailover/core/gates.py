@@ -21,7 +21,7 @@ SLACK_S = 10.0
 """For what is old in a head's age and in another's claim: how often both are told, and a late block."""
 
 OLD_S = 5.0
-"""A head that is older may well be behind: blocks come every 0.6 to 1.3 s, and few turns go untaken in a row."""
+"""A head that is older may well be behind: blocks come every 0.6 to 1.3 s, and few turns in a row are missed."""
 
 VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
@@ -31,8 +31,8 @@ def known_height(state: State) -> int:
 
     Each host's record is one claim. The holder's beat, which its lease vouches for, is believed by itself. Of
     the records the highest is believed only if another host supports it, where there is another to ask: one
-    host alone must not disqualify all others, unless their own heads are old. Nobody is believed to be where no
-    chain could be by now.
+    host alone must not disqualify all others, unless their own heads are old. Nobody is believed to be where
+    no chain could be by now.
     """
     neard, limit = state.neard, _reachable(state)
     claims = {m.node: m.height for m in state.members if m.alive and m.height <= limit}
