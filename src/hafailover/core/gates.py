@@ -21,7 +21,7 @@ SLACK_S = 10.0
 """For what is old in a head's age and in another's claim: how often both are told, and a late block."""
 
 OLD_S = 5.0
-"""A head that is older may well be behind: blocks come every 0.6 to 1.3 s, and few turns in a row are missed."""
+"""A head that is older may well be behind: blocks come every 0.6 to 1.3 s, seldom several turns late."""
 
 VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
