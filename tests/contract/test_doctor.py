@@ -14,10 +14,11 @@ from hafailover.doctor.checks import rights as rights_check
 from hafailover.doctor.facts.consul import NODE_RULE, OPERATOR_RULE, look_at_consul
 from hafailover.doctor.facts.latency import READS, WRITES, measure
 from hafailover.doctor.facts.pool import consul_nodes, look_at_pool, pool_public_key
-from hafailover.doctor.facts.rights import NEVER, try_rights
+from hafailover.doctor.facts.rights import try_rights
 from hafailover.doctor.finding import Severity
 from hafailover.lab import ConsulCluster
 from hafailover.lock.client import Address, connect
+from hafailover.lock.commits import NEVER
 from hafailover.lock.errors import CallError
 from hafailover.lock.keys import PoolKeys
 from hafailover.lock.policy import agent_rule, host_policy

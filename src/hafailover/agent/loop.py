@@ -384,6 +384,7 @@ class Agent:
     def refresh(self) -> None:
         """Sets the gauges before a scrape."""
         state, now = self._state, boottime()
+        self.metrics.consul_stuck.set(bool(self._commits.trouble))
         self.metrics.show(state, gates.lag(state), is_ready(state, now), self._lease_left(state, now))
 
     def _lease_left(self, state: State, now: float) -> float | None:

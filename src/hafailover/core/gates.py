@@ -20,6 +20,9 @@ FASTEST_BLOCKS_PER_S = 20.0
 SLACK_S = 10.0
 """For what is old in a head's age and in another's claim: how often both are told, and a late block."""
 
+OLD_S = 5.0
+"""A head that is older may well be behind: blocks come every 0.6 to 1.3 s, seldom several turns late."""
+
 VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
@@ -28,17 +31,21 @@ def known_height(state: State) -> int:
 
     Each host's record is one claim. The holder's beat, which its lease vouches for, is believed by itself. Of
     the records the highest is believed only if another host supports it, where there is another to ask: one
-    host alone must not disqualify all others. Nobody is believed to be where no chain could be by now.
+    host alone must not disqualify all others, unless their own heads are old. Nobody is believed to be where
+    no chain could be by now.
     """
     neard, limit = state.neard, _reachable(state)
     claims = {m.node: m.height for m in state.members if m.alive and m.height <= limit}
     if neard is not None:
         claims[state.config.node] = neard.height
     beat = state.heartbeat.beat if state.heartbeat else None
-    if beat is None or beat.height > limit:
-        return seconded(claims.values())
-    claims[beat.node] = max(beat.height, claims.get(beat.node, 0))
-    return max(beat.height, seconded(claims.values()))
+    vouched = 0
+    if beat is not None and beat.height <= limit:
+        vouched = beat.height
+        claims[beat.node] = max(beat.height, claims.get(beat.node, 0))
+    if neard is None or neard.head_age_s > OLD_S:
+        return max(claims.values(), default=0)
+    return max(vouched, seconded(claims.values()))
 
 
 def _reachable(state: State) -> float:

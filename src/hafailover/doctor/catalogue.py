@@ -42,11 +42,11 @@ from hafailover.lock.errors import CallError
 def _consul(patient: Patient) -> list[Finding]:
     settings = patient.settings
     try:
-        found = consul.judge(look_at_consul(patient.address))
+        facts = look_at_consul(patient.address)
     except CallError as failure:
         return consul.unreachable(failure, settings.consul.address)
     commit = try_a_commit(patient.address, settings.account_id, settings.node_name)
-    return [*found, *consul.judge_commit(commit)]
+    return consul.judge_with_commit(facts, commit)
 
 
 def _latency(patient: Patient) -> list[Finding]:

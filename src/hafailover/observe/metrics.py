@@ -49,6 +49,11 @@ class Metrics:
             "For how long duties of this host have been due without any being done; 0 if it does not sign",
             registry=registry,
         )
+        self.consul_stuck = Gauge(
+            "hafailover_consul_stuck",
+            "1 while this host's Consul answers and carries no write out",
+            registry=registry,
+        )
         self.promotions = Counter("hafailover_promotions", "Times this host became active", registry=registry)
         self.demotions = Counter(
             "hafailover_demotions", "Times this host ceased to be active", registry=registry

@@ -33,7 +33,8 @@ def _notes(view: Overview) -> list[tuple[str, str]]:
         notes.append((f"last change {last.at}: {last.from_node} -> {last.to_node}, {last.cause}{missed}", ""))
     if view.consul is not None:
         leader = f"leader {view.consul.leader}" if view.consul.leader else "no leader"
-        notes.append((f"Consul: {len(view.consul.servers)} servers, {leader}", ""))
+        does, style = (", which carries nothing out", "bold red") if view.stuck else ("", "")
+        notes.append((f"Consul: {len(view.consul.servers)} servers, {leader}{does}", style))
     if view.last_drill is not None:
         drill = view.last_drill
         came = "passed" if drill.ok else "FAILED"

@@ -8,12 +8,15 @@ import json
 import shutil
 import signal
 import tempfile
+import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from hafailover.clock import boottime
+from hafailover.core.forced import FORCE_AFTER_S
 from hafailover.lab.host import FailoverHost
 from hafailover.lab.pool import LabPool
 from hafailover.lab.signers import overlaps
@@ -23,6 +26,7 @@ from hafailover.near.rpc import NeardRpc, RpcError
 from hafailover.takeover.silence import Consul, Probe
 
 from ..pool.test_commands import command, get
+from ..pool.test_takeover import force
 from ..pool.waiting import logged, size
 from .volume import Volume, volume_or_skip
 
@@ -94,6 +98,7 @@ def test_everybody_says_whom_to_stop_and_the_pool_signs_when_it_is_stopped(
     active = pool.wait_settled()
     leader = pool.hosts[pool.consul.wait_leader()]
     before = {host.name: size(host.agent_log) for host in pool.hosts}
+    frozen_at = boottime()
     volumes[leader.name].freeze()
 
     named = f"stop Consul on {leader.name} ({leader.consul.rpc_address})"
@@ -120,10 +125,18 @@ def test_everybody_says_whom_to_stop_and_the_pool_signs_when_it_is_stopped(
         other.running_agent().thaw()
     assert (code, named in verdict) == (1, True), verdict
 
+    # As good as dead: whoever cannot reach that host may still have one host sign without a lease.
+    time.sleep(max(0.0, frozen_at + FORCE_AFTER_S - 25 - boottime()))
+    forced = force(other, pool.account_id)
+    assert forced.returncode == 0, forced.stderr
+    assert f"{named}: systemctl stop consul; that may be all it takes" in forced.stderr
+    assert signers(pool) == [other.name]
+
     process = leader.consul.process
     assert process is not None
     # It does not end as long as it waits for its disk, but it says nothing more.
     process.signal(signal.SIGKILL)
+    logged(other.agent_log, "Consul answers again", 30, before[other.name])
     wait_until(lambda: signers(pool) != [], timeout_s=60, what="somebody to sign again")
     wait_until(lambda: bool(status(other)[2].get("active")), timeout_s=30, what="status to name the active")
 

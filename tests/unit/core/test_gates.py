@@ -259,6 +259,13 @@ class TestHeightsThatOthersClaim:
     def test_a_head_that_is_old_may_be_far_behind(self) -> None:
         assert self.heights(own_age_s=3600.0, b=6000) == 5900
 
+    def test_whose_own_head_is_old_believes_the_one_that_is_ahead(self) -> None:
+        """The third one has just started, and tells nothing of the chain."""
+        assert self.heights(own_age_s=60.0, a=100, b=200, c=0) == 100
+
+    def test_an_old_head_is_no_reason_to_believe_what_cannot_be(self) -> None:
+        assert self.heights(own_age_s=60.0, a=100, b=100, zz=10**15) == 0
+
     def test_before_the_age_is_known_everybody_is_believed(self) -> None:
         assert self.heights(own_age_s=float("inf"), b=10**9) == 10**9 - 100
 

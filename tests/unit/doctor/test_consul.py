@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from hafailover.agent.advice import Tuning
-from hafailover.doctor.checks.consul import judge, judge_commit, unreachable
+from hafailover.doctor.checks.consul import judge, judge_with_commit, unreachable
 from hafailover.doctor.checks.latency import judge_tuning
 from hafailover.doctor.facts import consul as facts
 from hafailover.doctor.facts.consul import (
@@ -123,16 +123,23 @@ def test_fence_after_against_the_time_of_an_election(tuning: Tuning | None, seve
 
 
 def test_a_consul_that_carries_writes_out() -> None:
-    assert one(judge_commit(Commit()), "consul.commits").severity is Severity.OK
+    assert one(judge_with_commit(GOOD, Commit()), "consul.commits").severity is Severity.OK
 
 
 def test_a_consul_that_does_not_is_an_error_whatever_else_is_well() -> None:
-    found = one(judge_commit(Commit("no answer in time", "stop Consul on c1")), "consul.commits")
+    found = one(judge_with_commit(GOOD, Commit("no answer in time", "stop Consul on c1")), "consul.commits")
     assert (found.severity, found.text) == (Severity.ERROR, "stop Consul on c1")
 
 
+def test_nothing_says_that_consul_is_well_where_a_write_hangs() -> None:
+    found = judge_with_commit(GOOD, Commit("no answer in time", "stop Consul on c1"))
+    assert not {"consul.leader", "consul.health"} & {one.id for one in found}
+    no_leader = judge_with_commit(replace(GOOD, leader=""), Commit("no answer in time", "stop it"))
+    assert bad(no_leader)["consul.leader"] is Severity.ERROR
+
+
 def test_a_token_that_may_not_try_it() -> None:
-    found = one(judge_commit(Commit("Consul denied it")), "consul.commits")
+    found = one(judge_with_commit(GOOD, Commit("Consul denied it")), "consul.commits")
     assert found.severity is Severity.SKIPPED
     assert "Consul denied it" in found.text
 

@@ -61,6 +61,7 @@ def test_the_names_that_dashboards_rely_on(metrics: Metrics) -> None:
         "hafailover_term": "gauge",
         "hafailover_lease_seconds_left": "gauge",
         "hafailover_ready": "gauge",
+        "hafailover_consul_stuck": "gauge",
         "hafailover_promotions": "counter",
         "hafailover_demotions": "counter",
         "hafailover_fences": "counter",

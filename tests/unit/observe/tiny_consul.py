@@ -78,6 +78,7 @@ class TinyConsul:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.hangs.clear()
         self._server.shutdown()
         self._server.server_close()
 
@@ -257,7 +258,7 @@ def _handler(consul: TinyConsul) -> type[BaseHTTPRequestHandler]:
                 if time.monotonic() > end:
                     self.close_connection = True
                     return
-                time.sleep(0.01)
+                threading.Event().wait(0.01)
             with consul.changed:
                 status, index, data = consul.answer(self.command, unquote(url.path), query, body)
             raw = data.encode() if isinstance(data, str) else json.dumps(data).encode()

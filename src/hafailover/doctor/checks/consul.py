@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hafailover.doctor.facts.consul import NODE_RULE, Commit, ConsulFacts, LocalAgent
-from hafailover.doctor.finding import Finding, error, info, ok, skipped, warning
+from hafailover.doctor.finding import Finding, Severity, error, info, ok, skipped, warning
 from hafailover.lock.errors import CallError
 from hafailover.observe.warnings import of_servers
 
@@ -32,11 +32,21 @@ def judge(facts: ConsulFacts) -> list[Finding]:
     ]
 
 
-def judge_commit(commit: Commit) -> list[Finding]:
-    """Whether Consul does what it is for; a leader, votes and members are also there where it does not."""
+WELL = ("consul.leader", "consul.health")
+"""What says that Consul is well, by its own word."""
+
+
+def judge_with_commit(facts: ConsulFacts, commit: Commit) -> list[Finding]:
+    """The same, and whether Consul does what it is for: a leader may be there, and carry nothing out."""
+    found = judge(facts)
     if commit.stuck:
-        remedy = "stop that server, and look at its disk; docs/runbook.md#consul-does-not-commit"
-        return [error("consul.commits", commit.stuck, remedy)]
+        found = [one for one in found if one.severity is not Severity.OK or one.id not in WELL]
+        remedy = "stop that server, and look at its disk; docs/runbook.md#hafailoverconsuldoesnotcommit"
+        return [*found, error("consul.commits", commit.stuck, remedy)]
+    return [*found, *_commit(commit)]
+
+
+def _commit(commit: Commit) -> list[Finding]:
     if commit.failed:
         return [
             skipped("consul.commits", f"whether Consul carries writes out cannot be seen: {commit.failed}")

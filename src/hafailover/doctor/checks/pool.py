@@ -58,7 +58,7 @@ def _signer(view: Overview) -> list[Finding]:
     if len(claims) > 1:
         return [error("pool.active", view.verdict, "hafailover audit; see docs/runbook.md")]
     if view.stuck is not None:
-        return [error("pool.active", view.verdict, "docs/runbook.md#consul-does-not-commit")]
+        return [error("pool.active", view.verdict, "docs/runbook.md#hafailoverconsuldoesnotcommit")]
     if view.beat_still_s is not None:
         return [error("pool.active", view.verdict, "see the agent's log on the host that signs")]
     foreign = next((host.foreign for host in view.hosts if host.foreign), "")

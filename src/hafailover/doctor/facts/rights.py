@@ -12,13 +12,12 @@ from typing import Any
 from hafailover.doctor.facts.consul import NODE_RULE, OPERATOR_RULE
 from hafailover.lock.classify import call
 from hafailover.lock.client import Address, connect
+from hafailover.lock.commits import NEVER
 from hafailover.lock.errors import CallError, Kind
 from hafailover.lock.keys import PoolKeys, service_name
 from hafailover.lock.policy import agent_rule, service_rule, session_rule
 
 DEADLINE_S = 3.0
-NEVER = (1 << 62) - 1
-"""A ModifyIndex that no key ever has: a write on this condition is judged, and changes nothing."""
 CHECK = {"TTL": "10s", "DeregisterCriticalServiceAfter": "1m", "Status": "passing"}
 """Of the service that is registered for a moment; Consul itself removes it if this process does not."""
 
