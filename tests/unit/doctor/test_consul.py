@@ -113,6 +113,14 @@ def test_nobody_there() -> None:
     assert "http://127.0.0.1:8500" in found.remedy
 
 
+def test_a_consul_that_runs_is_not_to_be_started() -> None:
+    full = (
+        "renewing the session: Consul answered 429, perhaps since ... (limits.http_max_conns_per_client ...)"
+    )
+    (found,) = unreachable(CallError(Kind.SERVER, full), "http://127.0.0.1:8500")
+    assert "start Consul" not in found.remedy
+
+
 @pytest.mark.parametrize(
     ("tuning", "severity"),
     [(Tuning(1, True), Severity.OK), (Tuning(5, True), Severity.WARNING), (None, Severity.SKIPPED)],

@@ -7,18 +7,19 @@ from hafailover.doctor.finding import Finding, Severity, error, info, ok, skippe
 from hafailover.lock.errors import CallError
 from hafailover.observe.warnings import of_servers
 
+SAYS_WHAT_TO_DO = ("limits.http_max_conns_per_client", "so nothing is sent", "does not know the token")
+"""Consul may well run where one of these is said."""
 LOOK = "on the servers: consul operator raft list-peers, and the Consul log of the one that is missing"
 
 
 def unreachable(failure: CallError, address: str) -> list[Finding]:
-    return [
-        error(
-            "consul.reach",
-            str(failure),
-            f"start Consul on this host, or correct consul.address (now {address}): "
-            "nobody can sign without it",
-        )
-    ]
+    text = str(failure)
+    remedy = (
+        f"start Consul on this host, or correct consul.address (now {address}): nobody can sign without it"
+    )
+    if any(word in text for word in SAYS_WHAT_TO_DO):
+        remedy = "do what it says: nobody can sign without Consul"
+    return [error("consul.reach", text, remedy)]
 
 
 def judge(facts: ConsulFacts) -> list[Finding]:
@@ -157,7 +158,7 @@ def _acls(local: LocalAgent) -> list[Finding]:
             info(
                 "consul.acl",
                 "Consul has no ACLs: whoever reaches it can take the lock away",
-                "keep its ports among these hosts, or enable ACLs with the policy in docs/operating.md",
+                "keep its ports among these hosts, or enable ACLs with the policies in docs/tokens.md",
             )
         ]
     return []
