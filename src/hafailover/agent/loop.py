@@ -49,7 +49,7 @@ from hafailover.orders.clock import PauseClock
 from hafailover.orders.desk import OrdersWatch
 from hafailover.orders.documents import OrderBook
 from hafailover.orders.planner import Planner, Standing
-from hafailover.sdnotify import notify, watchdog_interval_s
+from hafailover.sdnotify import announce, notify, watchdog_interval_s
 from hafailover.takeover.documents import Files
 from hafailover.takeover.silence import Probe
 from hafailover.text import one_line
@@ -151,7 +151,7 @@ class Agent:
         parts = (self._hand, self._neard, self._lease, self._keeper, self._chores, self._planner, self._eyes)
         for part in (*parts, self._cost, self._disk, self._reloader, self._news, self._takeover):
             part.start()
-        notify("READY=1")
+        announce("READY=1")
         self._work()
         notify("STOPPING=1")
         self._news.stop()
@@ -164,7 +164,7 @@ class Agent:
         while True:
             now = boottime()
             if interval is not None and now - patted_at >= interval:
-                notify("WATCHDOG=1", wait_s=0)
+                notify("WATCHDOG=1")
                 patted_at = now
             try:
                 event = self._queue.get(timeout=max(0.001, next_wake(self._state, now) - now))
@@ -256,7 +256,7 @@ class Agent:
         event = "reason" if before.role is state.role else "role"
         log.info("%s", text, extra=fields(event=event, reason=state.reason))
         # A line break would begin an assignment of its own.
-        notify(f"STATUS={one_line(text)}", wait_s=0)
+        notify(f"STATUS={one_line(text)}")
         if before.role is not state.role or before.reason != state.reason:
             self._chores.touch()
 

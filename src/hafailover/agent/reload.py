@@ -12,7 +12,7 @@ from typing import Any
 from hafailover.config.load import ConfigError
 from hafailover.config.settings import Settings
 from hafailover.core import events as ev
-from hafailover.sdnotify import notify
+from hafailover.sdnotify import announce
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Reloader:
     def _run(self) -> None:
         while True:
             self._asked.get()
-            notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            announce(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
             event = self.reload()
             if event is None:
                 done()
@@ -87,7 +87,7 @@ class Reloader:
 
 def done() -> None:
     """Tells systemd that the reload is over."""
-    notify("READY=1")
+    announce("READY=1")
 
 
 def reconfigured(settings: Settings) -> ev.Reconfigured:
