@@ -18,7 +18,7 @@ from hafailover.agent.chores import Chores
 from hafailover.agent.cost_watch import CostWatch
 from hafailover.agent.disk import DiskWatch
 from hafailover.agent.hand import Hand
-from hafailover.agent.identity import StateFolder
+from hafailover.agent.identity import SessionNote
 from hafailover.agent.keeper import SessionKeeper
 from hafailover.agent.lease_worker import LeaseWorker
 from hafailover.agent.neard_watch import NeardWatch
@@ -75,7 +75,7 @@ class Agent:
         self,
         settings: Settings,
         address: Address,
-        state: StateFolder,
+        state: SessionNote,
         open_rpc: Callable[[], NeardRpc],
         read_settings: Callable[[], Settings],
     ) -> None:
