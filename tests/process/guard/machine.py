@@ -123,10 +123,11 @@ class Machine:
             "--resolv-conf=off --timezone=off --link-journal=no",
             f"--directory={folder}/root --machine={self._name}",
             *self._binds,
+            "--boot systemd.show_status=no systemd.unit=test.target",
         ]
         return (
             f"{join}mount -t overlay overlay -o {overlay} {folder}/root\n"
-            f"exec systemd-nspawn {' '.join(options)} --boot systemd.show_status=no systemd.unit=test.target\n"
+            f"exec systemd-nspawn {' '.join(options)}\n"
         )
 
     def _cgroups(self) -> list[Path]:
