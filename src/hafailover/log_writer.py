@@ -61,7 +61,7 @@ class LogWriter(logging.Handler):
                 self._changed.wait(left)
 
     def close(self) -> None:
-        self.flush()
+        """Takes no more lines; those that it has are still written."""
         with self._changed:
             self._over = True
             self._changed.notify_all()

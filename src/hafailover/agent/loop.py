@@ -40,6 +40,7 @@ from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulLease, ConsulWatch
 from hafailover.lock.roster import RequestWatch, Roster
 from hafailover.log import fields, remember
+from hafailover.log_writer import flush
 from hafailover.near.rpc import NeardRpc
 from hafailover.observe.cost import Cost
 from hafailover.observe.health import Answer, healthz, is_ready, readyz
@@ -60,6 +61,8 @@ log = logging.getLogger("hafailover.agent")
 
 ROSTER_DEADLINE_S = 1.0
 EXIT_NAME_TAKEN = 3
+LAST_LINES_S = 0.2
+"""How long a drill that kills this process waits for its last lines."""
 RESTART_ARM_S = 180.0
 """With promotion = restart: from neard's stop until it answers with the key."""
 
@@ -272,6 +275,7 @@ class Agent:
         if kind != "agent":
             self._hand.send({"op": "drill", "whole": kind == "host"})
         if kind != "neard":
+            flush(LAST_LINES_S)
             os.kill(os.getpid(), signal.SIGKILL)
 
     def _standing(self) -> Standing:

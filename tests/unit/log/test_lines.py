@@ -53,6 +53,7 @@ def written(style: Style, write: Callable[[], None], journal: bool = False) -> s
         set_up("agent", style=style)
         write()
         # Else each example would leave its thread behind.
+        logging.getLogger().handlers[0].flush()
         logging.getLogger().handlers[0].close()
     return stream.getvalue()
 

@@ -46,6 +46,7 @@ def test_lines_come_in_order_and_whole() -> None:
     writer = LogWriter(stream)
     for number in range(500):
         logger(writer).info("line %d", number)
+    writer.flush(20)
     writer.close()
 
     assert stream.getvalue().splitlines() == [f"line {number}" for number in range(500)]
@@ -57,6 +58,7 @@ def test_a_record_is_made_into_a_line_when_it_is_logged(deaf: Deaf) -> None:
     logger(writer).info("%s", changing)
     changing[0] = "later"
     deaf.heard.set()
+    writer.flush(20)
     writer.close()
 
     assert deaf.getvalue() == "['first']\n"
@@ -71,6 +73,7 @@ def test_nobody_waits_for_a_reader_and_what_is_lost_is_counted(deaf: Deaf) -> No
     assert time.monotonic() - began < 5
 
     deaf.heard.set()
+    writer.flush(20)
     writer.close()
 
     *lines, last = deaf.getvalue().splitlines()
@@ -94,6 +97,7 @@ def test_a_line_that_cannot_be_made_is_told_of_and_harms_nothing() -> None:
     writer = LogWriter(stream)
 
     logger(writer).info("%d", "no number")
+    writer.flush(20)
     writer.close()
 
     assert "a line of test could not be made (test_writer.py:" in stream.getvalue()
