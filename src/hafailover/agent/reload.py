@@ -12,10 +12,11 @@ from typing import Any
 from hafailover.config.load import ConfigError
 from hafailover.config.settings import Settings
 from hafailover.core import events as ev
-from hafailover.sdnotify import announce
+from hafailover.sdnotify import announce, notify
 
 log = logging.getLogger(__name__)
 
+TELL_S = 1.0
 RELOADABLE = ("priority", "log_level", "standby")
 """Settings, and sections of them, that take effect without a restart."""
 
@@ -59,7 +60,8 @@ class Reloader:
     def _run(self) -> None:
         while True:
             self._asked.get()
-            announce(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            # This thread may wait for systemd; what it says must not come after the end of the reload.
+            notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}", wait_s=TELL_S)
             event = self.reload()
             if event is None:
                 done()
