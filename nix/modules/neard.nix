@@ -158,6 +158,8 @@ in
     systemd.services.neard = lib.mkMerge [
       (unit ../../src/hafailover/units/neard.toml {
         hafailover = lib.getExe cfg.package;
+        kill = "${pkgs.coreutils}/bin/kill";
+        tail = "${pkgs.coreutils}/bin/tail";
         config = "/etc/hafailover/config.toml";
         neard_home = neard.home;
         guard_watchdog_s = builtins.toJSON cfg.timing.guard_watchdog_s;

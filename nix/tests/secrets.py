@@ -64,7 +64,7 @@ with subtest("the units' sandboxes"):
         "ProtectKernelTunables": "yes",
         "RestrictSUIDSGID": "yes",
         "CapabilityBoundingSet": "",
-        "KillMode": "mixed",
+        "KillMode": "control-group",
         "Restart": "always",
         "WatchdogSignal": "9",
     }

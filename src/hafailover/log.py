@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Literal
 
 from hafailover.clock import boottime
+from hafailover.log_writer import LogWriter
 from hafailover.text import one_line
 
 Style = Literal["auto", "text", "logfmt", "json"]
@@ -37,7 +38,7 @@ _secrets: tuple[str, ...] = ()
 
 
 def set_up(name: str, level: str = "info", style: Style = "auto", **known: Any) -> None:
-    """Sends all log lines to stderr.
+    """Sends all log lines to stderr, from a thread of their own: whoever logs never waits for a reader.
 
     :param name: of the component, such as ``agent``.
     :param style: ``auto`` is text, which leaves time and level to the journal where stderr is one.
@@ -45,7 +46,7 @@ def set_up(name: str, level: str = "info", style: Style = "auto", **known: Any) 
     """
     journal = _is_journal()
     formatter = _Text(name, journal, style) if style in ("auto", "text") else _Fields(name, journal, style)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = LogWriter(sys.stderr)
     handler.setFormatter(formatter)
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Its one-line complaints repeat what is said better elsewhere, and name whole URLs.

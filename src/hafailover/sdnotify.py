@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 
-WAIT_S = 1.0
+ANNOUNCE_S = 10.0
 
 
-def notify(message: str, wait_s: float = WAIT_S) -> bool:
-    """Sends ``READY=1``, ``WATCHDOG=1``, ``STATUS=...`` to the socket that systemd named, if it named one.
+def notify(message: str, wait_s: float = 0) -> bool:
+    """Sends ``WATCHDOG=1``, ``STATUS=...`` to the socket that systemd named, if it named one.
 
     :param wait_s: how long to wait for a systemd that does not read; with 0 the message is lost instead.
     :returns: whether it was sent.
@@ -26,6 +27,12 @@ def notify(message: str, wait_s: float = WAIT_S) -> bool:
     except OSError:
         return False
     return True
+
+
+def announce(message: str) -> None:
+    """Sends what must not be lost, such as ``READY=1``, and never waits: a thread does where it must."""
+    if not notify(message) and os.environ.get("NOTIFY_SOCKET"):
+        threading.Thread(target=notify, args=(message, ANNOUNCE_S), name="announce", daemon=True).start()
 
 
 def watchdog_limit_s() -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hafailover.core.views import GuardView, KeyState, NeardPhase
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
 PROBE_DEADLINE_S = 0.5
 UNIT_S = 3.0
 """WatchdogSec of the guard's unit."""
+FILE_S = 0.002
+"""A file operation takes so long at most, unless the disk hangs."""
+LOOK_AGAIN_S = 0.05
+TOLD = ((KeyState.LOADING, m.Link.PLACED), (KeyState.DROPPING, m.Link.GONE))
 WITH_KEY = (KeyState.LOADING, KeyState.LOADED, KeyState.DROPPING)
 
 
@@ -37,6 +42,8 @@ class GuardProcess:
         """SIGSTOP."""
         self.neard: Neard | None = None
         self._backlog: list[m.GuardEvent | None] = []
+        self._files: list[Callable[[], m.GuardEvent]] = []
+        """The file work that was asked for; the first is under way."""
         self._wake_at: float | None = None
         host.link = False
         self.feed(m.Tick())
@@ -121,10 +128,15 @@ class GuardProcess:
             due.append(guard.key_since + guard.config.load_s)
         if guard.key is KeyState.DROPPING:
             due.append(guard.deadline + guard.config.drop_budget_s / 2)
-        for at in (guard.kill_at, guard.next_start_at, guard.problem_until, guard.terminate_at):
+        since, config = guard.file_since, guard.config
+        if since is not None:
+            limits = (config.file_s, config.drop_budget_s / 2, config.load_s)
+            due += [since + limit for limit in limits if since + limit > self._now()]
+        start_at = guard.next_start_at if since is None else None
+        for at in (guard.kill_at, start_at, guard.problem_until, guard.terminate_at):
             if at is not None:
                 due.append(at)
-        if guard.phase is NeardPhase.BOOTING or guard.key in (KeyState.LOADING, KeyState.DROPPING):
+        if guard.phase is NeardPhase.BOOTING or (guard.key, guard.link) in TOLD:
             if guard.phase is NeardPhase.UP:
                 due.append(guard.signal_at)
             if not guard.probing:
@@ -148,18 +160,14 @@ class GuardProcess:
         host, neard = self.host, self.neard
         match effect:
             case m.StartNeard():
-                host.link = host.link and self.guard.start_with_key
                 self.neard = host.start_neard()
                 return m.Started(self.neard.pid)
-            case m.LinkKey():
-                if host.broken_config or host.disk_full:
-                    return m.LinkFailed("neard would refuse to load the key")
-                self._world.referee.about_to_load(host, self.guard.deadline)
-                host.link = True
-            case m.UnlinkKey():
-                host.link = False
-                if host.broken_config and neard is not None:
-                    return m.UnlinkFailed("neard would keep the key")
+            case m.PrepareHome(number):
+                self._do_file_work(lambda: self._unlink(m.Prepared(number)))
+            case m.LinkKey(number):
+                self._do_file_work(lambda: self._link(number))
+            case m.UnlinkKey(number):
+                self._do_file_work(lambda: self._unlink(m.Unlinked(number, self._obstacles())))
             case m.SignalReload() if neard is not None:
                 neard.reload()
             case m.TerminateNeard() if neard is not None:
@@ -172,6 +180,38 @@ class GuardProcess:
                 self._world.note(f"guard {host.name}: {reason}")
                 host.tell_agent(self.view)
         return None
+
+    def _link(self, number: int) -> m.GuardEvent:
+        host = self.host
+        if host.broken_config or host.disk_full:
+            return m.LinkFailed(number, "neard would refuse to load the key")
+        self._world.referee.about_to_load(host, self.guard.deadline)
+        host.link = True
+        return m.Linked(number)
+
+    def _unlink(self, done: m.GuardEvent) -> m.GuardEvent:
+        self.host.link = False
+        return done
+
+    def _obstacles(self) -> str:
+        return "config.json is not valid" if self.host.broken_config else ""
+
+    def _do_file_work(self, work: Callable[[], m.GuardEvent]) -> None:
+        """As the guard's other thread does it: in order, and for ever where the disk hangs."""
+        self._files.append(work)
+        if len(self._files) == 1:
+            self._world.at(FILE_S * self._world.rng.random(), self._finish_file_work)
+
+    def _finish_file_work(self) -> None:
+        if not self.alive:
+            return
+        if self.host.disk_hangs or self.stopped or self.host.frozen:
+            self._world.at(LOOK_AGAIN_S, self._finish_file_work)
+            return
+        event = self._files.pop(0)()
+        if self._files:
+            self._world.at(FILE_S * self._world.rng.random(), self._finish_file_work)
+        self.feed(event)
 
     def _probe(self, number: int) -> None:
         neard, rng = self.neard, self._world.rng

@@ -49,6 +49,8 @@ class Host:
         self.late_release_s: float | None = None
         """The next release of this host takes effect so much later, and its answer is lost."""
         self.disk_full = False
+        self.disk_hangs = False
+        """No file operation of the guard ends."""
         self.link = False
         self.broken_config = False
         self.loses_reloads = False

@@ -5,10 +5,19 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import logging
 import os
+import threading
 from pathlib import Path
 
+from hafailover.agent.errands import Errands
 from hafailover.text import is_text
+
+log = logging.getLogger(__name__)
+
+OPEN_S = 5.0
+READ_S = 2.0
+"""How long the agent waits for its state folder, once, when it starts."""
 
 
 class StateError(Exception):
@@ -62,6 +71,71 @@ class StateFolder:
     def forget(self) -> None:
         with contextlib.suppress(OSError):
             self._file.unlink(missing_ok=True)
+
+
+class SessionNote:
+    """The note of the session, as its thread reads and writes it: a disk that hangs holds nothing else up.
+
+    Without the note a restarted agent waits until its old session has ended; that is all that it costs.
+
+    :param folder: ``None`` where it hangs already; then nothing is noted.
+    """
+
+    def __init__(self, folder: StateFolder | None) -> None:
+        self._folder = folder
+        self._errands = Errands("state_dir")
+        self._known = folder is None
+        self._session: str | None = None
+
+    @staticmethod
+    def open(folder: Path, account_id: str, node: str, wait_s: float = OPEN_S) -> SessionNote:
+        """Opens the state folder.
+
+        One that hangs is done without. Its lock is missed little: Consul, too, lets one agent have the name.
+
+        :raises StateError: it cannot be used.
+        """
+        found: list[StateFolder | StateError] = []
+
+        def job() -> None:
+            try:
+                found.append(StateFolder(folder, account_id, node))
+            except StateError as error:
+                found.append(error)
+
+        thread = threading.Thread(target=job, name="state_dir (open)", daemon=True)
+        thread.start()
+        thread.join(wait_s)
+        if not found:
+            log.error(
+                "state_dir: %s does not answer within %g s: check its disk. The agent works without it, but "
+                "a restart then costs its session, and hafailover takeover does not reach it",
+                folder,
+                wait_s,
+            )
+            return SessionNote(None)
+        if isinstance(found[0], StateError):
+            raise found[0]
+        return SessionNote(found[0])
+
+    def session(self) -> str | None:
+        """The session noted last. Only the first time the folder is asked."""
+        if not self._known and self._folder is not None:
+            self._session = self._errands.ask(self._folder.session, READ_S)
+            self._known = True
+        return self._session
+
+    def note(self, session: str) -> None:
+        """Never waits; see :meth:`StateFolder.note`."""
+        self._known, self._session = True, session
+        if (folder := self._folder) is not None:
+            self._errands.do(lambda: folder.note(session))
+
+    def forget(self) -> None:
+        """Never waits."""
+        self._known, self._session = True, None
+        if (folder := self._folder) is not None:
+            self._errands.do(folder.forget)
 
 
 def boot_id() -> str:

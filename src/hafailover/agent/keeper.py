@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from hafailover.agent.identity import StateFolder
+from hafailover.agent.identity import SessionNote
 from hafailover.agent.persist import Complaints, persist
 from hafailover.clock import boottime
 from hafailover.core import events as ev
@@ -38,7 +38,7 @@ class SessionKeeper:
         self,
         store: LeaseStore,
         roster: Roster,
-        state: StateFolder,
+        state: SessionNote,
         node: str,
         agent_id: str,
         profile: Profile,

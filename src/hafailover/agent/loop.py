@@ -21,7 +21,7 @@ from hafailover.agent.cost_watch import CostWatch
 from hafailover.agent.disk import DiskWatch
 from hafailover.agent.first_term import FirstTermDesk
 from hafailover.agent.hand import Hand
-from hafailover.agent.identity import StateFolder
+from hafailover.agent.identity import SessionNote
 from hafailover.agent.keeper import SessionKeeper
 from hafailover.agent.lease_worker import LeaseWorker
 from hafailover.agent.neard_watch import NeardWatch
@@ -44,6 +44,7 @@ from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulLease, ConsulWatch
 from hafailover.lock.roster import RequestWatch, Roster, whom_to_stop_in
 from hafailover.log import fields, remember
+from hafailover.log_writer import flush
 from hafailover.near.rpc import NeardRpc
 from hafailover.observe.cost import Cost
 from hafailover.observe.health import Answer, healthz, is_ready, readyz
@@ -53,7 +54,7 @@ from hafailover.orders.clock import PauseClock
 from hafailover.orders.desk import OrdersWatch
 from hafailover.orders.documents import OrderBook
 from hafailover.orders.planner import Planner, Standing
-from hafailover.sdnotify import notify, watchdog_interval_s
+from hafailover.sdnotify import announce, notify, watchdog_interval_s
 from hafailover.takeover.documents import Files
 from hafailover.takeover.first_term import FirstTermFile
 from hafailover.takeover.silence import Probe
@@ -65,6 +66,8 @@ log = logging.getLogger("hafailover.agent")
 
 ROSTER_DEADLINE_S = 1.0
 EXIT_NAME_TAKEN = 3
+LAST_LINES_S = 0.2
+"""How long a drill that kills this process waits for its last lines."""
 RESTART_ARM_S = 180.0
 """With promotion = restart: from neard's stop until it answers with the key."""
 
@@ -80,7 +83,7 @@ class Agent:
         self,
         settings: Settings,
         address: Address,
-        state: StateFolder,
+        state: SessionNote,
         open_rpc: Callable[[], NeardRpc],
         read_settings: Callable[[], Settings],
     ) -> None:
@@ -164,7 +167,7 @@ class Agent:
         others = (self._cost, self._disk, self._reloader, self._news, self._takeover, self._commits)
         for part in (*parts, *others, self._work_watch, self._first_term):
             part.start()
-        notify("READY=1")
+        announce("READY=1")
         self._work()
         notify("STOPPING=1")
         self._news.stop()
@@ -177,7 +180,7 @@ class Agent:
         while True:
             now = boottime()
             if interval is not None and now - patted_at >= interval:
-                notify("WATCHDOG=1", wait_s=0)
+                notify("WATCHDOG=1")
                 patted_at = now
             try:
                 event = self._queue.get(timeout=max(0.001, next_wake(self._state, now) - now))
@@ -273,7 +276,7 @@ class Agent:
         event = "reason" if before.role is state.role else "role"
         log.info("%s", text, extra=fields(event=event, reason=state.reason))
         # A line break would begin an assignment of its own.
-        notify(f"STATUS={one_line(text)}", wait_s=0)
+        notify(f"STATUS={one_line(text)}")
         if before.role is not state.role or before.reason != state.reason:
             self._chores.touch()
 
@@ -304,6 +307,7 @@ class Agent:
         if kind != "agent":
             self._hand.send({"op": "drill", "whole": kind == "host"})
         if kind != "neard":
+            flush(LAST_LINES_S)
             os.kill(os.getpid(), signal.SIGKILL)
 
     def _standing(self) -> Standing:

@@ -13,10 +13,11 @@ from hafailover.config.load import ConfigError
 from hafailover.config.settings import Settings
 from hafailover.core import events as ev
 from hafailover.lock.token import Token, TokenError
-from hafailover.sdnotify import notify
+from hafailover.sdnotify import announce, notify
 
 log = logging.getLogger(__name__)
 
+TELL_S = 1.0
 RELOADABLE = ("priority", "log_level", "standby")
 """Settings, and sections of them, that take effect without a restart."""
 
@@ -66,7 +67,8 @@ class Reloader:
     def _run(self) -> None:
         while True:
             self._asked.get()
-            notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            # This thread may wait for systemd; what it says must not come after the end of the reload.
+            notify(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}", wait_s=TELL_S)
             event = self.reload()
             if event is None:
                 done()
@@ -105,7 +107,7 @@ class Reloader:
 
 def done() -> None:
     """Tells systemd that the reload is over."""
-    notify("READY=1")
+    announce("READY=1")
 
 
 def reconfigured(settings: Settings) -> ev.Reconfigured:

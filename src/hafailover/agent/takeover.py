@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import queue
 import threading
 from collections.abc import Callable
 
@@ -21,6 +23,9 @@ REMIND_S = 30.0
 class TakeoverDesk:
     """Looks for an order twice a second, and asks Consul while one stands.
 
+    The order and the answer are files. They have a thread of their own, as the disk may hang: then no order
+    comes, and one that stands goes by what Consul says, as before.
+
     :param open_probe: makes the connection, when it is first needed.
     """
 
@@ -31,44 +36,70 @@ class TakeoverDesk:
         self._open_probe = open_probe
         self._emit = emit
         self._probe: Probe | None = None
+        self._jobs: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
+        self._order: Order | None = None
+        """As it was read last."""
         self._standing: str | None = None
+        self._over: set[str] = set()
+        """Orders that were answered for good: their files may still be there."""
         self._signs = False
         self._asked_at = 0.0
         self._reminded_at = 0.0
 
     def start(self) -> None:
-        """What an agent before this one was ordered is over: its guard has dropped the key, or soon does."""
-        if self._files.end_order():
-            log.warning("an order to sign without a lease was left behind; it is void: order it again")
-        threading.Thread(target=self._run, name="takeover", daemon=True).start()
+        for target, name in ((self._handle_files, "takeover-files"), (self._run, "takeover")):
+            threading.Thread(target=target, name=name, daemon=True).start()
 
     def answer(self, order: str, signs: bool, text: str) -> None:
-        """What the core says of the order, from the agent's own thread."""
+        """What the core says of the order, from the agent's own thread. Never waits."""
         log.critical("takeover without a lease: %s", text)
-        self._files.put_answer(Answer(id=order, state="signing" if signs else "over", text=text))
         self._signs = signs
+        self._jobs.put(
+            lambda: self._files.put_answer(Answer(id=order, state="signing" if signs else "over", text=text))
+        )
         if not signs:
+            self._over.add(order)
             self._standing = None
-            self._files.end_order()
+            self._jobs.put(self._files.end_order)
+
+    def _handle_files(self) -> None:
+        try:
+            # What an agent before this one was ordered is over: its guard has dropped the key, or soon does.
+            if self._files.end_order():
+                log.warning("an order to sign without a lease was left behind; it is void: order it again")
+        except OSError as error:
+            log.warning("the order to sign without a lease cannot be handled: %s", error.strerror)
+        while True:
+            try:
+                self.look_at_files(LOOK_S)
+            except OSError as error:
+                log.warning("the order to sign without a lease cannot be handled: %s", error.strerror)
+
+    def look_at_files(self, wait_s: float) -> None:
+        """Writes what is to be written, for ``wait_s`` seconds, and reads the order.
+
+        :raises OSError: an order cannot be taken away.
+        """
+        end = boottime() + wait_s
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._jobs.get(timeout=max(0.001, end - boottime()))()
+        self._order = self._files.order()
 
     def _run(self) -> None:
         pause = threading.Event()
         while True:
-            try:
-                self.look()
-            except OSError as error:
-                log.warning("the order to sign without a lease cannot be handled: %s", error.strerror)
+            self.look()
             pause.wait(LOOK_S)
 
     def look(self) -> None:
-        """One look. :raises OSError: the order cannot be taken away."""
-        order = self._files.order()
-        standing = self._standing
+        """One look at the order as it was read last."""
+        standing, order = self._standing, self._order
         if standing is not None:
             if order is None or order.id != standing:
                 self._emit(ev.TakeoverEnded())
             self._ask_again()
-        elif order is not None:
+        elif order is not None and order.id not in self._over:
             self._take(order)
 
     def _take(self, order: Order) -> None:

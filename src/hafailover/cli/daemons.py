@@ -105,7 +105,7 @@ def guard_settings(settings: Settings) -> GuardSettings:
 
 def _run_agent(settings: Settings, read_again: Callable[[], Settings]) -> int:
     from hafailover import log
-    from hafailover.agent.identity import StateError, StateFolder
+    from hafailover.agent.identity import SessionNote, StateError
     from hafailover.agent.loop import Agent
     from hafailover.config.load import ConfigError, consul_address
     from hafailover.web.server import ListenError
@@ -115,7 +115,7 @@ def _run_agent(settings: Settings, read_again: Callable[[], Settings]) -> int:
     try:
         address = consul_address(settings)
         address.token.tell(log.hide)
-        state = StateFolder(settings.state_dir, settings.account_id, settings.node_name)
+        state = SessionNote.open(settings.state_dir, settings.account_id, settings.node_name)
         return Agent(settings, address, state, RpcOpener(settings), read_again).run()
     except (ConfigError, StateError, ListenError) as error:
         fail(str(error), WRONG_SETTINGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hafailover.core.views import KeyState, NeardPhase
+from hafailover.guard import fileops
 from hafailover.guard import model as m
 from hafailover.guard.process import PROBE_AGAIN_S, Step, kill_now, refused, terminate
 from hafailover.timing import LONGEST_GONE_WITHIN_S
@@ -27,7 +28,8 @@ def probed(guard: m.Guard, event: m.Probed, now: float) -> Step:
             return _loaded(guard, event, now)
         if event.public_key is not None:
             return refuse_load(guard, f"neard loaded {event.public_key}, which is not the pool's key", now)
-    if guard.key is KeyState.DROPPING and guard.config.hot_swap and event.public_key is None:
+    gone = guard.key is KeyState.DROPPING and guard.link is m.Link.GONE
+    if gone and guard.config.hot_swap and event.public_key is None:
         return _dropped(guard, event.height, now)
     return guard, []
 
@@ -84,14 +86,13 @@ def arm(guard: m.Guard, term: int, deadline: float, now: float) -> Step:
         term=term,
         deadline=deadline,
         kill_at=None,
-        signal_at=now + guard.config.resend_s,
         # A probe sent before the signal would say nothing about it.
         probe=guard.probe + 1,
         probing=False,
-        probe_at=now,
     )
     if guard.config.hot_swap:
-        return replace(guard, tainted=True), [m.LinkKey(), m.SignalReload()]
+        guard, place = fileops.place(guard, now)
+        return replace(guard, tainted=True), [place]
     guard = replace(guard, start_with_key=True)
     guard, effects = terminate(guard, now)
     return guard, [*effects, m.Report(f"restarting neard with the key for term {term}")]
@@ -110,6 +111,9 @@ def _why_not(guard: m.Guard, term: int, deadline: float, now: float) -> str:
         return "neard is being killed"
     if guard.phase is not NeardPhase.UP:
         return f"neard is {guard.phase}"
+    if guard.file_since is not None:
+        lasts = now - guard.file_since
+        return f"a file operation has not ended for {lasts:.1f} s: check the disk under {guard.config.home}"
     return ""
 
 
@@ -122,9 +126,20 @@ def grant(guard: m.Guard, term: int, deadline: float, now: float) -> m.Guard:
     return replace(guard, deadline=max(guard.deadline, deadline))
 
 
+def linked(guard: m.Guard, now: float) -> Step:
+    guard, effects = fileops.ended(guard, m.Link.PLACED, now)
+    if guard.config.hot_swap:
+        guard, more = _tell_neard(guard, guard.config.resend_s, now)
+        return guard, effects + more
+    if not (guard.start_with_key and now < guard.deadline):
+        # The grant has run out meanwhile, which takes the link away again.
+        return guard, effects
+    return guard, [*effects, m.StartNeard()]
+
+
 def link_failed(guard: m.Guard, problem: str, now: float) -> Step:
-    if guard.key is not KeyState.LOADING:
-        return guard, []
+    guard, effects = fileops.ended(guard, m.Link.REMOVING, now)
+    guard, removal = fileops.remove(guard, now)
     guard = replace(
         guard,
         refused_term=refused(guard),
@@ -135,7 +150,33 @@ def link_failed(guard: m.Guard, problem: str, now: float) -> Step:
     )
     if guard.phase is NeardPhase.DOWN and guard.next_start_at is None:
         guard = replace(guard, next_start_at=now)
-    return guard, [m.UnlinkKey(loaded=False), m.Report(problem)]
+    return guard, [*effects, *removal, m.Report(problem)]
+
+
+def unlinked(guard: m.Guard, obstacles: str, now: float) -> Step:
+    guard, effects = fileops.ended(guard, m.Link.GONE, now)
+    dropping = guard.key is KeyState.DROPPING and guard.config.hot_swap and guard.pid is not None
+    if not dropping or guard.killed:
+        return guard, effects
+    if obstacles:
+        guard, more = kill_now(guard, now, f"neard would keep the key: {obstacles}, so neard is killed")
+    else:
+        guard, more = _tell_neard(guard, guard.config.drop_resend_s, now)
+    return guard, effects + more
+
+
+def unlink_failed(guard: m.Guard, problem: str, now: float) -> Step:
+    guard, effects = fileops.ended(guard, m.Link.REMOVING, now)
+    if guard.pid is None:
+        return guard, [*effects, m.Report(problem)]
+    guard, more = kill_now(guard, now, f"{problem}, so neard is killed")
+    return guard, effects + more
+
+
+def _tell_neard(guard: m.Guard, again_s: float, now: float) -> Step:
+    """SIGHUP, and the look at what came of it: a probe that was sent before would say nothing about it."""
+    guard = replace(guard, signal_at=now + again_s, probe=guard.probe + 1, probing=False, probe_at=now)
+    return guard, [m.SignalReload()]
 
 
 def refuse_load(guard: m.Guard, problem: str, now: float) -> Step:
@@ -170,28 +211,26 @@ def begin_drop(guard: m.Guard, now: float, urgent: bool, reason: str) -> Step:
         key=KeyState.DROPPING,
         key_since=now,
         start_with_key=False,
-        signal_at=now + guard.config.drop_resend_s,
         probe=guard.probe + 1,
         probing=False,
-        probe_at=now,
     )
+    guard, removal = fileops.remove(guard, now)
     report = m.Report(f"dropping the key of term {guard.term}: {reason}")
     if guard.pid is None:
         # Between stop and start of a promotion by restart: nothing runs that could hold the key.
-        guard = replace(guard, key=KeyState.ABSENT, next_start_at=now)
-        return guard, [m.UnlinkKey(), report]
+        return replace(guard, key=KeyState.ABSENT, next_start_at=now), [*removal, report]
     if not confirmed:
         # A load that was never seen to take effect could still do so after /status has said "no key".
         guard, effects = kill_now(guard, now, reason)
-        return guard, [m.UnlinkKey(), *effects]
+        return guard, [*removal, *effects]
     if guard.config.hot_swap:
-        guard = replace(guard, kill_at=_kill_time(guard, now))
-        return guard, [m.UnlinkKey(), m.SignalReload(), report]
+        # neard is told once the link is seen to be gone. The kill waits for nothing.
+        return replace(guard, kill_at=_kill_time(guard, now)), [*removal, report]
     if urgent:
         guard, effects = kill_now(guard, now, reason)
-        return guard, [m.UnlinkKey(), *effects]
+        return guard, [*removal, *effects]
     guard, effects = terminate(guard, now)
-    return guard, [m.UnlinkKey(), *effects, report]
+    return guard, [*removal, *effects, report]
 
 
 def stop(guard: m.Guard, now: float) -> Step:
@@ -200,7 +239,9 @@ def stop(guard: m.Guard, now: float) -> Step:
     guard = replace(guard, stopping=True)
     report = m.Report("the guard is being stopped")
     if guard.pid is None:
-        return replace(guard, next_start_at=None, key=KeyState.ABSENT), [m.UnlinkKey(), report, m.Quit()]
+        guard, removal = fileops.remove(guard, now)
+        guard = replace(guard, next_start_at=None, key=KeyState.ABSENT)
+        return guard, [*removal, report, m.Quit()]
     if guard.key in (KeyState.LOADING, KeyState.LOADED):
         guard, effects = begin_drop(guard, now, urgent=False, reason="the guard is being stopped")
         return guard, effects

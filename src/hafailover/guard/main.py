@@ -6,6 +6,7 @@ Run as ``python -m hafailover.guard SETTINGS_JSON`` by ``hafailover guard``, whi
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import hashlib
 import logging
@@ -14,14 +15,17 @@ import resource
 import signal
 import sys
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hafailover.clock import boottime
 from hafailover.core.views import NeardPhase
 from hafailover.guard import model as m
 from hafailover.guard import protocol
-from hafailover.guard.decide import decide, next_wake
+from hafailover.guard.decide import FileEvent, decide, next_wake
+from hafailover.guard.fileworker import FileWorker
 from hafailover.guard.keylink import KeyLink, LinkError
 from hafailover.guard.neardproc import NeardProcess, SpawnError, end_leftover
 from hafailover.guard.probe import NobodyListensError, ProbeError, probe_status
@@ -29,9 +33,10 @@ from hafailover.guard.server import AgentSocket, SocketTakenError
 from hafailover.guard.settings import GuardSettings
 from hafailover.guard.watchdog import Pat, next_look, next_pat, reaches_too_far
 from hafailover.log import fields, remember, set_up
+from hafailover.log_writer import flush
 from hafailover.near.home import HomeError, NeardHome, load_home
 from hafailover.near.keyfile import KeyFileError, read_key
-from hafailover.sdnotify import notify, watchdog_limit_s
+from hafailover.sdnotify import announce, notify, watchdog_limit_s
 
 log = logging.getLogger("hafailover.guard")
 
@@ -40,6 +45,11 @@ NEARD_OPEN_FILES = 65535
 """neard raises its own limit to this and ends if it cannot."""
 EXIT_CONFIG = 2
 EXIT_DEFECT = 70
+EXIT_BUSY = 75
+"""What is in the way goes away by itself: a guard before this one, of which a thread hangs in the kernel."""
+LAST_LINES_S = 0.2
+"""How long the last lines of a log may take where the process ends on the spot; neard is dead by then."""
+LAST_FILES_S = 1.0
 NODE_KEY = "node_key_file in config.json"
 NODE_CREDENTIAL = "validator_node_key_file"
 
@@ -48,8 +58,15 @@ class GuardError(Exception):
     """The guard cannot start; the text names the setting or file and the fix."""
 
 
+class BusyError(GuardError):
+    """The guard cannot start yet."""
+
+
 class GuardLoop:
-    """Feeds events to the decision and carries its effects out, in one thread."""
+    """Feeds events to the decision and carries its effects out, in one thread that waits for nothing.
+
+    File work is done by another thread, and comes back as events.
+    """
 
     def __init__(self, settings: GuardSettings, prepared: Prepared) -> None:
         self._home = prepared.home
@@ -60,6 +77,7 @@ class GuardLoop:
             pid_file(settings),
         )
         self._guard = m.Guard(prepared.config)
+        self._files = FileWorker(self._end_by_defect)
         self._socket = AgentSocket(Path(settings.socket), self._on_command)
         self._queue: deque[m.GuardEvent] = deque()
         self._busy = False
@@ -73,15 +91,24 @@ class GuardLoop:
     async def run(self) -> None:
         """Guards until it is told to stop and neard has ended."""
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._unhandled)
+        self._files.start()
         await self._socket.open()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.feed, m.StopAsked())
         # A reload sent to the unit is for the agent; the guard has nothing to read again.
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
-        notify("READY=1")
+        announce("READY=1")
         self.feed(m.Tick())
         await self._done.wait()
         self._socket.close()
+        self._files.do(self._socket.remove)
+        if not self._files.finish(LAST_FILES_S):
+            log.warning(
+                "a file operation has not ended: check the disk under %s. If the key link is left there, the "
+                "guard's next start takes it away",
+                self._home.path,
+            )
 
     def feed(self, event: m.GuardEvent) -> None:
         """Takes an event; effects that fail at once come back as events and are handled in order.
@@ -93,10 +120,26 @@ class GuardLoop:
             return
         try:
             self._work_off()
-        except BaseException:
-            log.exception("a defect in the guard; it ends, and neard with it")
-            logging.shutdown()
+        except BaseException as error:
+            self._end_by_defect(error)
+            raise
+
+    def _end_by_defect(self, error: BaseException) -> None:
+        """Never returns; from any thread. neard goes first: no line of a log delays that."""
+        try:
+            self._neard.kill()
+        finally:
+            log.error("a defect in the guard; it ends, and neard with it", exc_info=error)
+            flush(LAST_LINES_S)
             os._exit(EXIT_DEFECT)
+
+    def _unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """What a callback or a connection's task has raised. An error of the system's own is none of ours."""
+        error = context.get("exception")
+        if error is None or isinstance(error, OSError):
+            log.warning("%s: %s", context.get("message"), error)
+            return
+        self._end_by_defect(error)
 
     def _work_off(self) -> None:
         self._busy = True
@@ -106,9 +149,7 @@ class GuardLoop:
                 if reaches_too_far(self._guard, self._pat):
                     self._show_life()
                 for effect in effects:
-                    if not self._perform(effect):
-                        # What comes after a link that could not be placed relies on it.
-                        break
+                    self._perform(effect)
         finally:
             self._busy = False
         self._show_life()
@@ -132,26 +173,24 @@ class GuardLoop:
         delay = max(0.0, wake - now)
         self._timer = asyncio.get_running_loop().call_later(delay, self.feed, m.Tick())
 
-    def _perform(self, effect: m.GuardEffect) -> bool:
-        """Carries an effect out; ``False`` if the ones after it must not be."""
+    def _perform(self, effect: m.GuardEffect) -> None:
         match effect:
+            case m.PrepareHome(number):
+                self._do_file_work(lambda: self._prepare_home(number))
+            case m.LinkKey(number):
+                self._do_file_work(lambda: self._place_link(number))
+            case m.UnlinkKey(number):
+                self._do_file_work(lambda: self._remove_link(number))
             case m.StartNeard():
                 self._start()
-            case m.LinkKey():
-                try:
-                    self._link.place()
-                except LinkError as error:
-                    self._queue.append(m.LinkFailed(str(error)))
-                    return False
-            case m.UnlinkKey(loaded):
-                self._unlink(loaded)
             case m.SignalReload():
                 self._neard.signal(signal.SIGHUP)
             case m.TerminateNeard():
                 self._neard.signal(signal.SIGTERM)
             case m.KillNeard():
-                log.warning("killing neard")
+                # Before the line that says so.
                 self._neard.kill()
+                log.warning("killing neard")
             case m.ProbeNeard(number):
                 if self._probe is not None:
                     self._probe.cancel()
@@ -161,40 +200,76 @@ class GuardLoop:
                 log.info("%s", reason, extra=fields(event="guard", reason=reason))
                 self._send(reason)
             case m.KillGuard():
+                flush(LAST_LINES_S)
                 os.kill(os.getpid(), signal.SIGKILL)
             case m.Quit():
                 self._done.set()
-        return True
 
     def _start(self) -> None:
+        # In this thread, the main one: PR_SET_PDEATHSIG goes by the thread that forks, and this one ends with
+        # the guard even while another hangs in the kernel. The binary is read from a disk here, but nothing
+        # can hold the key before it runs, and a guard that stands still meanwhile is the watchdog's.
         try:
-            if not self._guard.start_with_key:
-                # Never with the key: what has come into the home or its config.json since is found here.
-                self._home = load_home(self._home.path)
-                self._link.use_home(self._home)
-                self._link.prepare()
             pid = self._neard.start()
-        except (HomeError, LinkError, SpawnError) as error:
+        except SpawnError as error:
             self._queue.append(m.StartFailed(str(error)))
             return
         assert self._neard.pidfd is not None
         asyncio.get_running_loop().add_reader(self._neard.pidfd, self._on_exit, pid, self._neard.pidfd)
+        self._files.do(self._neard.note(pid))
         self._queue.append(m.Started(pid))
 
     def _on_exit(self, pid: int, pidfd: int) -> None:
         asyncio.get_running_loop().remove_reader(pidfd)
-        self.feed(m.Exited(pid, self._neard.reap()))
+        code = self._neard.reap()
+        self._files.do(self._neard.forget)
+        self.feed(m.Exited(pid, code))
 
-    def _unlink(self, loaded: bool) -> None:
+    def _do_file_work(self, work: Callable[[], tuple[FileEvent, NeardHome | None]]) -> None:
+        """Has it done by the other thread; its event is fed in this one."""
+        loop = asyncio.get_running_loop()
+
+        def job() -> None:
+            event, home = work()
+            # The loop is closed: the guard has ended meanwhile, and nobody is interested any more.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(self._file_work_done, event, home)
+
+        self._files.do(job)
+
+    def _file_work_done(self, event: FileEvent, home: NeardHome | None) -> None:
+        if home is not None:
+            self._home = home
+        self.feed(event)
+
+    # --- in the other thread, which alone uses the link
+
+    def _prepare_home(self, number: int) -> tuple[FileEvent, NeardHome | None]:
+        """What has come into the home or its config.json since is found here."""
+        try:
+            home = load_home(self._home.path)
+            self._link.use_home(home)
+            self._link.prepare()
+        except (HomeError, LinkError) as error:
+            return m.PrepareFailed(number, str(error)), None
+        return m.Prepared(number), home
+
+    def _place_link(self, number: int) -> tuple[FileEvent, NeardHome | None]:
+        try:
+            self._link.place()
+        except LinkError as error:
+            return m.LinkFailed(number, str(error)), None
+        return m.Linked(number), None
+
+    def _remove_link(self, number: int) -> tuple[FileEvent, NeardHome | None]:
         try:
             self._link.remove()
         except LinkError as error:
-            self._queue.append(m.UnlinkFailed(str(error)))
-            return
-        if loaded and self._neard.pidfd is not None and self._guard.config.hot_swap:
-            obstacles = self._link.reload_obstacles()
-            if obstacles:
-                self._queue.append(m.UnlinkFailed("neard would keep the key: " + "; ".join(obstacles)))
+            return m.UnlinkFailed(number, str(error)), None
+        obstacles = self._link.reload_obstacles() if self._guard.config.hot_swap else []
+        return m.Unlinked(number, "; ".join(obstacles)), None
+
+    # --- in the loop's
 
     async def _ask_neard(self, number: int) -> None:
         try:
@@ -204,6 +279,9 @@ class GuardLoop:
         except ProbeError as error:
             self._complain(error)
             self.feed(m.ProbeFailed(number, str(error)))
+        except Exception as error:
+            self._end_by_defect(error)
+            raise
         else:
             self._said = ""
             self.feed(m.Probed(number, status.public_key, status.height))
@@ -221,7 +299,7 @@ class GuardLoop:
         if self._watchdog_s is None:
             return
         pat = next_pat(self._guard, self._pat, self._watchdog_s, boottime())
-        if pat is not None and notify(pat.message, wait_s=0):
+        if pat is not None and notify(pat.message):
             self._pat = pat
 
 
@@ -241,6 +319,11 @@ def prepare(settings: GuardSettings) -> Prepared:
     :raises GuardError: with one message that names the setting or file and the fix.
     """
     try:
+        # First of all: whatever may be wrong with the home, nothing must go on there unguarded.
+        end_leftover(pid_file(settings), log.info)
+    except SpawnError as error:
+        raise BusyError(str(error)) from None
+    try:
         home = load_home(settings.home_path)
         identity = read_key(Path(settings.validator_key_file), settings.account_id)
         node = Path(settings.validator_node_key_file) if settings.validator_node_key_file else None
@@ -250,12 +333,12 @@ def prepare(settings: GuardSettings) -> Prepared:
         )
         link.prepare()
         node_keys.add(read_key(home.node_key, name=NODE_KEY).public_key)
-        end_leftover(pid_file(settings), log.info)
-    except (HomeError, KeyFileError, LinkError, SpawnError) as error:
+    except (HomeError, KeyFileError, LinkError) as error:
         raise GuardError(str(error)) from None
     config = m.GuardConfig(
         public_key=identity.public_key,
         account_id=identity.account_id,
+        home=settings.home,
         hot_swap=settings.hot_swap,
         drop_budget_s=settings.drop_budget_s,
         stop_s=settings.stop_s,
@@ -272,7 +355,8 @@ def pid_file(settings: GuardSettings) -> Path:
 def lock_home(home: Path) -> int:
     """Makes sure that no second guard works on this neard home; the lock goes with the process.
 
-    :raises GuardError: another one does.
+    :raises BusyError: another one does.
+    :raises GuardError: there is no such home.
     """
     try:
         descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -281,7 +365,7 @@ def lock_home(home: Path) -> int:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        raise GuardError(f"{home}: another guard is at work here; stop it, or set neard.home") from None
+        raise BusyError(f"{home}: another guard is at work here; stop it, or set neard.home") from None
     return descriptor
 
 
@@ -300,7 +384,7 @@ def run(settings: GuardSettings) -> int:
         prepared = prepare(settings)
     except GuardError as error:
         log.error("%s", error)
-        return EXIT_CONFIG
+        return EXIT_BUSY if isinstance(error, BusyError) else EXIT_CONFIG
     raise_file_limit()
 
     async def go() -> None:

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from hafailover.core.views import KeyState, NeardPhase
+
+
+class Link(StrEnum):
+    """What is known of the key link in neard's home."""
+
+    GONE = "gone"
+    """Seen to be absent, and nothing is under way that could place it."""
+    PLACING = "placing"
+    PLACED = "placed"
+    REMOVING = "removing"
+    """Its removal was asked for and is not confirmed: it may be there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +25,8 @@ class GuardConfig:
 
     public_key: str
     account_id: str
+    home: str = "neard's home"
+    """For messages."""
     hot_swap: bool = True
     drop_budget_s: float = 1.5
     load_s: float = 3.0
@@ -26,6 +40,8 @@ class GuardConfig:
     backoff_most_s: float = 60.0
     stable_s: float = 300.0
     """A neard that ran so long starts again without a longer pause."""
+    file_s: float = 1.0
+    """A file operation that takes longer is told of: the disk is slow, or hangs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +80,15 @@ class Guard:
     """Promotion by restart is under way: neard stops, and starts again with the key."""
     restart_now: bool = False
     """The stop under way was asked for: start again without a pause."""
+
+    link: Link = Link.REMOVING
+    """At the start nothing has been looked at yet."""
+    file: int = 0
+    """Number of the file operation that was asked for last; what earlier ones bring is void."""
+    file_since: float | None = None
+    """When that one was asked for; ``None``: it has ended, and with it all before it."""
+    file_problem: str = ""
+    """Why this host cannot arm now: a file operation has not ended for a while."""
 
     probe: int = 0
     """Number of the probe whose answer is awaited or was taken last; answers to earlier ones are void."""
@@ -117,16 +142,49 @@ class ProbeFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class LinkFailed:
-    """The key could not be put into place, or neard would not take it."""
+class Prepared:
+    """The home is fit for a start, and the key link is absent. ``file``: the operation's number."""
 
+    file: int
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareFailed:
+    """The home is not fit for a start."""
+
+    file: int
     problem: str
 
 
 @dataclass(frozen=True, slots=True)
-class UnlinkFailed:
-    """The key link could not be removed, or neard would refuse the reload that drops the key."""
+class Linked:
+    """The key link is in place."""
 
+    file: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFailed:
+    """The key could not be put into place, or neard would not take it."""
+
+    file: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unlinked:
+    """The key link is absent."""
+
+    file: int
+    obstacles: str = ""
+    """Why neard would refuse the reload that drops the key; empty: nothing that shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnlinkFailed:
+    """The key link could not be removed."""
+
+    file: int
     problem: str
 
 
@@ -173,7 +231,11 @@ GuardEvent = (
     | Exited
     | Probed
     | ProbeFailed
+    | Prepared
+    | PrepareFailed
+    | Linked
     | LinkFailed
+    | Unlinked
     | UnlinkFailed
     | ArmAsked
     | GrantGiven
@@ -188,20 +250,33 @@ GuardEvent = (
 
 
 @dataclass(frozen=True, slots=True)
-class StartNeard:
-    """Start neard; the key link is absent unless ``LinkKey`` came just before."""
+class PrepareHome:
+    """Look at neard's home and take the key link away, before a start without the key.
+
+    This and the next two are file operations: they may take for ever, so nothing waits for them. They are
+    done one after another, in the order in which they were asked for, and each is answered with its number.
+    """
+
+    file: int
 
 
 @dataclass(frozen=True, slots=True)
 class LinkKey:
     """Check the credential and put the link into neard's home."""
 
+    file: int
+
 
 @dataclass(frozen=True, slots=True)
 class UnlinkKey:
-    """Remove the link, and if neard may hold the key, check that it would take the reload."""
+    """Remove the link, and look whether neard would take the reload that drops the key."""
 
-    loaded: bool = True
+    file: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartNeard:
+    """Start neard on a home that was prepared, or in which the key was linked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,9 +317,10 @@ class Quit:
 
 
 GuardEffect = (
-    StartNeard
+    PrepareHome
     | LinkKey
     | UnlinkKey
+    | StartNeard
     | SignalReload
     | TerminateNeard
     | KillNeard

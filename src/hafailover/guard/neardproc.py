@@ -46,7 +46,7 @@ class NeardProcess:
             process = subprocess.Popen(
                 self._command,
                 stdin=subprocess.DEVNULL,
-                preexec_fn=lambda: _bind_to_parent(parent),  # noqa: PLW1509 - this process has one thread
+                preexec_fn=lambda: _bind_to_parent(parent),  # noqa: PLW1509 - it waits for no lock
                 process_group=0,
             )
         except (OSError, subprocess.SubprocessError) as error:
@@ -62,7 +62,6 @@ class NeardProcess:
             process.wait()
             raise SpawnError(f"{self._command[0]}: cannot be watched: {error.strerror}") from None
         self._process = process
-        self._note(process.pid)
         return process.pid
 
     def reap(self) -> int:
@@ -71,8 +70,6 @@ class NeardProcess:
         code = self._process.wait(timeout=5)
         os.close(self.pidfd)
         self._process, self.pidfd = None, None
-        with contextlib.suppress(OSError):
-            self._pid_file.unlink(missing_ok=True)
         return code
 
     def signal(self, number: signal.Signals) -> None:
@@ -89,10 +86,23 @@ class NeardProcess:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._process.pid, signal.SIGKILL)
 
-    def _note(self, pid: int) -> None:
-        # Without the note the guard still works; PR_SET_PDEATHSIG is what binds neard to it.
+    def note(self, pid: int) -> Callable[[], None]:
+        """What notes a neard that was just started, to be called where a disk may be waited for.
+
+        Without the note the guard still works; PR_SET_PDEATHSIG is what binds neard to it.
+        """
+        text = json.dumps({"pid": pid, "start": _start_time(pid)})
+
+        def write() -> None:
+            with contextlib.suppress(OSError):
+                self._pid_file.write_text(text)
+
+        return write
+
+    def forget(self) -> None:
+        """Takes the note away. This, too, may wait for a disk."""
         with contextlib.suppress(OSError):
-            self._pid_file.write_text(json.dumps({"pid": pid, "start": _start_time(pid)}))
+            self._pid_file.unlink(missing_ok=True)
 
 
 def end_leftover(pid_file: Path, log: Callable[[str], None]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hafailover.core.views import KeyState, NeardPhase
+from hafailover.guard import fileops
 from hafailover.guard import model as m
 
 Step = tuple[m.Guard, list[m.GuardEffect]]
@@ -15,6 +16,19 @@ TERMINATE_AGAIN_S = 5.0
 PROBE_BOOT_S = 0.2
 PROBE_AGAIN_S = 0.01
 """While a load or a drop is awaited; neard answers /status from memory."""
+
+
+def prepared(guard: m.Guard, now: float) -> Step:
+    guard, effects = fileops.ended(guard, m.Link.GONE, now)
+    if guard.phase is not NeardPhase.DOWN or guard.stopping:
+        return guard, effects
+    return guard, [*effects, m.StartNeard()]
+
+
+def prepare_failed(guard: m.Guard, problem: str, now: float) -> Step:
+    guard, effects = fileops.ended(guard, m.Link.REMOVING, now)
+    guard, more = start_failed(guard, problem, now)
+    return guard, effects + more
 
 
 def started(guard: m.Guard, pid: int, now: float) -> Step:
@@ -41,7 +55,9 @@ def started(guard: m.Guard, pid: int, now: float) -> Step:
 
 
 def start_failed(guard: m.Guard, problem: str, now: float) -> Step:
-    had_key = guard.key is not KeyState.ABSENT
+    removal: list[m.GuardEffect] = []
+    if guard.key is not KeyState.ABSENT:
+        guard, removal = fileops.remove(guard, now)
     guard = replace(
         _back_off(guard, now, ran_s=0.0),
         phase=NeardPhase.DOWN,
@@ -52,7 +68,7 @@ def start_failed(guard: m.Guard, problem: str, now: float) -> Step:
         problem_until=None,
         refused_term=refused(guard),
     )
-    return guard, [*([m.UnlinkKey()] if had_key else []), m.Report(problem)]
+    return guard, [*removal, m.Report(problem)]
 
 
 def exited(guard: m.Guard, pid: int, code: int, now: float) -> Step:
@@ -74,17 +90,21 @@ def exited(guard: m.Guard, pid: int, code: int, now: float) -> Step:
         probe=guard.probe + 1,
     )
     if guard.stopping:
+        guard, removal = fileops.remove(guard, now)
         gone = replace(guard, key=KeyState.ABSENT, next_start_at=None)
-        return gone, [m.UnlinkKey(), m.Report(f"neard {how}"), m.Quit()]
+        return gone, [*removal, m.Report(f"neard {how}"), m.Quit()]
     if arming:
-        return replace(guard, next_start_at=None), [m.LinkKey(), m.StartNeard()]
+        guard, place = fileops.place(replace(guard, next_start_at=None), now)
+        return guard, [place]
     drop_s = now - guard.key_since if guard.key is KeyState.DROPPING else guard.drop_s
     soon = guard.restart_now or guard.key is KeyState.DROPPING
     guard = replace(
         guard, key=KeyState.ABSENT, start_with_key=False, drop_s=drop_s, refused_term=refused(guard)
     )
     guard = replace(guard, next_start_at=now, restart_now=False) if soon else _back_off(guard, now, ran_s)
-    effects: list[m.GuardEffect] = [m.UnlinkKey()] if had_key else []
+    effects: list[m.GuardEffect] = []
+    if had_key:
+        guard, effects = fileops.remove(guard, now)
     return guard, [*effects, m.Report(f"neard {how}")]
 
 

@@ -96,7 +96,7 @@ def describe(guard: m.Guard, event: str, guard_pid: int) -> dict[str, Any]:
         "tainted": guard.tainted,
         "drop_budget_s": guard.config.drop_budget_s,
         "height": guard.height,
-        "problem": guard.problem,
+        "problem": guard.file_problem or guard.problem,
         "public_key": guard.config.public_key,
         "account_id": guard.config.account_id,
         "restarts": max(guard.restarts, 0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import logging
 import os
@@ -85,6 +86,10 @@ class AgentSocket:
             self._drop(self._agent)
         if self._server is not None:
             self._server.close()
+
+    def remove(self) -> None:
+        """Takes the socket's file away, once it is closed. That may wait for a disk."""
+        with contextlib.suppress(OSError):
             self._path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from hafailover.clock import boottime
 from hafailover.lab.errors import LabError, LabTimeoutError
 from hafailover.lab.process import ManagedProcess
+from hafailover.lab.procfs import descendants_of, signal_all
 
 Start = Callable[[Mapping[str, str]], ManagedProcess]
 
@@ -147,8 +148,9 @@ class Unit:
             return
         self._kills_at = None
         self._killed = True
+        # All of the control group, as with KillMode=control-group.
         with contextlib.suppress(LabError):
-            self.process.signal(signal.SIGKILL)
+            signal_all([self.process.id, *descendants_of(self.process.pid)], signal.SIGKILL)
 
     def _keep_up(self) -> None:
         process = self.process
@@ -160,7 +162,7 @@ class Unit:
             self._launch()
 
     def _note_end(self, process: ManagedProcess) -> None:
-        # What it left in its group goes with it, as with KillMode=mixed.
+        # What it left in its group goes with it, as with its control group.
         process.kill()
         with contextlib.suppress(LabTimeoutError):
             code = process.wait(5)

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 
 SEND_S = 0.5
 """So long a command may take to read."""
+START_S = 1.0
 BACKLOG = 8
 AGAIN_S = 1.0
 """After an error of the socket's own, such as too many open files."""
@@ -43,15 +44,23 @@ class LookServer:
         self._look: Callable[[], dict[str, Any]] | None = None
 
     def start(self) -> None:
-        """Without the socket commands look for themselves, so a failure is told and no more."""
+        """Without the socket commands look for themselves, so a failure is told and no more.
+
+        Nor is a disk that hangs waited for, for longer than a moment.
+        """
+        there = threading.Event()
+        threading.Thread(target=self._run, args=(there,), name="look-socket", daemon=True).start()
+        if not there.wait(START_S):
+            log.warning("state_dir: %s: its disk hangs: status is slower without", self._place.socket)
+
+    def _run(self, there: threading.Event) -> None:
         try:
             listener = _listen(self._place.socket)
         except OSError as error:
             log.warning("state_dir: %s: %s: status is slower without", self._place.socket, error.strerror)
             return
-        threading.Thread(target=self._run, args=(listener,), name="look-socket", daemon=True).start()
-
-    def _run(self, listener: socket.socket) -> None:
+        finally:
+            there.set()
         while True:
             try:
                 client, _ = listener.accept()

@@ -19,12 +19,13 @@ from hafailover.lab.process import ManagedProcess
 class Told:
     """The socket that systemd would have, and an agent that tells it things."""
 
-    def __init__(self, folder: Path, more: str = "") -> None:
+    def __init__(self, folder: Path, more: str = "", state: Path | None = None) -> None:
         ports = free_ports(3)
         self.config = folder / "config.toml"
         self.config.write_text(
             f'account_id = "pool.poolv1.near"\nnode_name = "a"\n{more}'
-            f'guard_socket = "{folder}/guard.sock"\nstate_dir = "{folder}"\nlisten = "127.0.0.1:{ports[0]}"\n'
+            f'guard_socket = "{folder}/guard.sock"\nstate_dir = "{state or folder}"\n'
+            f'listen = "127.0.0.1:{ports[0]}"\n'
             f'[consul]\naddress = "http://127.0.0.1:{ports[1]}"\n'
             f'[neard]\nrpc_address = "127.0.0.1:{ports[2]}"\n'
         )

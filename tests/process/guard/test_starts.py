@@ -185,7 +185,8 @@ def test_a_second_guard_on_the_same_home_is_refused(host: GuardHost) -> None:
         check=False,
     )
 
-    assert done.returncode == 2
+    # It is started again: the other one may be about to end.
+    assert done.returncode == 75
     assert f"{host.home}: another guard is at work here; stop it, or set neard.home" in done.stderr
     assert agent.until_key("loaded")["neard_pid"] == neards[0]
     assert host.neards() == neards

@@ -86,6 +86,21 @@ def test_a_frozen_service_is_killed_and_one_that_speaks_is_not(make: Make) -> No
     assert WATCHDOG_S + LATE_S - 0.15 < unit.ends[0].at - began < WATCHDOG_S + LATE_S + 0.5
 
 
+def test_the_watchdog_kills_what_the_service_has_started_too(make: Make, tmp_path: Path) -> None:
+    note = tmp_path / "pid"
+    child = "import subprocess as s, pathlib as p; c = s.Popen(['sleep', '60'], process_group=0)\n"
+    unit = make(f"{child}p.Path({str(note)!r}).write_text(str(c.pid))\n{SERVICE}")
+    wait_until(lambda: note.exists() and note.read_text() != "", timeout_s=WAIT_S, what="its child")
+    process = Path(f"/proc/{note.read_text()}")
+    assert process.exists()
+    assert unit.process is not None
+
+    unit.process.freeze()
+    ended(unit, 1)
+
+    wait_until(lambda: not process.exists(), timeout_s=WAIT_S, what="the end of its child")
+
+
 def test_a_service_sets_its_own_limit(make: Make) -> None:
     unit = make(SERVICE.replace('say("READY=1")', 'say("READY=1"); say("WATCHDOG_USEC=60000000")'))
     time.sleep(0.3)

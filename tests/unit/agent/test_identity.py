@@ -6,11 +6,15 @@ import json
 import stat
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
-from hafailover.agent.identity import StateError, StateFolder
+from hafailover.agent import identity
+from hafailover.agent.identity import SessionNote, StateError, StateFolder
+from hafailover.lab.waiting import wait_until
 
 ACCOUNT = "pool.near"
 HOLD = """
@@ -131,3 +135,67 @@ def test_a_disk_that_takes_nothing_does_not_end_the_agent(tmp_path: Path) -> Non
     note.mkdir()
     one.note("session-1")
     assert one.session() is None
+
+
+# --- a disk that hangs
+
+
+class HungFolder(StateFolder):
+    """Its disk hangs until it goes on."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, ACCOUNT, "a")
+        self.go_on = threading.Event()
+
+    def session(self) -> str | None:
+        self.go_on.wait(60)
+        return super().session()
+
+    def note(self, session: str) -> None:
+        self.go_on.wait(60)
+        super().note(session)
+
+    def forget(self) -> None:
+        self.go_on.wait(60)
+        super().forget()
+
+
+def test_a_folder_that_hangs_holds_no_session_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(identity, "READ_S", 0.1)
+    folder = HungFolder(tmp_path)
+    note = SessionNote(folder)
+    began = time.monotonic()
+
+    assert note.session() is None
+    note.note("session-1")
+    assert note.session() == "session-1"
+    note.forget()
+    assert note.session() is None
+    note.note("session-2")
+    assert time.monotonic() - began < 5
+
+    folder.go_on.set()
+    wait_until(lambda: StateFolder.session(folder) == "session-2", timeout_s=5, what="the note")
+
+
+def test_a_folder_that_hangs_from_the_start_is_done_without(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    go_on = threading.Event()
+    monkeypatch.setattr(identity, "StateFolder", lambda *_: go_on.wait(60))
+    try:
+        note = SessionNote.open(tmp_path, ACCOUNT, "a", wait_s=0.1)
+        assert note.session() is None
+        note.note("session-1")
+        assert note.session() == "session-1"
+        assert f"state_dir: {tmp_path} does not answer within 0.1 s: check its disk" in caplog.text
+    finally:
+        go_on.set()
+
+
+def test_the_note_outlives_the_process(tmp_path: Path) -> None:
+    SessionNote.open(tmp_path, ACCOUNT, "a").note("session-1")
+    wait_until(lambda: bool(list(tmp_path.glob("session-*"))), timeout_s=5, what="the note")
+    with pytest.raises(StateError, match="named a runs on this machine"):
+        SessionNote.open(tmp_path, ACCOUNT, "a")
+    assert SessionNote(state(tmp_path, "b")).session() is None

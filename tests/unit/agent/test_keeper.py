@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hafailover.agent import keeper as module
-from hafailover.agent.identity import StateFolder
+from hafailover.agent.identity import SessionNote, StateFolder
 from hafailover.agent.keeper import SessionKeeper
 from hafailover.core import events as ev
 from hafailover.lock.consul import ConsulLease
@@ -30,7 +30,7 @@ class Bench:
 
     def __init__(self, consul: TinyConsul, folder: Path, mortals: Mortals) -> None:
         self.consul = consul
-        self.state = StateFolder(folder, ACCOUNT, "a")
+        self.state = SessionNote(StateFolder(folder, ACCOUNT, "a"))
         self.events = Events()
         self.fatal: list[str] = []
         self.keeper = SessionKeeper(

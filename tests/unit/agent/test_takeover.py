@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from hafailover.agent.identity import boot_id
 from hafailover.agent.takeover import TakeoverDesk
 from hafailover.clock import boottime
 from hafailover.core import events as ev
+from hafailover.lab.waiting import wait_until
 from hafailover.takeover.documents import Files, Order
 from hafailover.takeover.silence import Consul
 
@@ -38,10 +41,13 @@ class Bench:
 
     def look(self) -> list[type[ev.Event]]:
         del self.events[:]
+        self.desk.look_at_files(0)
         self.desk.look()
+        self.desk.look_at_files(0)
         return [type(event) for event in self.events]
 
     def said(self) -> str:
+        self.desk.look_at_files(0)
         answer = self.files.answer()
         return f"{answer.state}: {answer.text}" if answer is not None else ""
 
@@ -88,7 +94,7 @@ def test_an_order_that_was_left_behind_is_void(bench: Bench) -> None:
     assert bench.said().startswith("over: the order is from before")
     bench.order()
     bench.desk.start()
-    assert bench.files.order() is None
+    wait_until(lambda: bench.files.order() is None, timeout_s=5, what="the order's end")
 
 
 def test_an_order_that_is_taken_back_ends_it(bench: Bench) -> None:
@@ -101,3 +107,48 @@ def test_an_order_that_is_taken_back_ends_it(bench: Bench) -> None:
     bench.desk.answer("1", signs=False, text="an operator has taken the order back")
     assert bench.said().startswith("over: ")
     assert bench.look() == []
+
+
+class HungFiles(Files):
+    """A state folder that hangs from some moment on."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, "pool.near", "a")
+        self.hangs = threading.Event()
+        self.go_on = threading.Event()
+
+    def order(self) -> Order | None:
+        if self.hangs.is_set():
+            self.go_on.wait(60)
+        return super().order()
+
+
+def test_a_state_folder_that_hangs_ends_nothing_that_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Consul is asked on, so that the guard keeps its grant, and the answer waits for nobody."""
+    monkeypatch.setattr(takeover, "ASK_S", 0.0)
+    monkeypatch.setattr(takeover, "LOOK_S", 0.02)
+    bench = Bench(tmp_path)
+    files = HungFiles(tmp_path)
+    probe: Any = bench.probe
+    desk = TakeoverDesk(files, lambda: probe, bench.events.append)
+    try:
+        desk.start()
+        time.sleep(0.2)
+        bench.order()
+        wait_until(lambda: bool(bench.events), timeout_s=5, what="the order")
+        files.hangs.set()
+        time.sleep(0.1)
+        desk.answer("1", signs=True, text="as term 9")
+        before = len(bench.events)
+        wait_until(lambda: len(bench.events) > before + 3, timeout_s=5, what="more questions")
+        assert {type(event) for event in bench.events[before:]} == {ev.ConsulSilent}
+        desk.answer("1", signs=False, text="Consul answers")
+        before = len(bench.events)
+        time.sleep(0.2)
+        # Its file is still there.
+        assert len(bench.events) <= before + 1
+    finally:
+        files.go_on.set()
+    wait_until(lambda: Files.order(files) is None, timeout_s=5, what="the order's end")

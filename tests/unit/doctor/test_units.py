@@ -20,7 +20,7 @@ TimeoutStopUSec=10s
 WatchdogUSec=2s
 LimitNOFILE=524288
 OOMScoreAdjust=-950
-KillMode=mixed
+KillMode=control-group
 LoadState=loaded
 ActiveState=active
 SubState=running
@@ -53,7 +53,7 @@ def test_the_guard_may_shorten_its_watchdog() -> None:
         ("ActiveState=active", "ActiveState=failed", Severity.ERROR),
         ("UnitFileState=enabled", "UnitFileState=disabled", Severity.WARNING),
         ("Restart=always", "Restart=no", Severity.WARNING),
-        ("KillMode=mixed", "KillMode=process", Severity.WARNING),
+        ("KillMode=control-group", "KillMode=mixed", Severity.WARNING),
         ("OOMScoreAdjust=-950", "OOMScoreAdjust=0", Severity.WARNING),
         ("Type=notify", "Type=notify\nWatchdogSignal=6", Severity.WARNING),
         ("NeedDaemonReload=no", "NeedDaemonReload=yes", None),

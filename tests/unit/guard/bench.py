@@ -17,19 +17,58 @@ E = TypeVar("E", bound=m.GuardEffect)
 
 
 class Bench:
-    """Feeds :func:`decide` and keeps what it answered last. Times in seconds on the bench's own clock."""
+    """Feeds :func:`decide` and keeps what it answered last. Times in seconds on the bench's own clock.
+
+    File operations succeed at once, and what follows belongs to the same step, unless ``disk_hangs``.
+    """
 
     def __init__(self, hot: bool = True, now: float = T0, **config: Any) -> None:
         self.guard = m.Guard(m.GuardConfig(POOL_KEY, ACCOUNT, hot_swap=hot, **config))
         self.now = now
         self.last: list[m.GuardEffect] = []
+        self.disk_hangs = False
         self._pid = 100
 
     # --- events
 
     def do(self, event: m.GuardEvent) -> list[m.GuardEffect]:
-        self.guard, self.last = decide(self.guard, event, self.now)
-        return self.last
+        last = self.step(event)
+        for effect in last:
+            # The list grows by what the answers bring.
+            done = self._file_work(effect)
+            if done is not None:
+                last += self.step(done)
+        self.last = last
+        return last
+
+    def step(self, event: m.GuardEvent) -> list[m.GuardEffect]:
+        self.guard, effects = decide(self.guard, event, self.now)
+        return effects
+
+    def _file_work(self, effect: m.GuardEffect) -> m.GuardEvent | None:
+        if self.disk_hangs:
+            return None
+        match effect:
+            case m.PrepareHome(number):
+                return m.Prepared(number)
+            case m.LinkKey(number):
+                return m.Linked(number)
+            case m.UnlinkKey(number):
+                return m.Unlinked(number)
+        return None
+
+    def link_fails(self, problem: str) -> list[m.GuardEffect]:
+        """The file operation that was asked for last, the placing of the link, has failed."""
+        return self.do(m.LinkFailed(self.guard.file, problem))
+
+    def linking(self, term: int = 5, grant_s: float = 7.0) -> Self:
+        """The link is asked for, and the disk takes its time."""
+        self.up()
+        self.disk_hangs = True
+        self.arm(term, grant_s)
+        self.disk_hangs = False
+        assert self.guard.link is m.Link.PLACING
+        return self
 
     def tick(self) -> list[m.GuardEffect]:
         return self.do(m.Tick())
@@ -77,7 +116,8 @@ class Bench:
     # --- ways to get somewhere
 
     def booting(self) -> Self:
-        assert m.StartNeard() in self.tick()
+        self.tick()
+        assert self.asked(m.StartNeard)
         self.start()
         return self
 
@@ -100,6 +140,15 @@ class Bench:
         self.wait(0.02)
         self.answer(POOL_KEY)
         assert self.guard.key is KeyState.LOADED
+        return self
+
+    def unlinking(self, term: int = 5, grant_s: float = 7.0) -> Self:
+        """The key is loaded, the link's removal is asked for, and the disk takes its time."""
+        self.loaded(term, grant_s)
+        self.disk_hangs = True
+        self.drop(term)
+        self.disk_hangs = False
+        assert self.guard.link is m.Link.REMOVING
         return self
 
     # --- what came out

@@ -78,9 +78,9 @@ def test_another_key_than_the_pools_is_never_left_loaded() -> None:
 
 
 def test_a_failed_link_refuses_and_leaves_nothing_behind() -> None:
-    bench = Bench().loading(5)
+    bench = Bench().linking(5)
 
-    bench.do(m.LinkFailed("the disk is full"))
+    bench.link_fails("the disk is full")
 
     assert bench.key() is KeyState.ABSENT
     assert bench.guard.refused_term == 5
@@ -94,7 +94,8 @@ def test_a_failed_link_that_comes_too_late_changes_nothing() -> None:
     bench = Bench().loaded(5)
     before = bench.guard
 
-    bench.do(m.LinkFailed("late"))
+    for number in (bench.guard.file - 1, bench.guard.file + 1):
+        bench.do(m.LinkFailed(number, "late"))
 
     assert bench.guard == before
 
@@ -190,8 +191,8 @@ def test_answers_to_probes_from_before_the_arming_are_void() -> None:
 
 
 def test_a_failed_load_is_forgiven_after_a_while() -> None:
-    bench = Bench().loading(5)
-    bench.do(m.LinkFailed("the disk is full"))
+    bench = Bench().linking(5)
+    bench.link_fails("the disk is full")
     bench.run(29.9)
     assert bench.guard.problem == "the disk is full"
 
@@ -205,8 +206,8 @@ def test_a_failed_load_is_forgiven_after_a_while() -> None:
 
 
 def test_a_good_load_ends_a_problem() -> None:
-    bench = Bench().loading(5)
-    bench.do(m.LinkFailed("the disk is full"))
+    bench = Bench().linking(5)
+    bench.link_fails("the disk is full")
     bench.wait(1.0)
     bench.arm(6)
 

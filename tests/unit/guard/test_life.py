@@ -14,7 +14,7 @@ def test_it_starts_at_once() -> None:
 
     bench.tick()
 
-    assert bench.last == [m.StartNeard()]
+    assert bench.order(m.PrepareHome, m.StartNeard, m.LinkKey) == [m.PrepareHome, m.StartNeard]
     bench.start()
     assert bench.phase() is NeardPhase.BOOTING
     assert bench.guard.restarts == 0

@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 
 from hafailover.core.views import KeyState
 from hafailover.guard import decide as decide_module
-from hafailover.guard import key, process
+from hafailover.guard import fileops, key, process
 from hafailover.guard import model as m
 from hafailover.timing import LONGEST_GONE_WITHIN_S
 
@@ -120,7 +120,7 @@ class GuardMachine(RuleBasedStateMachine):
     def crash(self) -> None:
         self.world.crash()
 
-    @rule(what=st.sampled_from(["link_fails", "unlink_fails", "refuses", "hangs", "loses"]))
+    @rule(what=st.sampled_from(["link_fails", "unlink_fails", "refuses", "hangs", "loses", "disk_hangs"]))
     def fault(self, what: str) -> None:
         setattr(self.world, what, True)
 
@@ -131,6 +131,7 @@ class GuardMachine(RuleBasedStateMachine):
         stop=st.sampled_from([0.01, 1.0, 1000.0]),
         boot=st.sampled_from([0.1, 2.0]),
         news=st.sampled_from([0.001, 0.05]),
+        file=st.sampled_from([0.0001, 0.03, 0.6, 2.0]),
     )
     def pace(self, **delays: float) -> None:
         self.world.delays = Delays(**delays)
@@ -294,6 +295,49 @@ def an_answer_outlives_its_neard(world: World) -> None:
     world.run(3.0)
 
 
+def _waits_for_the_disk(guard: m.Guard, now: float) -> bool:
+    return guard.file_since is None and decide_kill_due(guard, now)
+
+
+def the_disk_hangs_at_the_drop(world: World) -> None:
+    loaded(world)
+    world.disk_hangs = True
+    world.feed(m.DropAsked(5, True, "asked"))
+    world.run(3.0)
+
+
+def the_grant_runs_out_while_the_disk_hangs(world: World) -> None:
+    loaded(world)
+    world.disk_hangs = True
+    world.run(6.0)
+
+
+def _starts_unprepared(guard: m.Guard, now: float) -> tuple[m.Guard, m.StartNeard]:
+    return guard, m.StartNeard()
+
+
+def neard_crashes_and_the_link_stays(world: World) -> None:
+    loaded(world)
+    world.unlink_fails = True
+    world.crash()
+    world.run(5.0)
+
+
+def _leaves_a_failed_link(guard: m.Guard, now: float) -> bool:
+    return False
+
+
+def the_disk_hangs_after_a_link_that_failed(world: World) -> None:
+    world.run(1.0)
+    world.link_fails = True
+    world.delays = Delays(file=0.3)
+    world.feed(m.ArmAsked(5, world.now + 14.0))
+    world.run(0.35)
+    world.disk_hangs = True
+    world.run(9.0)
+
+
+decide_kill_due = decide_module._kill_due
 key_probed, key_begin_drop, key_why_not = key.probed, key.begin_drop, key._why_not
 process_exited = process.exited
 
@@ -311,6 +355,10 @@ MUTANTS: list[tuple[Any, str, Callable[..., Any], Callable[[World], None], bool]
     (key, "_why_not", _arms_retired_terms, a_term_is_armed_again, True),
     (key, "_why_not", _arms_retired_terms, a_term_is_armed_again, False),
     (key, "probed", _believes_any_answer, an_answer_outlives_its_neard, True),
+    (decide_module, "_kill_due", _waits_for_the_disk, the_disk_hangs_at_the_drop, True),
+    (decide_module, "_kill_due", _waits_for_the_disk, the_grant_runs_out_while_the_disk_hangs, True),
+    (fileops, "prepare", _starts_unprepared, neard_crashes_and_the_link_stays, True),
+    (fileops, "removal_overdue", _leaves_a_failed_link, the_disk_hangs_after_a_link_that_failed, True),
 ]
 
 

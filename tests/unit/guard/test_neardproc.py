@@ -209,12 +209,13 @@ def test_a_process_that_cannot_be_watched_is_not_left_running(
 
 def test_a_note_that_cannot_be_removed_does_not_hide_the_end(pid_file: Path) -> None:
     process = NeardProcess(SLEEP, pid_file)
-    process.start()
+    process.note(process.start())()
     pid_file.unlink()
     pid_file.mkdir()
     process.kill()
 
     assert ended(process) == -signal.SIGKILL
+    process.forget()
 
 
 # --- it dies with its parent
@@ -272,7 +273,7 @@ def test_a_leftover_is_ended_and_told(pid_file: Path, leftover: subprocess.Popen
 
 def test_the_note_of_a_start_is_what_ends_it(pid_file: Path) -> None:
     process = NeardProcess(SLEEP, pid_file)
-    process.start()
+    process.note(process.start())()
 
     end_leftover(pid_file, lambda _: None)
 

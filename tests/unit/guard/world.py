@@ -23,6 +23,9 @@ SPIN_S = 0.004
 """The shortest step of time: what a loop that spins takes for a turn."""
 
 
+FileEffect = m.PrepareHome | m.LinkKey | m.UnlinkKey
+
+
 class UnsafeError(AssertionError):
     """The world saw what must never be."""
 
@@ -38,6 +41,8 @@ class Delays:
     stop: float = 0.2
     news: float = 0.01
     """From a process's end to the guard's learning of it."""
+    file: float = 0.001
+    """What a file operation takes."""
 
 
 @dataclass
@@ -68,6 +73,14 @@ class Probe:
 
 
 @dataclass
+class FileWork:
+    """The file operation under way: when it takes effect, and the guard hears of it."""
+
+    effect: FileEffect
+    ends_at: float
+
+
+@dataclass
 class World:
     """Everything outside :func:`decide`, and the checks of what it must keep to."""
 
@@ -78,8 +91,12 @@ class World:
     delays: Delays = field(default_factory=Delays)
 
     linked: bool = False
-    stuck: bool = False
-    """The link could not be removed when the guard wanted it gone."""
+    disk_hangs: bool = False
+    """No file operation ends."""
+    work: deque[FileWork] = field(default_factory=deque)
+    """The file operations that were asked for: the first one is under way."""
+    unlink_failed: bool = False
+    """The last removal of the link has failed."""
     link_fails: bool = False
     unlink_fails: bool = False
     refuses: bool = False
@@ -98,6 +115,9 @@ class World:
     quit: bool = False
     loaded_terms: set[int] = field(default_factory=set)
     killed: int = 0
+    longest_load_s: float = 3.5
+    """How long a load may be unconfirmed, with a link that is there."""
+    _linked_since: float | None = None
     _pid: int = 1
 
     def __post_init__(self) -> None:
@@ -118,12 +138,8 @@ class World:
             before = self.guard
             self.guard, effects = decide(before, event, self.now)
             self._note(event, before)
-            linking = True
             for effect in effects:
-                # A link that failed voids the start that was to come with it.
-                if isinstance(effect, m.StartNeard) and not linking:
-                    continue
-                linking = self._perform(effect) and linking
+                self._perform(effect)
         self.check()
 
     def _note(self, event: m.GuardEvent, before: m.Guard) -> None:
@@ -153,22 +169,14 @@ class World:
         if self.now < deadline <= self.now + LONGEST_GONE_WITHIN_S:
             self.allowed_until = max(self.allowed_until, deadline)
 
-    def _perform(self, effect: m.GuardEffect) -> bool:
+    def _perform(self, effect: m.GuardEffect) -> None:
         neard = self.neard
         match effect:
             case m.StartNeard():
                 self._start()
-            case m.LinkKey():
-                if self.link_fails:
-                    self._queue.append(m.LinkFailed("the disk is full"))
-                    return False
-                self.linked, self.stuck = True, False
-            case m.UnlinkKey():
-                if self.unlink_fails and self.linked:
-                    self.stuck = True
-                    self._queue.append(m.UnlinkFailed("read-only file system"))
-                else:
-                    self.linked = False
+            case m.PrepareHome() | m.LinkKey() | m.UnlinkKey():
+                after = self.work[-1].ends_at if self.work else self.now
+                self.work.append(FileWork(effect, max(after, self.now) + self.delays.file))
             case m.SignalReload():
                 if neard is not None:
                     if not neard.answered:
@@ -187,19 +195,37 @@ class World:
                 self.probes.append(Probe(number, pid, self.now + wait / 2, self.now + wait))
             case m.Quit():
                 self.quit = True
-        return True
+
+    def _work_on_files(self) -> None:
+        """The other thread: one operation after another, each told of when it has ended."""
+        while self.work and self.work[0].ends_at <= self.now and not self.disk_hangs:
+            self.feed(self._file_work(self.work.popleft().effect))
+
+    def _file_work(self, effect: FileEffect) -> m.GuardEvent:
+        match effect:
+            case m.LinkKey(number):
+                # Even where the system tells of an error, the link may be there.
+                self.linked = True
+                if self.link_fails:
+                    return m.LinkFailed(number, "the disk is full")
+                return m.Linked(number)
+            case m.PrepareHome(number):
+                if self.unlink_fails and self.linked:
+                    return m.PrepareFailed(number, "the key link cannot be removed")
+                self.linked = False
+                return m.Prepared(number)
+            case m.UnlinkKey(number):
+                self.unlink_failed = self.unlink_fails and self.linked
+                if self.unlink_failed:
+                    return m.UnlinkFailed(number, "read-only file system")
+                self.linked = False
+                return m.Unlinked(number)
 
     def _start(self) -> None:
         if self.neard is not None:
             raise UnsafeError("a second neard is started beside the first one")
         if self.linked and not self.guard.start_with_key:
-            # What the guard's loop finds when it looks at the home before each start.
-            if self.unlink_fails:
-                self._queue.append(m.StartFailed("the key link cannot be removed"))
-                return
-            if not self.stuck:
-                raise UnsafeError("started without leave while the key is linked")
-            self.linked = False
+            raise UnsafeError("started without leave while the key is linked")
         if self.guard.start_with_key and self.hot:
             raise UnsafeError("started with the key although neard can swap it")
         self._pid += 1
@@ -274,6 +300,7 @@ class World:
             self.now = min(end, max(self._next(), self.now + SPIN_S))
             self._live()
             self.check()
+            self._work_on_files()
             self._hear()
             for _, pid, code in [exit_ for exit_ in self.ended if exit_[0] <= self.now]:
                 self.feed(m.Exited(pid, code))
@@ -291,6 +318,7 @@ class World:
     def _next(self) -> float:
         due = [next_wake(self.guard, self.now)]
         due += [at for at, _, _ in self.ended]
+        due += [self.work[0].ends_at] if self.work else []
         due += [at for probe in self.probes for at in (probe.answered_at, probe.heard_at)]
         # What is past and not taken yet waits for nobody.
         due = [due[0], *(at for at in due[1:] if at > self.now)]
@@ -306,6 +334,9 @@ class World:
     def check(self) -> None:
         neard = self.neard
         if neard is None:
+            idle = not (self.work or self._queue or self.unlink_failed)
+            if self.linked and self.guard.key is KeyState.ABSENT and idle:
+                raise UnsafeError("the link is left behind")
             return
         if neard.key:
             # A guard that was frozen cannot drop before it thaws; then it has no time to lose.
@@ -314,13 +345,24 @@ class World:
                 raise UnsafeError(f"the key is still there {self.now - self.allowed_until:.3f} s after")
         if self.guard.key is KeyState.ABSENT and not self._queue:
             coming = any(saw for _, saw in neard.results) or (neard.reading is not None and neard.reading[1])
-            if neard.key or coming or self.linked:
+            if neard.key or coming:
                 raise UnsafeError("reported absent, but it is there, or is about to be")
+            # Where the removal has not ended, neard is killed soon: a SIGHUP of anybody's would load the key.
+            if self.linked and not (self.work or self.guard.killed):
+                raise UnsafeError("reported absent, but the link is there for good")
+        if self.linked and self.guard.key is not KeyState.LOADED and not self.guard.killed:
+            self._linked_since = self.now if self._linked_since is None else self._linked_since
+            limit = max(self._linked_since + self.longest_load_s + self.budget, self.thawed_at + TICK_S)
+            if self.now > limit + SPIN_S:
+                raise UnsafeError("neard runs beside a link that nobody takes away")
+        else:
+            self._linked_since = None
 
     # --- the end of a story
 
     def heal(self) -> None:
         self.link_fails = self.unlink_fails = self.refuses = self.hangs = self.loses = False
+        self.disk_hangs = False
         self.delays = Delays()
 
     def settle(self) -> None:
@@ -328,7 +370,8 @@ class World:
         self.heal()
         self.run(100.0)
         if self.quit:
-            if self.neard is not None or (self.linked and not self.stuck):
+            # A removal that hangs is left to the next guard's start.
+            if self.neard is not None or (self.linked and not (self.unlink_failed or self.work)):
                 raise UnsafeError("the guard has ended before its neard, or has left the key linked")
             return
         if self.guard.key is not KeyState.ABSENT or self.guard.phase is not NeardPhase.UP:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from hafailover import __version__
-from hafailover.local import client
+from hafailover.local import client, server
 from hafailover.local.client import NoAnswerError, ask
 from hafailover.local.place import Place
 from hafailover.local.server import LookServer
@@ -139,6 +139,24 @@ def test_without_a_socket_the_agent_says_so_and_goes_on(
         ask(place)
     if trouble == "a file":
         assert place.socket.read_text() == "somebody's"
+
+
+def test_a_folder_whose_disk_hangs_does_not_keep_the_agent(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    goes_on = threading.Event()
+
+    def hangs(path: Path) -> socket.socket:
+        goes_on.wait(60)
+        raise OSError(0, "is gone")
+
+    monkeypatch.setattr(server, "_listen", hangs)
+    monkeypatch.setattr(server, "START_S", 0.1)
+    try:
+        serve(place)
+        assert "its disk hangs: status is slower without" in caplog.text
+    finally:
+        goes_on.set()
 
 
 @pytest.fixture

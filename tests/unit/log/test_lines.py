@@ -52,6 +52,9 @@ def written(style: Style, write: Callable[[], None], journal: bool = False) -> s
         patch.setattr(module, "_is_journal", lambda: journal)
         set_up("agent", style=style)
         write()
+        # Else each example would leave its thread behind.
+        logging.getLogger().handlers[0].flush()
+        logging.getLogger().handlers[0].close()
     return stream.getvalue()
 
 

@@ -19,6 +19,7 @@ NAMES = ("hafailover", "neard")
 PLACEHOLDERS = {
     "hafailover": "/bin/true",
     "kill": "/bin/kill",
+    "tail": "/usr/bin/tail",
     "config": "/etc/hafailover/config.toml",
     "neard_home": "/var/lib/neard",
     "agent_watchdog_s": f"{PROFILES['default'].agent_watchdog_s:g}",
@@ -131,6 +132,21 @@ def test_a_frozen_service_is_killed_at_once(name: str) -> None:
     assert service["WatchdogSec"] == {"hafailover": "@agent_watchdog_s@", "neard": "@guard_watchdog_s@"}[name]
     assert service["WatchdogSignal"] == "SIGKILL"
     assert (service["Type"], service["NotifyAccess"]) == ("notify", "main")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_watchdog_kills_all_of_it_and_nothing_leaves_its_memory_behind(name: str) -> None:
+    """KillMode=mixed would have it kill the main process alone, which a disk that hangs keeps from ending."""
+    service = unit(name)["Service"]
+    assert service["KillMode"] == "control-group"
+    assert service["LimitCORE"] == 0
+
+
+def test_an_orderly_stop_asks_the_guard_alone_and_waits_for_its_end() -> None:
+    """systemd itself would send SIGTERM to neard at the same time."""
+    ask, wait = unit("neard")["Service"]["ExecStop"]
+    assert ask == "-@kill@ -TERM $MAINPID"
+    assert wait.startswith("-@tail@ --pid=${MAINPID} ")
 
 
 @pytest.mark.parametrize(("name", "keeps_its_session"), [("default", True), ("fast", False), ("wide", True)])
