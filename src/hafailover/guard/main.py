@@ -17,6 +17,7 @@ from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
 
+from hafailover import defect
 from hafailover.clock import boottime
 from hafailover.core.views import NeardPhase
 from hafailover.guard import model as m
@@ -73,6 +74,7 @@ class GuardLoop:
     async def run(self) -> None:
         """Guards until it is told to stop and neard has ended."""
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(defect.in_loop)
         await self._socket.open()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.feed, m.StopAsked())
@@ -155,7 +157,8 @@ class GuardLoop:
             case m.ProbeNeard(number):
                 if self._probe is not None:
                     self._probe.cancel()
-                self._probe = asyncio.get_running_loop().create_task(self._ask_neard(number))
+                self._probe = asyncio.get_running_loop().create_task(self._ask_neard(number), name="probe")
+                self._probe.add_done_callback(defect.in_task)
             case m.Report(reason):
                 remember(term=self._guard.term or None)
                 log.info("%s", reason, extra=fields(event="guard", reason=reason))
