@@ -1,7 +1,7 @@
 """A part of the process that ends by a defect takes the whole process with it, and systemd starts a new one.
 
-Half an agent is worse than none: it goes on beating while its page, its metrics or its eyes are gone for good.
-The guard keeps the last grant meanwhile, so that an agent that is back in time costs nothing.
+Half an agent is worse than none: it goes on beating while its page, its metrics or its eyes are gone for
+good. The guard keeps the last grant meanwhile, so that an agent that is back in time costs nothing.
 """
 
 from __future__ import annotations

@@ -79,10 +79,15 @@ def test_with_the_token_there_is_all(headers: dict[str, str]) -> None:
         ("evil.example:2233", 421),
         ("127.0.0.1.evil.example", 421),
         ("localhost.evil.example:2233", 421),
+        ("", 421),
+        ("host1:2233", 200),
+        ("HOST1.Example.COM.:2233", 200),
+        ("other.example.com", 421),
+        (socket.gethostname(), 200),
     ],
 )
 def test_a_name_that_was_made_to_lead_here_leads_nowhere(host: str, status: int) -> None:
-    with Served() as served:
+    with Served(names=("host1.example.com",)) as served:
         assert served.get("/healthz", headers={"Host": host}).status_code == status
 
 

@@ -176,11 +176,14 @@ def test_an_idle_connection_makes_room_for_a_new_one(
     monkeypatch.setattr(places, "MOST", 4)
     server = serve()
     kept: list[socket.socket] = []
-    for _ in range(4):
+    for count in range(1, 5):
         kept.append(dial(server))
         kept[-1].sendall(GET)
         assert kept[-1].recv(65536).startswith(b"HTTP/1.1 200 ")
-    until(lambda: len(server._parked) == 4, "four connections that wait")
+        until(
+            lambda count=count: sum(one.idle for one in list(server._parked)) == count,
+            "connections that wait",
+        )
     assert requests.get(f"{server.url}a", timeout=5).status_code == 200
     assert everything(kept[0]) == b"", "the one that had waited longest"
     for sock in kept:
