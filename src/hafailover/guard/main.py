@@ -1,6 +1,6 @@
 """The guard process: an event loop around :func:`hafailover.guard.decide.decide`.
 
-Run as ``python -m hafailover.guard SETTINGS_JSON`` by ``hafailover guard``, which has checked the settings.
+``hafailover guard``, which has checked the settings, runs ``python -P -m hafailover.guard SETTINGS_JSON``.
 """
 
 from __future__ import annotations

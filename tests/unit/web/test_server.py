@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -168,6 +169,10 @@ def test_beyond_threads_and_queue_requests_are_refused(
     for sock in waiting:
         assert sock.recv(65536).startswith(b"HTTP/1.1 200 ")
         sock.close()
+
+
+def waiting(server: WebServer, count: int) -> bool:
+    return sum(one.idle for one in list(server._parked)) == count
 
 
 def test_an_idle_connection_makes_room_for_a_new_one(
