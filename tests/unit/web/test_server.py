@@ -185,10 +185,7 @@ def test_an_idle_connection_makes_room_for_a_new_one(
         kept.append(dial(server))
         kept[-1].sendall(GET)
         assert kept[-1].recv(65536).startswith(b"HTTP/1.1 200 ")
-        until(
-            lambda count=count: sum(one.idle for one in list(server._parked)) == count,
-            "connections that wait",
-        )
+        until(partial(waiting, server, count), "connections that wait")
     assert requests.get(f"{server.url}a", timeout=5).status_code == 200
     assert everything(kept[0]) == b"", "the one that had waited longest"
     for sock in kept:
