@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from hafailover.near.keyfile import is_account_id
+from hafailover.near.keyfile import decode_base58, is_account_id, split_key
 from hafailover.near.port import port_number
 
 Json = dict[str, Any]
@@ -24,7 +24,7 @@ SECTIONS = ("rpc", "network", "consensus", "store")
 PUBLIC_CHAINS = ("mainnet", "testnet")
 MAX_PUBLIC_ADDRS = 10
 _NAME = re.compile(r"[A-Za-z0-9.-]+")
-_KEY_BYTES = {"": 32, "ed25519": 32, "secp256k1": 64}
+_KEY_BYTES = {"ed25519": 32, "secp256k1": 64}
 _SHORTEST_DELAY = "min_block_production_delay"
 _OTHER_DELAYS = ("max_block_production_delay", "max_block_wait_delay")
 # What Rust's Ipv4Addr::is_private says, by which neard goes (chain/network/src/config.rs).
@@ -186,14 +186,12 @@ def _is_boot_node(text: str) -> bool:
 
 
 def _is_key(text: str) -> bool:
-    import base58
-
-    kind, _, encoded = text.rpartition(":")
+    kind, encoded = split_key(text)
     # Longer ones would only cost time.
     if kind not in _KEY_BYTES or len(encoded) > 2 * _KEY_BYTES[kind]:
         return False
     try:
-        return len(base58.b58decode(encoded)) == _KEY_BYTES[kind]
+        return len(decode_base58(encoded)) == _KEY_BYTES[kind]
     except ValueError:
         return False
 

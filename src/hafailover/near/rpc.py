@@ -21,8 +21,8 @@ endorsed it: 60 KiB and 3000 values."""
 BOUND = Bound(4 << 20, 250_000)
 """``validators`` is the largest: mainnet's 500 seats and 9 shards (nearcore
 core/primitives/res/epoch_configs/mainnet/81.json), with six counts for each shard, make 0.5 MiB and 43 000
-values; 600 and 30 shards would make 1.1 MiB and 140 000. ``maintenance_windows`` has at most a window for each
-second height of an epoch of 43 200: 65 000 values. ``network_info`` has some 5 for each peer and producer."""
+values; 600 and 30 shards would make 1.1 MiB and 140 000. ``maintenance_windows`` has at most one window for
+each second height of an epoch of 43 200: 65 000 values. ``network_info`` has some 5 for each peer."""
 BOUNDS = {"block": BLOCK_BOUND}
 MOST_CHARS = 256
 """Of a text that is used: the longest, a key of secp256k1, has 98."""

@@ -191,3 +191,11 @@ def test_nothing_that_json_can_say_breaks_it(anything: Any) -> None:
 )
 def test_endpoints(text: str, good: bool) -> None:
     assert is_endpoint(text) is good
+
+
+@pytest.mark.parametrize("end", ["", " ", "\n", "\u2003"])
+def test_keys_of_peers_are_read_as_neard_reads_them(end: str) -> None:
+    key, _, address = PEER.partition("@")
+    assert bool(of({"network": {"boot_nodes": f"{key}{end}@{address}"}}).errors) == bool(end)
+    assert bool(of({"network": {"public_addrs": [f"{key}{end}@{address}"]}}).errors) == bool(end)
+    assert of({"network": {"boot_nodes": f":{key.partition(':')[2]}@{address}"}}).errors
