@@ -127,7 +127,7 @@ class TimingSettings(_Section):
     )
     margin_s: Seconds | None = Field(None, description="What a successor waits beyond that.")
     margin_rate: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="What it waits in addition, as a fraction: clocks that run apart."
+        None, description="What it waits in addition, as a fraction: so far two hosts' clocks may run apart."
     )
     session_ttl_s: Annotated[int, Field(ge=10, le=86400)] | None = Field(
         None, description="TTL of the Consul session, a backstop: Consul lets it live up to twice that."
