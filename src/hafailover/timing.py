@@ -109,7 +109,7 @@ Let the active's clock count ``a`` seconds in each true one, the successor's ``s
 ``gone_within / a`` true seconds after P, and the successor arms ``gone_within * (1 + margin_rate) / s`` true
 seconds after A at the earliest, ``margin_s`` left aside. P is not later than A, so it is enough that
 ``s / a <= 1 + margin_rate``. ``margin_s`` is not for clocks: it is for late wakings and for a last block on
-its way. Over the longest ``gone_within`` it would bear 3 % more, so that the simulator can let each clock be off
+its way. Over the longest ``gone_within`` it would bear 3 % more: the simulator can let each clock be off
 by the whole bound, and two of them run apart by twice what is assumed.
 """
 

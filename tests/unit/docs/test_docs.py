@@ -55,7 +55,7 @@ CLOCKS = re.compile(
 
 def test_the_bound_on_clocks_is_the_same_wherever_it_is_told() -> None:
     """Also in the simulator, whose clocks are off by the whole of it, each."""
-    told = {}
+    told: dict[str, set[str]] = {}
     for page in (*ROOT.glob("docs/*.md"), ROOT / "docs" / "model" / "README.md"):
         for match in CLOCKS.finditer(re.sub(r"\s+", " ", page.read_text())):
             told.setdefault(page.name, set()).add(match[1])
