@@ -24,6 +24,7 @@ from hafailover.agent.lease_worker import LeaseWorker
 from hafailover.agent.neard_watch import NeardWatch
 from hafailover.agent.news import News
 from hafailover.agent.reload import Reloader, done, reconfigured
+from hafailover.agent.state_watch import StateWatch
 from hafailover.agent.takeover import TakeoverDesk
 from hafailover.agent.watchers import WAIT_S, LeaseEyes
 from hafailover.clock import boottime
@@ -120,6 +121,7 @@ class Agent:
         self._pause_clock = PauseClock()
         self._cost = CostWatch(open_rpc, account, self._cost_measured)
         self._disk = DiskWatch(settings.neard.home)
+        self._state_dir = StateWatch(settings.state_dir, f"{account}-{node}")
         self._planner = Planner(address, account, open_rpc, self._standing, node, self._perform_drill)
         self._reloader = Reloader(settings, read_settings, self.emit)
         self._takeover = TakeoverDesk(
@@ -151,6 +153,7 @@ class Agent:
         parts = (self._hand, self._neard, self._lease, self._keeper, self._chores, self._planner, self._eyes)
         for part in (*parts, self._cost, self._disk, self._reloader, self._news, self._takeover):
             part.start()
+        self._state_dir.start()
         notify("READY=1")
         self._work()
         notify("STOPPING=1")
@@ -322,6 +325,7 @@ class Agent:
             disk_free_bytes=disk.free_bytes,
             disk_free_ratio=disk.free_ratio,
             clock_ahead_s=self._neard.clock_ahead_s,
+            state_dir=self._state_dir.problem(),
             prepared_for=state.expected_request,
             steady=gates.is_steady(state),
         )
@@ -345,6 +349,7 @@ class Agent:
         """Sets the gauges before a scrape."""
         state, now = self._state, boottime()
         self.metrics.show(state, gates.lag(state), is_ready(state, now), self._lease_left(state, now))
+        self.metrics.state_dir.set(not self._state_dir.problem())
 
     def _lease_left(self, state: State, now: float) -> float | None:
         hold = state.hold

@@ -50,6 +50,8 @@ class NodeRecord(BaseModel):
     disk_free_ratio: float | None = None
     clock_ahead_s: Annotated[int, Field(gt=-(1 << 40), lt=1 << 40)] | None = None
     """This host's wall clock against the chain's timestamps, in whole seconds; ``None``: not known yet."""
+    state_dir: str = ""
+    """Why the agent cannot write into its state folder; empty if it can."""
     prepared_for: str | None = None
     """The switchover that this host has seen and is ready to be the target of."""
     steady: bool = True

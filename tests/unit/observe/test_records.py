@@ -36,6 +36,7 @@ RECORD = NodeRecord(
     disk_free_bytes=99 << 30,
     disk_free_ratio=0.125,
     clock_ahead_s=-2,
+    state_dir="cannot be written to",
     prepared_for="wish-1",
     steady=False,
 )
