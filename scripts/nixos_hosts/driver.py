@@ -49,7 +49,7 @@ def environment(requirements: Path) -> Path:
         if not (folder / "ready").exists():
             venv.create(folder, with_pip=True, clear=True)
             options = ("-q", "--disable-pip-version-check", "--require-hashes", "-r")
-            run([python, "-m", "pip", "install", *options, requirements], PIP_TIMEOUT_S)
+            run([python, "-P", "-m", "pip", "install", *options, requirements], PIP_TIMEOUT_S)
             (folder / "ready").touch()
     return python
 
@@ -89,7 +89,8 @@ def _start_script(spec: Path, folder: Path) -> str:
     script = folder / f"run-{spec.parent.name}-vm"
     packages = Path(__file__).resolve().parent.parent
     script.write_text(
-        f'#!/bin/sh\nPYTHONPATH="{packages}" exec "{sys.executable}" -m nixos_hosts.fake_qemu "{spec}" "$@"\n'
+        f'#!/bin/sh\nPYTHONPATH="{packages}" '
+        f'exec "{sys.executable}" -P -m nixos_hosts.fake_qemu "{spec}" "$@"\n'
     )
     script.chmod(0o755)
     return f"exec {script}"

@@ -125,7 +125,8 @@ def product(project: Path, folder: Path, consul: Path) -> None:
     :raises Broken: pip cannot install them.
     """
     packages = folder / "opt" / "hafailover"
-    pip: list[str | Path] = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check"]
+    pip: list[str | Path] = [sys.executable, "-P", "-m", "pip", "install", "-q"]
+    pip.append("--disable-pip-version-check")
     pip += ["--target", packages]
     wheels = ("--python-version", PYTHON, "--only-binary=:all:", "--require-hashes")
     run([*pip, *wheels, "-r", project / "requirements.lock"], PIP_TIMEOUT_S)

@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Literal
 
+from hafailover import defect
 from hafailover.clock import boottime
 from hafailover.log_writer import LogWriter
 from hafailover.text import one_line
@@ -39,6 +40,7 @@ _secrets: tuple[str, ...] = ()
 
 def set_up(name: str, level: str = "info", style: Style = "auto", **known: Any) -> None:
     """Sends all log lines to stderr, from a thread of their own: whoever logs never waits for a reader.
+    From now on a thread that ends by a defect ends the process.
 
     :param name: of the component, such as ``agent``.
     :param style: ``auto`` is text, which leaves time and level to the journal where stderr is one.
@@ -53,7 +55,7 @@ def set_up(name: str, level: str = "info", style: Style = "auto", **known: Any) 
     logging.getLogger("urllib3").setLevel(logging.ERROR)
     remember(**known)
     sys.excepthook = _defect
-    threading.excepthook = _defect_in_thread
+    threading.excepthook = defect.in_thread
 
 
 def remember(**known: Any) -> None:
@@ -180,11 +182,3 @@ def _defect(kind: type[BaseException], error: BaseException, trace: TracebackTyp
         sys.__excepthook__(kind, error, trace)
         return
     logging.getLogger(__name__).critical("ended by a defect", exc_info=(kind, error, trace))
-
-
-def _defect_in_thread(args: threading.ExceptHookArgs) -> None:
-    if args.exc_value is None or issubclass(args.exc_type, SystemExit):
-        return
-    name = args.thread.name if args.thread is not None else "unknown"
-    exc_info = (args.exc_type, args.exc_value, args.exc_traceback)
-    logging.getLogger(__name__).critical("thread %s ended by a defect", name, exc_info=exc_info)

@@ -1,6 +1,7 @@
 """JSON as neard reads it: comments of the kinds ``//``, ``#`` and ``/* */`` are allowed."""
 
 import json
+import math
 import re
 from pathlib import Path
 from typing import Any, NoReturn
@@ -17,7 +18,26 @@ def _blank(match: re.Match[str]) -> str:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    raise _RefusedError(f"{name} is no number")
+
+
+def _double(digits: str) -> float:
+    value = float(digits)
+    if math.isinf(value):
+        raise _RefusedError("number out of range")
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """serde takes no field twice; here that holds for the names that it does not know, too."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _RefusedError("duplicate field")
+    return found
+
+
+class _RefusedError(Exception):
+    """Well-formed for Python's reader, and not for serde_json."""
 
 
 def parse(text: str) -> Any:
@@ -26,7 +46,14 @@ def parse(text: str) -> Any:
     Raises ValueError with the place of the fault, and nothing of the content: it may be a key.
     """
     try:
-        return json.loads(_STRING_OR_COMMENT.sub(_blank, text), parse_constant=_no_constant)
+        return json.loads(
+            _STRING_OR_COMMENT.sub(_blank, text),
+            parse_constant=_no_constant,
+            parse_float=_double,
+            object_pairs_hook=_once,
+        )
+    except _RefusedError as error:
+        raise ValueError(str(error)) from None
     except json.JSONDecodeError as error:
         raise ValueError(f"{error.msg} at line {error.lineno} column {error.colno}") from None
     except RecursionError:

@@ -20,6 +20,7 @@ from localneard.jsonc import read_object, write_object
 
 _PREFIX = "ed25519:"
 _ACCOUNT_ID = re.compile(r"(([a-z\d]+[-_])*[a-z\d]+\.)*([a-z\d]+[-_])*[a-z\d]+")
+_BASE58 = re.compile(r"[1-9A-HJ-NP-Za-km-z]*")
 SEED_BYTES = 32
 
 
@@ -66,7 +67,9 @@ class Key:
     def read(cls, path: Path, *, account_needed: bool = True) -> Self:
         """Read a key file. Raises BadFileError, which names file and member and holds no secret."""
         document = read_object(path)
-        if "secret_key" in document and "private_key" in document:
+        # A node key has no other name for its secret, and the name is one that is not known.
+        alias = account_needed and "private_key" in document
+        if alias and "secret_key" in document:
             raise BadFileError(f"{path}: holds both secret_key and private_key; remove one")
         account_id = document.get("account_id", None if account_needed else "")
         if not isinstance(account_id, str) or not (
@@ -74,7 +77,7 @@ class Key:
         ):
             raise BadFileError(f"{path}: account_id is missing or not a NEAR account name")
         public = _member(path, document, "public_key", 32)
-        secret_name = "private_key" if "private_key" in document else "secret_key"
+        secret_name = "private_key" if alias else "secret_key"
         secret = _member(path, document, secret_name, 64)
         return cls(account_id, encode(public), Ed25519PrivateKey.from_private_bytes(secret[:SEED_BYTES]))
 
@@ -102,13 +105,13 @@ def encode(raw: bytes) -> str:
 
 def decode(text: str, length: int) -> bytes:
     """Return the bytes of a key or signature. Raises ValueError, with nothing of the text."""
-    kind, colon, body = text.rpartition(":")
-    if colon and kind != "ed25519":
+    kind, _, body = text.partition(":") if ":" in text else ("ed25519", "", text)
+    if kind.lower() != "ed25519":
         raise ValueError("is not an ed25519 key, the only kind that the stand-in knows")
-    try:
-        raw = base58.b58decode(body)
-    except ValueError:
-        raise ValueError("is not base58") from None
+    # The library would take blanks at the end, which neard refuses.
+    if _BASE58.fullmatch(body) is None:
+        raise ValueError("is not base58")
+    raw: bytes = base58.b58decode(body)
     if len(raw) != length:
         raise ValueError(f"must have {length} bytes, not {len(raw)}")
     return raw

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hafailover.core.views import Member, Request, Role
-from hafailover.timing import PROFILES, Profile
+from hafailover.timing import CLOCKS_APART, PROFILES, Profile
 
 from .aims import Aims
 from .chain import Chain
@@ -39,14 +39,15 @@ class Shape:
     :param change_profiles: an agent that restarts may come back with another profile.
     :param agent_watchdog: systemd ends a frozen agent after two seconds; without it, it thaws when it thaws.
     :param hot_swap: ``False`` for promotion by restart.
-    :param drift: how far each host's clock may run from true time, as a fraction.
+    :param drift: how far each host's clock may run from true time, as a fraction: by as much as two may run
+        apart, so that two run apart by twice what is assumed.
     """
 
     profiles: tuple[Profile, ...]
     change_profiles: bool = False
     agent_watchdog: bool = True
     hot_swap: bool = True
-    drift: float = 0.01
+    drift: float = CLOCKS_APART
     witness: bool = True
 
 

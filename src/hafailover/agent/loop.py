@@ -27,6 +27,7 @@ from hafailover.agent.lease_worker import LeaseWorker
 from hafailover.agent.neard_watch import NeardWatch
 from hafailover.agent.news import News
 from hafailover.agent.reload import Reloader, done, reconfigured
+from hafailover.agent.state_watch import StateWatch
 from hafailover.agent.takeover import TakeoverDesk
 from hafailover.agent.watchers import WAIT_S, LeaseEyes
 from hafailover.agent.work_watch import WorkWatch
@@ -129,6 +130,7 @@ class Agent:
         self._pause_clock = PauseClock()
         self._cost = CostWatch(open_rpc, account, self._cost_measured)
         self._disk = DiskWatch(settings.neard.home)
+        self._state_dir = StateWatch(settings.state_dir, f"{account}-{node}")
         self._planner = Planner(address, account, open_rpc, self._standing, node, self._perform_drill)
         self._reloader = Reloader(settings, read_settings, self.emit, address.token)
         self._takeover = TakeoverDesk(
@@ -167,6 +169,7 @@ class Agent:
         others = (self._cost, self._disk, self._reloader, self._news, self._takeover, self._commits)
         for part in (*parts, *others, self._work_watch, self._first_term):
             part.start()
+        self._state_dir.start()
         announce("READY=1")
         self._work()
         notify("STOPPING=1")
@@ -360,6 +363,7 @@ class Agent:
             clock_ahead_s=self._neard.clock_ahead_s,
             foreign=foreign.text(state, now),
             **_duties(state, now),
+            state_dir=self._state_dir.problem(),
             prepared_for=state.expected_request,
             steady=gates.is_steady(state),
         )
@@ -390,6 +394,7 @@ class Agent:
         state, now = self._state, boottime()
         self.metrics.consul_stuck.set(bool(self._commits.trouble))
         self.metrics.show(state, gates.lag(state), is_ready(state, now), self._lease_left(state, now))
+        self.metrics.state_dir.set(not self._state_dir.problem())
 
     def _lease_left(self, state: State, now: float) -> float | None:
         hold = state.hold

@@ -50,7 +50,7 @@ def looks_with_a_host_lost(pool: LabPool, row: Row, say: Say, *, frozen: bool) -
 
 
 def _look(pool: LabPool, host: FailoverHost, row: Row) -> None:
-    command = [sys.executable, "-m", "hafailover", "status", "--config", str(host.config)]
+    command = [sys.executable, "-P", "-m", "hafailover", "status", "--config", str(host.config)]
     since = boottime()
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S, check=False)

@@ -44,6 +44,7 @@ def neard_config(
     account_id: Annotated[str, typer.Option(help="The pool's account.")],
     chain_id: Annotated[str, typer.Option(help="mainnet, testnet or a private chain.")] = "mainnet",
     promotion: Annotated[Literal["hot", "restart"], typer.Option(help="As in the settings.")] = "hot",
+    neard_version: Annotated[str, typer.Option(help="Of the neard that is to take it, such as 2.13.1.")] = "",
     as_json: JsonOption = False,
 ) -> None:
     """Check wishes for neard's config.json before they reach a neard.
@@ -57,7 +58,7 @@ def neard_config(
         overlay = read_config(file)
     except HomeError as error:
         fail(str(error), WRONG_SETTINGS)
-    found = check(overlay, account_id, chain_id, hot=promotion == "hot")
+    found = check(overlay, account_id, chain_id, hot=promotion == "hot", neard=neard_version)
     if as_json:
         print(json.dumps({"ok": not found.errors, "errors": found.errors, "warnings": found.warnings}))
         raise typer.Exit(WRONG_SETTINGS if found.errors else OK)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_settings import SettingsConfigDict, SettingsError
 
 from hafailover.config.place import ENV_DELIMITER, ENV_PREFIX, config_file, variables
@@ -19,6 +20,7 @@ from hafailover.lock.token import Token, TokenError
 from hafailover.near.files import read_regular
 
 MAX_TOKEN_BYTES = 4096
+LIST_EXAMPLE = '["--name", "value"]'
 SECTIONS = ("http", "consul", "neard", "timing", "standby", "notify")
 
 
@@ -52,6 +54,8 @@ def load_settings(
         },
     )
     wrong = _unknown_variables()
+    if unreadable := _unreadable_variables():
+        raise ConfigError("wrong settings:\n  " + "\n  ".join((*wrong, *unreadable)))
     try:
         settings: Settings = bound(_cli_parse_args=cli_args if cli_args is not None else None, **given)
     except ValidationError as error:
@@ -74,6 +78,8 @@ def explain(error: ValidationError) -> list[str]:
             message = "no such setting; see docs/configuration.md for the names"
         elif detail["type"] == "missing":
             message = "must be set"
+        elif detail["type"] == "tuple_type":
+            message = f"must be a list of texts, such as {LIST_EXAMPLE}"
         elif detail["type"] == "model_type":
             message = f"is a section: write [{name}], and its settings below it"
         if name in SECTIONS and detail["type"] == "value_error":
@@ -193,3 +199,33 @@ def _unknown_variables() -> list[str]:
         for variable, setting in variables()
         if setting.partition(ENV_DELIMITER)[0] not in Settings.model_fields
     ]
+
+
+def _unreadable_variables() -> list[str]:
+    """Lists and whole sections are JSON in the environment; what pydantic says of others names neither."""
+    wrong = []
+    for variable, setting in variables():
+        section, _, name = setting.partition(ENV_DELIMITER)
+        field = Settings.model_fields.get(section)
+        inner = field.annotation if field is not None else None
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            continue
+        if not name:
+            kind: type = dict
+            wanted = f"a JSON object of the settings in [{section}]; or set them one by one: {variable}__NAME"
+        elif name in inner.model_fields and get_origin(inner.model_fields[name].annotation) is tuple:
+            kind, wanted = list, f"a JSON list of texts, such as {variable}='{LIST_EXAMPLE}'"
+        else:
+            continue
+        value = os.environ[variable]
+        # An empty one counts as none, as everywhere.
+        if value and not _is_json(value, kind):
+            wrong.append(f"{variable}: must be {wanted}")
+    return wrong
+
+
+def _is_json(text: str, kind: type) -> bool:
+    try:
+        return isinstance(json.loads(text), kind)
+    except (ValueError, RecursionError):
+        return False

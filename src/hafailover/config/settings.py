@@ -28,6 +28,8 @@ from hafailover.timing import PROFILES, Profile, violations, with_changes
 
 ADDRESS = re.compile(r"(https?)://(\[[0-9A-Fa-f:]+\]|[^/:\[\]]+)(?::(\d+))?/?")
 
+HOST_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_])?")
+
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 
 
@@ -131,7 +133,7 @@ class TimingSettings(_Section):
     )
     margin_s: Seconds | None = Field(None, description="What a successor waits beyond that.")
     margin_rate: Annotated[float, Field(gt=0, lt=1)] | None = Field(
-        None, description="What it waits in addition, as a fraction: clocks that run apart."
+        None, description="What it waits in addition, as a fraction: so far two hosts' clocks may run apart."
     )
     session_ttl_s: Annotated[int, Field(ge=10, le=86400)] | None = Field(
         None, description="TTL of the Consul session, a backstop: Consul lets it live up to twice that."
@@ -232,6 +234,18 @@ class HttpSettings(_Section):
         description="Whether an address other than loopback may be listened on without TLS and without a "
         "token: for trusted networks.",
     )
+    names: tuple[str, ...] = Field(
+        (),
+        description="Further names that this machine may be asked by where there is neither TLS nor a token; "
+        "addresses, `localhost`, the host in `listen`, `node_name` and the machine's own name always do.",
+    )
+
+    @field_validator("names")
+    @classmethod
+    def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(HOST_NAME.fullmatch(name) for name in value):
+            raise ValueError("must be host names without a port, such as host1.example.com")
+        return value
 
     @model_validator(mode="after")
     def _whole_pair(self) -> HttpSettings:

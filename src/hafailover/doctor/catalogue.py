@@ -88,7 +88,8 @@ def _key(patient: Patient) -> list[Finding]:
 
 def _home(patient: Patient) -> list[Finding]:
     settings = patient.settings
-    return home.judge(look_at_home(settings.neard.home), settings, look_at_head(settings).chain_id)
+    head = look_at_head(settings)
+    return home.judge(look_at_home(settings.neard.home), settings, head.chain_id, head.version)
 
 
 def _neard(patient: Patient) -> list[Finding]:

@@ -1,6 +1,6 @@
 """The guard process: an event loop around :func:`hafailover.guard.decide.decide`.
 
-Run as ``python -m hafailover.guard SETTINGS_JSON`` by ``hafailover guard``, which has checked the settings.
+``hafailover guard``, which has checked the settings, runs ``python -P -m hafailover.guard SETTINGS_JSON``.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import sys
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+from hafailover import defect
 from hafailover.clock import boottime
 from hafailover.core.views import NeardPhase
 from hafailover.guard import model as m
@@ -44,7 +45,7 @@ PROBE_DEADLINE_S = 0.5
 NEARD_OPEN_FILES = 65535
 """neard raises its own limit to this and ends if it cannot."""
 EXIT_CONFIG = 2
-EXIT_DEFECT = 70
+DEFECT = "a defect in the guard: it ends, and neard with it"
 EXIT_BUSY = 75
 """What is in the way goes away by itself: a guard before this one, of which a thread hangs in the kernel."""
 LAST_LINES_S = 0.2
@@ -77,7 +78,7 @@ class GuardLoop:
             pid_file(settings),
         )
         self._guard = m.Guard(prepared.config)
-        self._files = FileWorker(self._end_by_defect)
+        self._files = FileWorker(partial(defect.end_process, DEFECT))
         self._socket = AgentSocket(Path(settings.socket), self._on_command)
         self._queue: deque[m.GuardEvent] = deque()
         self._busy = False
@@ -91,7 +92,9 @@ class GuardLoop:
     async def run(self) -> None:
         """Guards until it is told to stop and neard has ended."""
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(self._unhandled)
+        loop.set_exception_handler(defect.in_loop)
+        # No line of a log delays the end of neard.
+        defect.first(self._neard.kill)
         self._files.start()
         await self._socket.open()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -120,26 +123,8 @@ class GuardLoop:
             return
         try:
             self._work_off()
-        except BaseException as error:
-            self._end_by_defect(error)
-            raise
-
-    def _end_by_defect(self, error: BaseException) -> None:
-        """Never returns; from any thread. neard goes first: no line of a log delays that."""
-        try:
-            self._neard.kill()
-        finally:
-            log.error("a defect in the guard; it ends, and neard with it", exc_info=error)
-            flush(LAST_LINES_S)
-            os._exit(EXIT_DEFECT)
-
-    def _unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """What a callback or a connection's task has raised. An error of the system's own is none of ours."""
-        error = context.get("exception")
-        if error is None or isinstance(error, OSError):
-            log.warning("%s: %s", context.get("message"), error)
-            return
-        self._end_by_defect(error)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, this guard must not live
+            defect.end_process(DEFECT, error)
 
     def _work_off(self) -> None:
         self._busy = True
@@ -194,7 +179,8 @@ class GuardLoop:
             case m.ProbeNeard(number):
                 if self._probe is not None:
                     self._probe.cancel()
-                self._probe = asyncio.get_running_loop().create_task(self._ask_neard(number))
+                self._probe = asyncio.get_running_loop().create_task(self._ask_neard(number), name="probe")
+                self._probe.add_done_callback(defect.in_task)
             case m.Report(reason):
                 remember(term=self._guard.term or None)
                 log.info("%s", reason, extra=fields(event="guard", reason=reason))
@@ -279,9 +265,6 @@ class GuardLoop:
         except ProbeError as error:
             self._complain(error)
             self.feed(m.ProbeFailed(number, str(error)))
-        except Exception as error:
-            self._end_by_defect(error)
-            raise
         else:
             self._said = ""
             self.feed(m.Probed(number, status.public_key, status.height))

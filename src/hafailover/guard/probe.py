@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from dataclasses import dataclass
 from typing import Any
 
+from hafailover.near.answer import Bound, TooMuchError, parse
 from hafailover.text import is_text
 
-MAX_ANSWER_BYTES = 1 << 20
+BOUND = Bound(1 << 20, 10_000)
+"""As the agent bounds it (near/rpc.py): the guard's clock stands still while an answer is parsed."""
 MAX_KEY_CHARS = 256
 """No key is longer, and the guard repeats in its reports which key neard shows."""
 
@@ -52,7 +53,7 @@ async def probe_status(host: str, port: int, deadline_s: float, node_keys: froze
 
 async def _get(host: str, port: int) -> bytes:
     try:
-        reader, writer = await asyncio.open_connection(host, port, limit=MAX_ANSWER_BYTES)
+        reader, writer = await asyncio.open_connection(host, port, limit=BOUND.size)
     except OSError as error:
         raise NobodyListensError(error.strerror or type(error).__name__) from None
     try:
@@ -62,8 +63,8 @@ async def _get(host: str, port: int) -> bytes:
         while chunk := await reader.read(65536):
             chunks.append(chunk)
             size += len(chunk)
-            if size > MAX_ANSWER_BYTES:
-                raise ProbeError("an answer of more than 1 MiB")
+            if size > BOUND.size:
+                raise ProbeError(f"an answer of more than {BOUND.size >> 10} KiB")
         return b"".join(chunks)
     finally:
         writer.close()
@@ -77,12 +78,14 @@ def _parse(raw: bytes, node_keys: frozenset[str]) -> Status:
     if line[1] != b"200":
         raise ProbeError(f"HTTP status {line[1][:8].decode('ascii', 'replace')}")
     try:
-        data = json.loads(body)
+        data = parse(body, BOUND)
         height = data["sync_info"]["latest_block_height"]
         # The key itself must be there, as null where none is loaded: its absence proves nothing.
         public_key = data["validator_public_key"]
         node_key = data["node_public_key"]
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except TooMuchError as error:
+        raise ProbeError(str(error)) from None
+    except (ValueError, KeyError, TypeError):
         raise ProbeError("an answer that is not neard's status") from None
     whole = isinstance(height, int) and not isinstance(height, bool) and 0 <= height < 1 << 63
     if not whole or not (public_key is None or _is_key(public_key)) or not isinstance(node_key, str):

@@ -141,7 +141,9 @@ class FailoverHost:
         """Starts ``hafailover run`` or ``hafailover guard`` of this host."""
         return ManagedProcess.start(
             f"{self.name}-{command}",
-            self.consul.place.command([sys.executable, "-m", "hafailover", command, "--config", self.config]),
+            self.consul.place.command(
+                [sys.executable, "-P", "-m", "hafailover", command, "--config", self.config]
+            ),
             log_path=log,
             extra_env=extra_env,
         )

@@ -195,11 +195,12 @@ SECTIONS = (
                 unit="s",
             ),
             Panel(
-                "Guard and session",
+                "Guard, session and state folder",
                 [
                     Query(f"hafailover_guard_connected * {POOL}", "{{instance}} guard"),
                     Query(f"hafailover_session * {POOL}", "{{instance}} session"),
                     Query(f"1 - hafailover_consul_stuck * {POOL}", "{{instance}} Consul commits"),
+                    Query(f"hafailover_state_dir_writable * {POOL}", "{{instance}} state folder"),
                 ],
                 kind="state-timeline",
                 mappings=_value_names({"1": ("yes", "green"), "0": ("no", "red")}),

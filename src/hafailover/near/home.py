@@ -9,6 +9,7 @@ from typing import Any
 
 from hafailover.near import jsonc
 from hafailover.near.files import read_regular
+from hafailover.near.overlay import effective_shards
 from hafailover.near.port import port_number
 
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
@@ -28,7 +29,7 @@ class NeardHome:
     rpc_host: str
     rpc_port: int
     tracked_shards: Any
-    """``tracked_shards_config`` as it stands in config.json, or ``None``."""
+    """``tracked_shards_config`` as neard takes it from config.json, or ``None``."""
 
     @property
     def config(self) -> Path:
@@ -56,7 +57,7 @@ def load_home(path: Path) -> NeardHome:
         node_key=path / _name(path, data, "node_key_file", "node_key.json"),
         rpc_host=host,
         rpc_port=port,
-        tracked_shards=data.get("tracked_shards_config"),
+        tracked_shards=effective_shards(data),
     )
 
 

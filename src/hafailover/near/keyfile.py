@@ -1,8 +1,10 @@
 """Key files of neard: read, checked and shown without ever letting go of the secret.
 
 The form is nearcore's (core/crypto/src/key_file.rs): ``{"account_id", "public_key", "secret_key"}``, keys as
-``ed25519:<base58>``; a secret key is 64 bytes, the 32-byte seed followed by the 32-byte public key. neard
-does not check that the two belong together, so this does.
+``ed25519:<base58>``; a secret key is 64 bytes, the 32-byte seed followed by the 32-byte public key. A
+validator key may call it ``private_key`` instead; a node key may not (NodeKeyFile in nearcore/src/config.rs).
+neard does not check that the two belong together, so this does. What neard refuses is refused, and the text
+says so: a key that is found wanting only at the takeover is none.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ from typing import Any
 
 from hafailover.near import jsonc
 from hafailover.near.files import read_regular
+from hafailover.text import is_text
 
 MAX_KEY_FILE_BYTES = 64 * 1024
 MAX_KEY_CHARS = 256
+BASE58 = re.compile(r"[1-9A-HJ-NP-Za-km-z]*")
 ACCOUNT_ID = re.compile(r"(?=.{2,64}$)(?:[a-z0-9]+[-_])*[a-z0-9]+(?:\.(?:[a-z0-9]+[-_])*[a-z0-9]+)*")
 """NEAR's rule for account ids (nearcore/core/account-id)."""
 
@@ -59,6 +63,7 @@ def read_key(path: Path, account_id: str | None = None, name: str = "validator_k
 
 
 def _checked(path: Path, account_id: str | None, name: str) -> KeyIdentity:
+    node = account_id is None
     text = _read_private(path, name)
     try:
         data = jsonc.loads(text)
@@ -67,7 +72,7 @@ def _checked(path: Path, account_id: str | None, name: str) -> KeyIdentity:
     if not isinstance(data, dict):
         raise KeyFileError(f"{path}: a key file is a JSON object with account_id, public_key and secret_key")
     identity = KeyIdentity(_text(path, data, "account_id"), _public_key(path, data))
-    _check_pair(path, data, identity.public_key)
+    _check_pair(path, data, identity.public_key, node)
     if account_id is not None and not is_account_id(identity.account_id):
         # Whatever stands there instead, perhaps the key itself by mistake, is not repeated.
         raise KeyFileError(
@@ -126,24 +131,39 @@ def _is_credential(path: Path) -> bool:
 
 def _text(path: Path, data: dict[str, Any], name: str) -> str:
     value = data.get(name)
-    if not isinstance(value, str):
+    if not is_text(value):
         raise KeyFileError(f"{path}: {name} is missing or not a text")
     return value
 
 
-def _decode(path: Path, name: str, text: str, length: int) -> bytes:
+def split_key(text: str) -> tuple[str, str]:
+    """Kind and base58 text of a key, as neard takes them apart (nearcore core/crypto/src/signature.rs)."""
+    kind, colon, encoded = text.partition(":")
+    return (kind.lower(), encoded) if colon else ("ed25519", text)
+
+
+def decode_base58(encoded: str) -> bytes:
+    """:raises ValueError: a sign that is none of base58's. The library would take blanks at the end."""
     import base58
 
-    kind, _, encoded = text.rpartition(":")
-    if kind not in ("", "ed25519"):
+    if BASE58.fullmatch(encoded) is None:
+        raise ValueError("not base58")
+    raw: bytes = base58.b58decode(encoded)
+    return raw
+
+
+def _decode(path: Path, name: str, text: str, length: int) -> bytes:
+    kind, encoded = split_key(text)
+    if kind != "ed25519":
         raise KeyFileError(f"{path}: {name} is not an ed25519 key, the only kind a validator may have")
     if len(encoded) > MAX_KEY_CHARS:
         # Decoding takes time by the square of the length: seconds, in which the guard does nothing.
         raise KeyFileError(f"{path}: {name} is too long to be a key")
     try:
-        raw: bytes = base58.b58decode(encoded)
+        raw = decode_base58(encoded)
     except ValueError:
-        raise KeyFileError(f"{path}: {name} is not base58") from None
+        why = "; it ends with a blank or a line break" if encoded != encoded.rstrip() else ""
+        raise KeyFileError(f"{path}: {name} is not base58, and neard refuses it{why}") from None
     if len(raw) != length:
         raise KeyFileError(f"{path}: {name} has {len(raw)} bytes instead of {length}")
     return raw
@@ -156,12 +176,20 @@ def _public_key(path: Path, data: dict[str, Any]) -> str:
     return "ed25519:" + base58.b58encode(raw).decode()
 
 
-def _check_pair(path: Path, data: dict[str, Any], public_key: str) -> None:
+def _check_pair(path: Path, data: dict[str, Any], public_key: str, node: bool) -> None:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    if "secret_key" in data and "private_key" in data:
-        raise KeyFileError(f"{path}: has both secret_key and private_key, which neard refuses; remove one")
-    name = "private_key" if "private_key" in data else "secret_key"
+    name = "secret_key"
+    if node and "secret_key" not in data and "private_key" in data:
+        raise KeyFileError(
+            f"{path}: has private_key, which neard does not know in a node key; call it secret_key"
+        )
+    if not node and "private_key" in data:
+        if "secret_key" in data:
+            raise KeyFileError(
+                f"{path}: has both secret_key and private_key, which neard refuses; remove one"
+            )
+        name = "private_key"
     secret = _decode(path, name, _text(path, data, name), 64)
     public = _decode(path, "public_key", public_key, 32)
     derived = Ed25519PrivateKey.from_private_bytes(secret[:32]).public_key().public_bytes_raw()

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from hafailover.near.keyfile import is_account_id
+from hafailover.near.keyfile import decode_base58, is_account_id, split_key
 from hafailover.near.port import port_number
 
 Json = dict[str, Any]
@@ -20,11 +20,12 @@ Json = dict[str, Any]
 OWN_FILES = ("validator_key_file", "node_key_file", "genesis_file")
 OLD_SHARD_KEYS = ("tracked_shards", "tracked_shard_schedule", "tracked_shadow_validator", "tracked_accounts")
 """Setting one of these beside tracked_shards_config is an error (nearcore/src/config_validate.rs)."""
+NO_EXTERNAL_STORAGE = (2, 13)
 SECTIONS = ("rpc", "network", "consensus", "store")
 PUBLIC_CHAINS = ("mainnet", "testnet")
 MAX_PUBLIC_ADDRS = 10
 _NAME = re.compile(r"[A-Za-z0-9.-]+")
-_KEY_BYTES = {"": 32, "ed25519": 32, "secp256k1": 64}
+_KEY_BYTES = {"ed25519": 32, "secp256k1": 64}
 _SHORTEST_DELAY = "min_block_production_delay"
 _OTHER_DELAYS = ("max_block_production_delay", "max_block_wait_delay")
 # What Rust's Ipv4Addr::is_private says, by which neard goes (chain/network/src/config.rs).
@@ -49,11 +50,12 @@ def merge(base: Json, overlay: Json) -> Json:
     return merged
 
 
-def check(overlay: Any, account_id: str, chain_id: str, *, hot: bool) -> Findings:
+def check(overlay: Any, account_id: str, chain_id: str, *, hot: bool, neard: str = "") -> Findings:
     """Looks for what would keep neard from starting, or this host from taking over.
 
     :param overlay: the file's content; what it leaves out is not missed.
     :param hot: whether the key is swapped into the running neard.
+    :param neard: its release, such as ``2.13.1``; empty if that is not known.
     """
     found = Findings()
     if not isinstance(overlay, dict):
@@ -69,6 +71,9 @@ def check(overlay: Any, account_id: str, chain_id: str, *, hot: bool) -> Finding
     network, rpc = _section(overlay, "network"), _section(overlay, "rpc")
     found.errors += _addresses(rpc, network)
     found.errors += _delays(_section(overlay, "consensus"))
+    storage = external_storage(overlay, neard)
+    found.errors += storage.errors
+    found.warnings += storage.warnings
     if "addr" in rpc and is_endpoint(rpc["addr"]) and not _is_loopback(rpc["addr"]):
         found.warnings.append(
             f"rpc.addr: {rpc['addr']} lets other machines reach neard's RPC; 127.0.0.1 is enough"
@@ -84,6 +89,58 @@ def check(overlay: Any, account_id: str, chain_id: str, *, hot: bool) -> Finding
     return found
 
 
+def external_storage(config: Json, neard: str) -> Findings:
+    """Whether state is to come from a bucket, as in older guides: neard refuses that since 2.13 (#16025)."""
+    found = Findings()
+    sync = _section(config, "state_sync").get("sync")
+    if not isinstance(sync, dict) or "ExternalStorage" not in sync:
+        return found
+    remedy = 'leave state_sync out, or set state_sync.sync to "Peers"'
+    if _release(neard) >= NO_EXTERNAL_STORAGE:
+        found.errors.append(
+            f"state_sync.sync: neard {neard} refuses ExternalStorage at its start, and at each reload, at "
+            f"which it would keep its key; {remedy}"
+        )
+    else:
+        found.warnings.append(
+            "state_sync.sync: ExternalStorage is of older guides, and neard 2.13 and later refuses it at its "
+            f"start and at each reload; {remedy}"
+        )
+    return found
+
+
+def effective_shards(config: Json) -> Any:
+    """``tracked_shards_config`` as neard takes it, also from what came before it (nearcore/src/config.rs).
+
+    Of those, the first that is set counts; an empty list of ``tracked_shards`` counts as not set.
+    """
+    given = config.get("tracked_shards_config")
+    if given is not None:
+        return given
+    if config.get("tracked_shards"):
+        return "AllShards"
+    if config.get("tracked_shard_schedule"):
+        return {"Schedule": config["tracked_shard_schedule"]}
+    if config.get("tracked_shadow_validator"):
+        return {"ShadowValidator": config["tracked_shadow_validator"]}
+    if config.get("tracked_accounts"):
+        return {"Accounts": config["tracked_accounts"]}
+    return None
+
+
+def explain_old_shards(config: Json) -> Iterator[str]:
+    """For each name of older guides that stands there: what it means, and what to write instead."""
+    import json
+
+    instead = json.dumps(effective_shards({**config, "tracked_shards_config": None}) or "NoShards")
+    for name in OLD_SHARD_KEYS:
+        if name in config:
+            yield (
+                f"{name}: of older guides, and deprecated; tracked_shards_config took its place: what stands "
+                f"here is {instead[:200]} there"
+            )
+
+
 def is_endpoint(value: Any) -> bool:
     """Whether it is an IP address and a port, as neard's listeners take it."""
     if not isinstance(value, str):
@@ -93,6 +150,11 @@ def is_endpoint(value: Any) -> bool:
         return False
     address = _ip(host)
     return address is not None and (address.version == 6) == (host.startswith("[") and host.endswith("]"))
+
+
+def _release(neard: str) -> tuple[int, ...]:
+    match = re.search(r"(?<![\d.])(\d{1,6})\.(\d{1,6})", neard)
+    return (int(match[1]), int(match[2])) if match is not None else ()
 
 
 def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -127,7 +189,10 @@ def _shards(overlay: Json, account_id: str, chain_id: str, *, hot: bool) -> Iter
         )
     for name in OLD_SHARD_KEYS:
         if name in overlay:
-            yield f"{name}: neard refuses it beside tracked_shards_config; leave it out"
+            yield (
+                f"{name}: neard refuses it beside tracked_shards_config, which took its place; leave it out"
+                + (f', and set that to {{"ShadowValidator": "{account_id}"}}' if hot else "")
+            )
 
 
 def _addresses(rpc: Json, network: Json) -> Iterator[str]:
@@ -186,14 +251,12 @@ def _is_boot_node(text: str) -> bool:
 
 
 def _is_key(text: str) -> bool:
-    import base58
-
-    kind, _, encoded = text.rpartition(":")
+    kind, encoded = split_key(text)
     # Longer ones would only cost time.
     if kind not in _KEY_BYTES or len(encoded) > 2 * _KEY_BYTES[kind]:
         return False
     try:
-        return len(base58.b58decode(encoded)) == _KEY_BYTES[kind]
+        return len(decode_base58(encoded)) == _KEY_BYTES[kind]
     except ValueError:
         return False
 

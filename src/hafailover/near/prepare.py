@@ -6,6 +6,7 @@ operator's wishes are merged over it.
 
 from __future__ import annotations
 
+import itertools
 import json
 import logging
 import os
@@ -13,19 +14,35 @@ import re
 import shutil
 import tempfile
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from hafailover.near.command import CommandError, run_neard
 from hafailover.near.files import move_whole, read_regular, unfinished, write_whole
+from hafailover.near.handmade import changed, differences, gone, listed, names, without
 from hafailover.near.home import HomeError, read_config
 from hafailover.near.keyfile import KeyFileError, read_key
-from hafailover.near.overlay import OLD_SHARD_KEYS, check_public_addrs, is_endpoint, merge
+from hafailover.near.overlay import (
+    OLD_SHARD_KEYS,
+    OWN_FILES,
+    check_public_addrs,
+    effective_shards,
+    explain_old_shards,
+    external_storage,
+    is_endpoint,
+    merge,
+)
 
 log = logging.getLogger(__name__)
 
 BASE = "config.base.json"
 BASE_VERSION = "config.base.version"
+LAST = "config.last.json"
+"""What was written as config.json last: what differs from it, somebody else has written."""
+KEPT = "config.kept.json"
+"""What somebody wrote into config.json and no wish of ours says otherwise; remove a line to be rid of it."""
+CONFIG_BYTES = 4 * 1024 * 1024
 NODE_KEY = "node_key.json"
 HOST_NODE_KEY = "node_key.host.json"
 INIT_TIMEOUT_S = 300.0
@@ -70,9 +87,10 @@ def prepare_home(plan: Plan) -> None:
         _clear_leftovers(plan.home)
         _settle_node_key(plan)
         _place_genesis(plan)
-        _initialise(plan)
+        version = _version(plan.neard)
+        _initialise(plan, version)
         _place_node_key(plan)
-        _write_config(plan)
+        _write_config(plan, version)
     except OSError as error:
         raise PrepareError(
             f"{error.filename or plan.home}: {error.strerror}; check the disk and its owner"
@@ -96,7 +114,7 @@ def _clear_leftovers(home: Path) -> None:
     """What a start that broke off has left; some of it may be gigabytes, or a key."""
     for folder in home.glob(f"{_LEFTOVER}*"):
         shutil.rmtree(folder)
-    for name in ("genesis.json", BASE, BASE_VERSION, "config.json", NODE_KEY, HOST_NODE_KEY):
+    for name in ("genesis.json", BASE, BASE_VERSION, LAST, KEPT, "config.json", NODE_KEY, HOST_NODE_KEY):
         unfinished(home / name).unlink(missing_ok=True)
 
 
@@ -145,9 +163,8 @@ def _same(one: Path, other: Path) -> bool:
     return one.stat().st_size > _SMALL_BYTES or one.read_bytes() == other.read_bytes()
 
 
-def _initialise(plan: Plan) -> None:
+def _initialise(plan: Plan, version: str) -> None:
     """Lets neard write what is missing, and its config.json anew for each version of it."""
-    version = _version(plan.neard)
     home = plan.home
     noted = home / BASE_VERSION
     if (
@@ -190,6 +207,12 @@ def _version(neard: str) -> str:
     return _run([neard, "--version"], "--version", VERSION_TIMEOUT_S).strip()
 
 
+def _release(version: str) -> str:
+    """Of what ``neard --version`` prints; empty where it is no release."""
+    match = re.search(r"\(release ([^)\s]+)\)", version)
+    return match[1] if match is not None else ""
+
+
 def _run(command: list[str], name: str, timeout_s: float) -> str:
     try:
         return run_neard(command, name, timeout_s)
@@ -217,22 +240,102 @@ def _place_node_key(plan: Plan) -> None:
         log.info("took %s from its credential", target.name)
 
 
-def _write_config(plan: Plan) -> None:
+def _write_config(plan: Plan, version: str) -> None:
+    path = plan.home / "config.json"
+    before = read_regular(path, CONFIG_BYTES) if path.exists() else b""
     try:
-        config = merge(read_config(plan.home / BASE), plan.overlay)
+        base = read_config(plan.home / BASE)
+        found = _handmade(plan, base, before)
+        kept = read_config(plan.home / KEPT) if (plan.home / KEPT).exists() else {}
     except HomeError as error:
         raise PrepareError(str(error)) from None
-    # neard refuses these beside what replaced them, which the overlay sets.
-    if "tracked_shards_config" in plan.overlay:
+    managed = {**plan.overlay, **dict.fromkeys(OWN_FILES)}
+    if plan.public_address is not None:
+        managed = merge(managed, {"network": {"public_addrs": None}})
+    kept = without(merge(kept, found or {}), managed)
+    config = merge(merge(base, kept), plan.overlay)
+    # neard refuses these beside what replaced them.
+    if config.get("tracked_shards_config") is not None:
         for name in OLD_SHARD_KEYS:
             config.pop(name, None)
     if plan.public_address is not None:
         config["network"] = {**config.get("network", {}), "public_addrs": _public_addrs(plan, config)}
-    text = (json.dumps(config, indent=2) + "\n").encode()
-    path = plan.home / "config.json"
-    if not path.exists() or read_regular(path, len(text) + 1) != text:
+    storage = external_storage(config, _release(version))
+    if storage.errors:
+        where = f"in the overlay, {path} or {plan.home / KEPT}"
+        raise PrepareError("; ".join(storage.errors) + f" ({where})")
+    for one in storage.warnings:
+        log.warning("%s: %s", path.name, one)
+    text = _written(config)
+    if found is not None:
+        _tell(path, before, config, kept)
+        write_whole(plan.home / KEPT, _written(kept), 0o640)
+    if before != text:
         write_whole(path, text, 0o640)
         log.info("wrote %s", path.name)
+    # Last: a start that broke off before takes for somebody's what it wrote itself, and that is all the same.
+    last = plan.home / LAST
+    if not last.exists() or read_regular(last, len(text) + 1) != text:
+        write_whole(last, text, 0o640)
+
+
+def _handmade(plan: Plan, base: dict[str, Any], before: bytes) -> dict[str, Any] | None:
+    """What somebody has written into config.json since we did last; ``None`` if nobody has.
+
+    :param before: config.json's content.
+    :raises HomeError: a file of ours cannot be read.
+    """
+    last = plan.home / LAST
+    if not before or (last.exists() and read_regular(last, CONFIG_BYTES) == before):
+        return None
+    path = plan.home / "config.json"
+    try:
+        now = read_config(path)
+    except HomeError as error:
+        log.warning("%s; nothing of it is kept", error)
+        return {}
+    found = differences(read_config(last) if last.exists() else base, now)
+    old = [name for name in OLD_SHARD_KEYS if name in found]
+    if old:
+        for one in explain_old_shards(now):
+            log.warning("%s: %s", path.name, one)
+        shards = effective_shards(now)
+        found = {name: value for name, value in found.items() if name not in old}
+        if shards is not None:
+            found["tracked_shards_config"] = shards
+    return found
+
+
+def _tell(path: Path, before: bytes, config: dict[str, Any], kept: dict[str, Any]) -> None:
+    """Keeps a copy of what somebody wrote, and says what becomes of it."""
+    copy = _copy(path, before)
+    log.warning("%s: somebody else has written it; a copy is kept as %s", path.name, copy.name)
+    if kept:
+        log.info("kept of it, from now on in %s: %s", KEPT, listed(names(kept)))
+    try:
+        now = read_config(path)
+    except HomeError:
+        return
+    if other := listed(changed(now, config)):
+        log.warning("changed in it, since this host's settings have a word on that: %s", other)
+    if more := listed(gone(config, now)):
+        log.info("added to it, as neard's init has it: %s", more)
+    if lost := listed(gone(now, config)):
+        log.warning("left out of it: %s", lost)
+
+
+def _copy(path: Path, content: bytes) -> Path:
+    stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+    for number in itertools.count():
+        copy = path.with_name(f"{path.name}.{stamp}{f'.{number}' if number else ''}")
+        if not copy.exists():
+            write_whole(copy, content, 0o640)
+            return copy
+    raise AssertionError("unreachable")
+
+
+def _written(config: dict[str, Any]) -> bytes:
+    return (json.dumps(config, indent=2) + "\n").encode()
 
 
 def _public_addrs(plan: Plan, config: dict[str, Any]) -> list[str]:

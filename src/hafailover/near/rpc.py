@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, TypeGuard
 
 import urllib3
 
 from hafailover.clock import boottime
 from hafailover.deadline import DeadlineAdapter, deadline
+from hafailover.near.answer import Bound, TooMuchError, parse
 from hafailover.text import is_text, unix_time
 
-MAX_ANSWER_BYTES = 16 << 20
+STATUS_BOUND = Bound(1 << 20, 10_000)
+"""``/status`` lists the block producers, 100 on mainnet: 10 KiB. It is asked up to 20 times a second."""
+BLOCK_BOUND = Bound(1 << 20, 20_000)
+"""A block has some 100 approvals and, for each of mainnet's 9 shards, a chunk's header and a list of who
+endorsed it: 60 KiB and 3000 values."""
+BOUND = Bound(4 << 20, 250_000)
+"""``validators`` is the largest: mainnet's 500 seats and 9 shards (nearcore
+core/primitives/res/epoch_configs/mainnet/81.json), with six counts for each shard, make 0.5 MiB and 43 000
+values; 600 and 30 shards would make 1.1 MiB and 140 000. ``maintenance_windows`` has at most one window for
+each second height of an epoch of 43 200: 65 000 values. ``network_info`` has some 5 for each peer."""
+BOUNDS = {"block": BLOCK_BOUND}
+MOST_CHARS = 256
+"""Of a text that is used: the longest, a key of secp256k1, has 98."""
 
 
 class RpcError(Exception):
@@ -83,7 +96,7 @@ class NeardRpc:
 
     def status(self) -> Status:
         """:raises RpcError: no answer in time, or not neard's status."""
-        data = self._json("GET", "/status", None)
+        data = self._json("GET", "/status", None, STATUS_BOUND)
         try:
             sync = data["sync_info"]
             return Status(
@@ -92,7 +105,7 @@ class NeardRpc:
                 public_key=_optional_text(data["validator_public_key"]),
                 account_id=_optional_text(data.get("validator_account_id")),
                 version=_text(data["version"]["version"]),
-                uptime_s=int(data.get("uptime_sec", 0)),
+                uptime_s=_signed(data.get("uptime_sec", 0)),
                 chain_id=_text(data["chain_id"]),
                 head_made_at=unix_time(_text(sync["latest_block_time"])),
             )
@@ -119,7 +132,7 @@ class NeardRpc:
                 return None
             raise
         author = self._field(block, "author")
-        if not is_text(author):
+        if not _is_short(author):
             raise RpcError("a block without an author")
         return author
 
@@ -157,7 +170,7 @@ class NeardRpc:
         """
         header = self._field(self.call("block", {"block_id": epoch_start}), "header")
         last = self._field(header, "prev_hash")
-        if not is_text(last):
+        if not _is_short(last):
             raise RpcError("a block without a predecessor")
         return _production(self.call("validators", [last]), account_id)
 
@@ -182,7 +195,7 @@ class NeardRpc:
 
     def get(self, path: str) -> Any:
         """A GET route's JSON. :raises RpcError: no usable answer."""
-        return self._json("GET", path, None)
+        return self._json("GET", path, None, STATUS_BOUND if path == "/status" else BOUND)
 
     def call(self, method: str, params: Any) -> Any:
         """One JSON-RPC call.
@@ -190,7 +203,7 @@ class NeardRpc:
         :raises RpcError: no answer in time, or an error of neard's, with its name.
         """
         request = {"jsonrpc": "2.0", "id": "hafailover", "method": method, "params": params}
-        answer = self._json("POST", "/", request)
+        answer = self._json("POST", "/", request, BOUNDS.get(method, BOUND))
         if not isinstance(answer, dict):
             raise RpcError(f"{method}: an answer that is not an object")
         error = answer.get("error")
@@ -209,7 +222,7 @@ class NeardRpc:
         except (KeyError, TypeError, IndexError):
             raise RpcError(f"an answer without {name}") from None
 
-    def _json(self, method: str, path: str, body: Any) -> Any:
+    def _json(self, method: str, path: str, body: Any, bound: Bound) -> Any:
         end = boottime() + self._deadline_s
         headers = {"Accept-Encoding": "identity"}
         if body is not None:
@@ -227,7 +240,7 @@ class NeardRpc:
                     timeout=urllib3.Timeout(total=self._deadline_s),
                 )
                 try:
-                    raw = _read(response, end)
+                    raw = _read(response, end, bound.size)
                 finally:
                     response.release_conn()
         except urllib3.exceptions.NewConnectionError as error:
@@ -240,20 +253,22 @@ class NeardRpc:
         if response.status >= 500 and not raw:
             raise RpcError(f"HTTP status {response.status}")
         try:
-            return json.loads(raw)
-        except (ValueError, RecursionError):
+            return parse(raw, bound)
+        except TooMuchError as error:
+            raise RpcError(str(error)) from None
+        except ValueError:
             raise RpcError(f"HTTP status {response.status} with a body that is not JSON") from None
 
 
-def _read(response: Any, end: float) -> bytes:
+def _read(response: Any, end: float, most: int) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while chunk := response.read1(65536):
         chunks.append(chunk)
         size += len(chunk)
-        if size > MAX_ANSWER_BYTES:
+        if size > most:
             response.close()
-            raise RpcError("an answer of more than 16 MiB")
+            raise RpcError(f"an answer of more than {most >> 10} KiB")
         if boottime() > end:
             response.close()
             raise RpcError("an answer that did not end in time")
@@ -289,8 +304,18 @@ def _window(entry: Any) -> tuple[int, int]:
     return _whole(start), _whole(end)
 
 
+def _signed(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not -(1 << 63) <= value < 1 << 63:
+        raise ValueError
+    return value
+
+
+def _is_short(value: Any) -> TypeGuard[str]:
+    return isinstance(value, str) and len(value) <= MOST_CHARS and is_text(value)
+
+
 def _text(value: Any) -> str:
-    if not is_text(value):
+    if not _is_short(value):
         raise ValueError
     return value
 

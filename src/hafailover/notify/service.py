@@ -38,6 +38,8 @@ class Service(Channel):
             "timeout_s": self._timeout_s,
         }
         base = {key: value for key, value in os.environ.items() if not key.startswith(NOT_PASSED_ON)}
+        # Credentials for a host in ~/.netrc are not for us to give away; requests, which apprise uses, would.
+        base["NETRC"] = os.devnull
         try:
             done = subprocess.run(
                 interpreter.command("hafailover.notify.messenger"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import os
 import time
 
 import requests
@@ -39,6 +40,10 @@ class Webhook(Channel):
                 requests.Session() as session,
                 deadline(self._timeout_s),
             ):
+                # Credentials for a host in ~/.netrc are not for us to give away, and they would take the
+                # place of those in the URL. What may come from the environment is named here.
+                session.trust_env = False
+                session.verify = _authorities()
                 for scheme in ("http://", "https://"):
                     session.mount(scheme, DeadlineAdapter())
                 with session.post(
@@ -46,6 +51,7 @@ class Webhook(Channel):
                     data=body,
                     headers=self._headers(message, body),
                     timeout=self._timeout_s,
+                    proxies=requests.utils.get_environ_proxies(self._url),
                     stream=True,
                     allow_redirects=False,
                 ) as response:
@@ -82,6 +88,11 @@ class Webhook(Channel):
         if isinstance(error, requests.exceptions.ConnectionError | urllib3.exceptions.HTTPError | OSError):
             return "no connection"
         return f"it cannot be sent to ({type(error).__name__})"
+
+
+def _authorities() -> str | bool:
+    """A file or folder of certificates from the environment, as the library itself would take it."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
 
 
 def signature(secret: bytes, timestamp: str, body: bytes) -> str:

@@ -87,6 +87,9 @@ class Metrics:
             "hafailover_guard_connected", "1 if the guard is connected", registry=registry
         )
         self.session = Gauge("hafailover_session", "1 with a session with Consul", registry=registry)
+        self.state_dir = Gauge(
+            "hafailover_state_dir_writable", "1 if the agent can write into its state_dir", registry=registry
+        )
         self.paused = Gauge(
             "hafailover_paused", "1 while automatic failover is paused by an operator", registry=registry
         )

@@ -58,6 +58,8 @@ class NodeRecord(BaseModel):
     """For how long; 0 where none is due."""
     no_duty_since: str = ""
     """UTC time for people: when the last duty was seen done, or this host began to sign."""
+    state_dir: str = ""
+    """Why the agent cannot write into its state folder; empty if it can."""
     prepared_for: str | None = None
     """The switchover that this host has seen and is ready to be the target of."""
     steady: bool = True

@@ -73,6 +73,8 @@ def _of_one(host: NodeRecord) -> list[str]:
     if ahead is not None and abs(ahead) >= CLOCK_S:
         way = "ahead of" if ahead > 0 else "behind"
         found.append(f"{host.node}: its clock is about {abs(ahead):.0f} s {way} the chain's timestamps")
+    if host.state_dir:
+        found.append(f"{host.node}: state_dir {host.state_dir}: a restart of its agent loses its session")
     return found
 
 

@@ -26,7 +26,9 @@ class Recipes:
             install: tuple[str, ...] = (_switch(host),)
         else:
             install = (
-                f"{self.python} -m pip install --upgrade NEW_HAFAILOVER",
+                # Hashes bind the libraries; and neither resolving nor building fetches anything else.
+                f"{self.python} -P -m pip install --require-hashes -r NEW_LOCK",
+                f"{self.python} -P -m pip install --no-deps --no-index --force-reinstall NEW_HAFAILOVER",
                 "systemctl restart hafailover",
             )
         return (*install, self._until_well("healthz"), "hafailover status")

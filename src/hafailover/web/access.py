@@ -1,4 +1,4 @@
-"""Who may ask: the token and TLS of section [http], and names under which a loopback address may be asked."""
+"""Who may ask: the token and TLS of section [http], and the names by which this machine may be asked."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import binascii
 import hmac
 import ipaddress
 import os
+import socket
 import ssl
 
 from hafailover.config.load import ConfigError, read_token
-from hafailover.config.settings import HttpSettings
+from hafailover.config.place import host_name
+from hafailover.config.settings import HttpSettings, Settings
 from hafailover.web.messages import Answer, Request, text
 
 SHORTEST_TOKEN = 16
@@ -21,29 +23,44 @@ DENIED = text(
     ("WWW-Authenticate", 'Bearer realm="hafailover"'),
     ("WWW-Authenticate", f"Basic {REALM}"),
 )
-ASTRAY = text(421, "ask for this machine by its address or as localhost, or set http.token_file")
+ASTRAY = text(
+    421,
+    "ask for this machine by its address or as localhost; add other names of it to the setting http.names",
+)
 
 
 class Doorkeeper:
     """Lets requests through or answers them.
 
     :param token: what they must show; ``None``: nothing.
-    :param on_loopback: then, without a token, only the machine's own people may ask, and no page of another
-        site whose name was made to lead here.
+    :param names: then only requests that name this machine by one of these, by an address or as
+        ``localhost``: no page of another site is to read here by way of a name that was made to lead to this
+        machine (DNS rebinding). An address needs no such care: a page that has one for its own is this
+        machine's.
+        ``None``: any name will do, since a token or a certificate is in the way of such a page.
     """
 
-    def __init__(self, token: str | None, on_loopback: bool) -> None:
+    def __init__(self, token: str | None, names: frozenset[str] | None) -> None:
         self._token = token.encode() if token is not None else None
-        self._check_host = on_loopback and token is None
+        self._names = names
 
     def refusal(self, request: Request) -> Answer | None:
         if self._token is not None:
             shown = _shown(request.headers.get("authorization", ""))
             if shown is None or not hmac.compare_digest(shown, self._token):
                 return DENIED
-        if self._check_host and not _is_own_name(request.headers.get("host", "")):
+        if self._names is not None and not _names_us(request.headers.get("host", ""), self._names):
             return ASTRAY
         return None
+
+
+def names_of(settings: Settings) -> frozenset[str] | None:
+    """The names that requests may use; ``None``: any."""
+    if settings.http.guarded:
+        return None
+    listen, _ = settings.listen_address
+    own = (listen, settings.node_name, host_name(), socket.gethostname(), *settings.http.names)
+    return frozenset(_plain_name(name) for name in own)
 
 
 def token_of(http: HttpSettings) -> str | None:
@@ -97,12 +114,16 @@ def _shown(header: str) -> bytes | None:
     return password if colon else None
 
 
-def _is_own_name(host: str) -> bool:
-    name = host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host
-    if name == "localhost" or name.endswith(".localhost"):
+def _names_us(host: str, names: frozenset[str]) -> bool:
+    name = _plain_name(host.rpartition(":")[0] if not host.endswith("]") and ":" in host else host)
+    if name == "localhost" or name.endswith(".localhost") or name in names:
         return True
     try:
         ipaddress.ip_address(name.strip("[]"))
     except ValueError:
         return False
     return True
+
+
+def _plain_name(name: str) -> str:
+    return name.lower().removesuffix(".")

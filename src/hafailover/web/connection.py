@@ -16,8 +16,12 @@ from hafailover.web.messages import BROKEN, NO_BODIES, NOT_HTTP, TOO_LARGE, Answ
 
 log = logging.getLogger(__name__)
 
+HANDSHAKE_S = 3.0
+"""From a connection's beginning to the end of TLS's handshake."""
+HEAD_S = 5.0
+"""From there to a request's first byte, and from that to the whole of it."""
 REQUEST_DEADLINE_S = 10.0
-"""From a connection's beginning to its first byte, and from a request's first byte to its answer's last."""
+"""From a request's first byte to its answer's last."""
 IDLE_S = 15.0
 """How long a connection is kept for the next request."""
 LEAVE_S = 1.0
@@ -43,9 +47,10 @@ class Connection:
 
     :param sock: accepted; it becomes non-blocking.
     :param tls: for HTTPS.
+    :param machine: whose it is, as :func:`hafailover.web.places.machine_of` says it.
     """
 
-    def __init__(self, sock: socket.socket, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, sock: socket.socket, tls: ssl.SSLContext | None, machine: str = "") -> None:
         sock.setblocking(False)
         # An answer goes out in one or two writes, and the second must not wait for the first's receipt.
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -54,7 +59,9 @@ class Connection:
             self.sock = tls.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
         self.quiet_since = boottime()
         """When it was made, or its last answer had gone."""
-        self.deadline = self.quiet_since + REQUEST_DEADLINE_S
+        self.deadline = self.quiet_since + (HEAD_S if tls is None else HANDSHAKE_S)
+        self.machine = machine
+        self._answer_by = self.deadline
         self._shaking = tls is not None
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MAX_REQUEST_BYTES)
         self._request: h11.Request | None = None
@@ -67,6 +74,11 @@ class Connection:
     def idle(self) -> bool:
         """Between two requests."""
         return not (self._shaking or self._begun or self._leaving)
+
+    @property
+    def unheard(self) -> bool:
+        """Whether nothing would be lost for a request that has been made whole."""
+        return not self._out
 
     def has_ended(self) -> bool:
         """Whether the client has closed it and nothing is left to say, as far as that shows from outside."""
@@ -102,6 +114,10 @@ class Connection:
             return Wants.WRITE
         except OSError:
             return Wants.END
+        except Exception:
+            # One client's words are to end its own connection, and not the agent.
+            log.exception("a connection of %s has a defect; it ends", self.machine)
+            return Wants.END
 
     def _step(self, respond: Respond) -> Wants:
         if self._leaving:
@@ -110,6 +126,7 @@ class Connection:
             assert isinstance(self.sock, ssl.SSLSocket)
             self.sock.do_handshake()
             self._shaking = False
+            self.deadline = boottime() + HEAD_S
         if not self._out and not self._read(respond):
             return Wants.END
         while self._out:
@@ -148,7 +165,8 @@ class Connection:
                 data = self.sock.recv(READ_BYTES)
                 if not self._begun:
                     self._begun = True
-                    self.deadline = boottime() + REQUEST_DEADLINE_S
+                    now = boottime()
+                    self.deadline, self._answer_by = now + HEAD_S, now + REQUEST_DEADLINE_S
                 self._http.receive_data(data)
             elif isinstance(event, h11.Request):
                 self._request = event
@@ -176,6 +194,7 @@ class Connection:
 
     def _queue(self, answer: Answer, last: bool = False) -> None:
         headers = answer.all_headers()
+        self.deadline = self._answer_by
         if last:
             headers.append(("Connection", "close"))
             self._last = True

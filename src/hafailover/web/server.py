@@ -13,8 +13,9 @@ import time
 
 from hafailover.clock import boottime
 from hafailover.web.connection import Connection, Wants
-from hafailover.web.messages import TOO_BUSY, Respond
+from hafailover.web.messages import TOO_BUSY, Answer, Respond
 from hafailover.web.pace import Pace
+from hafailover.web.places import Places, machine_of
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +23,6 @@ WORKERS = 3
 """Each of them may keep the lease's thread from running for one switch of Python's lock (5 ms)."""
 MAX_WAITING = 32
 """Requests that wait for a thread; the next one is refused with 503."""
-MAX_CONNECTIONS = 128
 BACKLOG = 64
 SWEEP_S = 0.5
 
@@ -53,6 +53,7 @@ class WebServer:
         self._work: queue.SimpleQueue[Connection | None] = queue.SimpleQueue()
         self._back: queue.SimpleQueue[tuple[Connection, Wants]] = queue.SimpleQueue()
         self._pace = Pace()
+        self._places = Places()
         self._parked: set[Connection] = set()
         self._busy = 0
         self._stopping = False
@@ -103,7 +104,7 @@ class WebServer:
 
     def _accept(self) -> None:
         try:
-            sock, _ = self._listener.accept()
+            sock, peer = self._listener.accept()
         except BlockingIOError:
             return
         except OSError as error:
@@ -111,31 +112,51 @@ class WebServer:
             time.sleep(SWEEP_S)
             return
         try:
-            connection = Connection(sock, self._tls)
+            connection = Connection(sock, self._tls, machine_of(peer[0]))
         except OSError:
             sock.close()
             return
-        if len(self._parked) + self._busy >= MAX_CONNECTIONS and not self._make_room():
+        in_the_way = self._places.in_the_way(connection.machine)
+        if in_the_way is not None and not self._make_room(in_the_way):
             connection.refuse(TOO_BUSY)
             return
+        self._places.take(connection.machine)
         self._park(connection, selectors.EVENT_READ)
 
-    def _make_room(self) -> bool:
-        """Ends the connection that has been without a request for longest."""
-        idle = [connection for connection in self._parked if connection.idle]
-        if not idle:
+    def _make_room(self, machines: set[str]) -> bool:
+        """Ends one connection of these: without a request for longest, else of who has most of them.
+
+        Whoever really asks has sent its request within some round trips; whoever is silent for longer gives
+        its place to others.
+        """
+        theirs = [one for one in self._parked if one.machine in machines]
+        if idle := [one for one in theirs if one.idle]:
+            victim = min(idle, key=lambda one: one.quiet_since)
+        elif unheard := [one for one in theirs if one.unheard]:
+            victim = min(unheard, key=lambda one: (-self._places.taken_by(one.machine), one.quiet_since))
+        else:
             return False
-        self._unpark(oldest := min(idle, key=lambda one: one.quiet_since))
-        oldest.close()
+        self._unpark(victim)
+        self._end(victim)
         return True
 
+    def _end(self, connection: Connection, answer: Answer | None = None) -> None:
+        self._places.leave(connection.machine)
+        if answer is not None:
+            connection.refuse(answer)
+        else:
+            connection.close()
+
     def _hand_over(self, connection: Connection) -> None:
+        if connection not in self._parked:
+            # It made room for one that was accepted just now, and was ready in the same look.
+            return
         self._unpark(connection)
         if connection.has_ended():
-            connection.close()
+            self._end(connection)
             return
         if self._busy >= WORKERS + MAX_WAITING:
-            connection.refuse(TOO_BUSY)
+            self._end(connection, TOO_BUSY)
             return
         self._busy += 1
         self._work.put(connection)
@@ -157,7 +178,7 @@ class WebServer:
                 case Wants.WRITE:
                     self._park(connection, selectors.EVENT_WRITE)
                 case Wants.END:
-                    connection.close()
+                    self._end(connection)
             self._busy -= 1
 
     def _park(self, connection: Connection, event: int) -> None:
@@ -173,7 +194,7 @@ class WebServer:
         now = boottime()
         for connection in [one for one in self._parked if one.deadline <= now]:
             self._unpark(connection)
-            connection.close()
+            self._end(connection)
 
     def _close(self) -> None:
         for _ in range(WORKERS):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hafailover.config.settings import Settings
 from hafailover.lock.client import Address
 from hafailover.observe.look import Look
-from hafailover.web.access import Doorkeeper, tls_of, token_of
+from hafailover.web.access import Doorkeeper, names_of, tls_of, token_of
 from hafailover.web.pool_watch import PoolWatch
 from hafailover.web.server import WebServer
 from hafailover.web.site import Site, Sources
@@ -17,7 +17,7 @@ def serve(settings: Settings, consul: Address, sources: Sources) -> WebServer:
     :raises ConfigError: a file of section [http] cannot be used.
     :raises ListenError: the address is taken or not this machine's.
     """
-    door = Doorkeeper(token_of(settings.http), settings.listens_on_loopback)
+    door = Doorkeeper(token_of(settings.http), names_of(settings))
     pool = PoolWatch(lambda: Look(consul, settings.account_id, sources.newest_beat))
     server = WebServer(settings.listen_address, Site(sources, pool, door).respond, tls_of(settings.http))
     pool.start()

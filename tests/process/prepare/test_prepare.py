@@ -1,5 +1,6 @@
 """neard's home made ready by way of the stand-in's own init: what is made, kept, replaced and refused."""
 
+import json
 import os
 import shutil
 import stat
@@ -35,6 +36,7 @@ def test_a_first_start_makes_all_but_a_validator_key(home: Path, plan: Make) -> 
         "config.json",
         "config.base.json",
         "config.base.version",
+        "config.last.json",
         "genesis.json",
         "node_key.json",
     }
@@ -59,10 +61,124 @@ def test_other_wishes_reach_config_json_and_nothing_else(home: Path, plan: Make)
     before = files(home)
     prepare_home(plan(overlay={"rpc": {"addr": "127.0.0.1:5050"}}))
     after = files(home)
-    assert {name for name in after if after[name] != before[name]} == {"config.json"}
+    assert {name for name in after if after[name] != before[name]} == {"config.json", "config.last.json"}
     config = read(home / "config.json")
     assert config["rpc"]["addr"] == "127.0.0.1:5050"
     assert config["tracked_shards_config"] == read(home / "config.base.json")["tracked_shards_config"]
+
+
+def copies(home: Path) -> list[Path]:
+    return sorted(home.glob("config.json.*"))
+
+
+def handmade(**changes: object) -> dict[str, object]:
+    """As an operator has it, following an older guide: whole, and without what is new."""
+    return {
+        "rpc": {"addr": "0.0.0.0:9999"},
+        "network": {"addr": "0.0.0.0:24567", "boot_nodes": "", "max_num_peers": 77},
+        "tracked_shards": [],
+        "tracked_shadow_validator": POOL,
+        "view_client_threads": 9,
+        "validator_key_file": "mine.json",
+        **changes,
+    }
+
+
+def test_what_somebody_wrote_is_kept_where_nothing_says_otherwise(
+    home: Path, plan: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    written = json.dumps(handmade()) + " // by hand\n"
+    (home / "config.json").write_text(written)
+    caplog.set_level("INFO")
+    prepare_home(plan())
+    config = read(home / "config.json")
+    assert config["rpc"]["addr"] == "127.0.0.1:4040", "this host's settings have a word on it"
+    assert config["network"]["max_num_peers"] == 77
+    assert config["view_client_threads"] == 9
+    assert config["validator_key_file"] == "validator_key.json"
+    assert config["tracked_shards_config"] == {"ShadowValidator": POOL}
+    assert not {"tracked_shards", "tracked_shadow_validator"} & set(config)
+    (copy,) = copies(home)
+    assert copy.read_text() == written
+    said = " ".join(caplog.messages)
+    assert f"a copy is kept as {copy.name}" in said
+    assert "config.kept.json: network.max_num_peers, view_client_threads" in said
+    assert "tracked_shadow_validator: of older guides" in said
+    assert "left out of it: tracked_shadow_validator, tracked_shards" in said
+    assert "have a word on that: rpc.addr, validator_key_file" in said
+    assert "added to it, as neard's init has it: archive, " in said
+    # And at every start from now on, without a word, and without another copy.
+    before = files(home)
+    caplog.clear()
+    prepare_home(plan())
+    assert files(home) == before
+    assert caplog.messages == []
+    prepare_home(plan(overlay={"view_client_threads": 3}))
+    assert read(home / "config.json")["view_client_threads"] == 3
+    assert read(home / "config.json")["network"]["max_num_peers"] == 77
+
+
+def test_the_shards_of_an_older_guide_are_understood(home: Path, plan: Make) -> None:
+    (home / "config.json").write_text(json.dumps(handmade()))
+    prepare_home(plan(overlay={}))
+    assert read(home / "config.json")["tracked_shards_config"] == {"ShadowValidator": POOL}
+    prepare_home(plan(overlay={}))
+    assert read(home / "config.json")["tracked_shards_config"] == {"ShadowValidator": POOL}
+
+
+def test_a_line_changed_by_hand_later_is_kept_and_a_line_of_ours_is_put_back(home: Path, plan: Make) -> None:
+    prepare_home(plan())
+    config = read(home / "config.json")
+    config["consensus"]["min_num_peers"] = 8
+    config["rpc"]["addr"] = "0.0.0.0:1"
+    del config["store"]
+    (home / "config.json").write_text(json.dumps(config))
+    prepare_home(plan())
+    assert read(home / "config.kept.json") == {"consensus": {"min_num_peers": 8}}
+    config = read(home / "config.json")
+    assert (config["consensus"]["min_num_peers"], config["rpc"]["addr"]) == (8, "127.0.0.1:4040")
+    assert "store" in config
+    (home / "config.base.version").write_text("an older one")
+    prepare_home(plan())
+    assert read(home / "config.json")["consensus"]["min_num_peers"] == 8
+    (home / "config.kept.json").unlink()
+    prepare_home(plan())
+    assert read(home / "config.json")["consensus"]["min_num_peers"] != 8
+    assert len(copies(home)) == 1
+
+
+@pytest.mark.parametrize("text", ["{", '{"a": 1, "a": 2}', "[]"])
+def test_of_a_broken_config_json_a_copy_is_kept(home: Path, plan: Make, text: str) -> None:
+    (home / "config.json").write_text(text)
+    prepare_home(plan())
+    (copy,) = copies(home)
+    assert copy.read_text() == text
+    assert read(home / "config.json")["rpc"]["addr"] == "127.0.0.1:4040"
+
+
+@pytest.mark.parametrize(("release", "refused"), [("2.13.1", True), ("2.12.0", False), ("trunk", False)])
+def test_state_from_a_bucket(
+    home: Path,
+    plan: Make,
+    tmp_path: Path,
+    neard: str,
+    release: str,
+    refused: bool,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    binary = tmp_path / "neard"
+    version = f'[ "$1" = --version ] && echo "neard (release {release}) (build x)" && exit 0'
+    binary.write_text(f'#!/bin/sh\n{version}\nexec {neard} "$@"\n')
+    binary.chmod(0o755)
+    bucket = {"sync": {"ExternalStorage": {"location": {"GCS": {"bucket": "b"}}}}}
+    written = json.dumps(handmade(state_sync=bucket))
+    (home / "config.json").write_text(written)
+    if refused:
+        assert f"neard {release} refuses ExternalStorage" in refusal(plan(neard=str(binary)))
+        assert (home / "config.json").read_text() == written
+    else:
+        prepare_home(plan(neard=str(binary)))
+        assert "ExternalStorage is of older guides" in " ".join(caplog.messages)
 
 
 def test_a_new_version_of_neard_writes_the_base_anew_and_keeps_the_keys(home: Path, plan: Make) -> None:

@@ -64,6 +64,42 @@ def test_an_unknown_variable_is_named(refusal: Refusal, variable: str) -> None:
     assert variable.split("__")[-1].lower() in refusal(**{variable: "1"}).lower()
 
 
+@pytest.mark.parametrize(
+    ("variable", "value", "told"),
+    [
+        (
+            "NEARD__ARGS",
+            "--x y",
+            """must be a JSON list of texts, such as HAFAILOVER_NEARD__ARGS='["--name",""",
+        ),
+        ("NEARD__ARGS", '{"--x": "y"}', "must be a JSON list of texts"),
+        ("NEARD__ARGS", "[" * 100_000, "must be a JSON list of texts"),
+        ("neard__args", "--x y", "HAFAILOVER_neard__args='["),
+        ("NOTIFY__EVENTS", "fenced", "must be a JSON list of texts"),
+        ("HTTP__NAMES", "host1", "must be a JSON list of texts"),
+        ("NEARD", "/var/lib/neard", "a JSON object of the settings in [neard]; or set them one by one"),
+        ("TIMING", '{"profile":', "a JSON object of the settings in [timing]"),
+    ],
+)
+def test_a_variable_that_is_no_list_is_named_with_the_form_that_it_wants(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv("HAFAILOVER_ACCOUNT_ID", ACCOUNT)
+    monkeypatch.setenv(f"HAFAILOVER_{variable}", value)
+    with pytest.raises(ConfigError) as caught:
+        load_settings()
+    assert f"HAFAILOVER_{variable}: " in str(caught.value)
+    assert told in str(caught.value)
+    assert value not in str(caught.value)
+
+
+def test_a_list_in_a_variable_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HAFAILOVER_ACCOUNT_ID", ACCOUNT)
+    monkeypatch.setenv("HAFAILOVER_NEARD__ARGS", '["--x", "y"]')
+    monkeypatch.setenv("HAFAILOVER_HTTP__NAMES", "")
+    assert load_settings().neard.args == ("--x", "y")
+
+
 @pytest.mark.parametrize("variable", ["CONFIG", "CONSUL_BINARY"])
 def test_variables_that_are_not_settings_are_no_error(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
@@ -103,9 +139,10 @@ def test_variables_that_are_not_settings_are_no_error(
         ('listen = "host1.example:2233"', "listen", "can be reached from other machines"),
         ('[http]\ntls_cert_file = "/a"', "http.tls_cert_file and http.tls_key_file go together", ""),
         ('[http]\ntls_key_file = "/a"', "http.tls_cert_file and http.tls_key_file go together", ""),
+        ('[http]\nnames = ["host1:2233"]', "http.names", "without a port"),
         ('[http]\ntoken = "a"', "http.token", "no such setting"),
         ('[neard]\nrpc_address = "3030"', "neard.rpc_address", "such as 127.0.0.1:3030"),
-        ('[neard]\nargs = "--archive"', "neard.args", "tuple"),
+        ('[neard]\nargs = "--archive"', "neard.args", "must be a list of texts, such as ["),
         ("[neard]\nstop_s = 0", "neard.stop_s", "greater than 0"),
         ('[timing]\nprofile = "slow"', "timing.profile", "'default', 'fast' or 'wide'"),
         ("[timing]\nbeat_s = -1", "timing.beat_s", "greater than 0"),

@@ -9,8 +9,11 @@ from hypothesis import strategies as st
 
 from hafailover.core.sightings import Sightings, note, successor_wait
 from hafailover.timing import (
+    CLOCK_OFF,
+    CLOCKS_APART,
     GRANT_TICK_S,
     LONGEST_GONE_WITHIN_S,
+    MIN_MARGIN_RATE,
     PROFILES,
     Profile,
     sensible_fence_after_s,
@@ -112,8 +115,8 @@ def safe_profiles(draw: st.DrawFn) -> Profile:
     sent=st.floats(0.0, 1e6),
     seen_after=st.floats(0.0, 20.0),
     acquired_after=st.floats(0.0, 20.0),
-    old_rate=st.floats(0.995, 1.005),
-    new_rate=st.floats(0.995, 1.005),
+    old_rate=st.floats(1 - CLOCK_OFF, 1 + CLOCK_OFF),
+    new_rate=st.floats(1 - CLOCK_OFF, 1 + CLOCK_OFF),
 )
 def test_the_old_key_is_gone_before_the_new_one_may_be_loaded(
     old: Profile,
@@ -124,7 +127,7 @@ def test_the_old_key_is_gone_before_the_new_one_may_be_loaded(
     old_rate: float,
     new_rate: float,
 ) -> None:
-    """For any two hosts' timings that no rule forbids, clocks within 1 %, and a beat seen whenever.
+    """For any two hosts' timings that no rule forbids, clocks within their bound, and a beat seen whenever.
 
     Times are true seconds; a clock of rate r counts r seconds in each of them.
     """
@@ -162,3 +165,14 @@ def test_how_long_consul_may_be_without_a_leader(multiplier: int, client: bool, 
 def test_a_lease_too_short_to_arm_in_is_refused(profile: Profile) -> None:
     """The core gives no grant shorter than a second, so such a host could never become active."""
     assert any("fence_after_s" in said for said in violations(profile))
+
+
+def test_the_bound_on_clocks_follows_from_the_margin() -> None:
+    """By the rate alone, at the edge of the bound: not a moment to spare, and none too little."""
+    assert CLOCKS_APART == MIN_MARGIN_RATE == min(profile.margin_rate for profile in PROFILES.values())
+    assert pytest.approx(1 + CLOCKS_APART) == (1 + CLOCK_OFF) / (1 - CLOCK_OFF)
+    for profile in PROFILES.values():
+        gone = profile.gone_within_s
+        bare = with_changes(profile, {"margin_s": 1e-9}).successor_wait_s(gone)
+        assert bare / (1 + CLOCK_OFF) >= gone / (1 - CLOCK_OFF)
+        assert bare / (1 + 1.01 * CLOCK_OFF) < gone / (1 - 1.01 * CLOCK_OFF)

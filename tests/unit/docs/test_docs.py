@@ -6,9 +6,12 @@ from pathlib import Path
 from hafailover.agent.loop import EXIT_NAME_TAKEN
 from hafailover.cli import exit_codes
 from hafailover.config.reference import reference
-from hafailover.guard.main import EXIT_DEFECT
+from hafailover.defect import EXIT_DEFECT
 from hafailover.lock.policy import agent_rule, host_policy, operator_policy
 from hafailover.observe.metrics import Metrics
+from hafailover.timing import CLOCK_OFF, CLOCKS_APART
+
+from ...simulation.world import Shape
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -53,3 +56,20 @@ def test_the_manual_lists_every_exit_code_and_no_other() -> None:
     own = [value for name, value in vars(exit_codes).items() if name.isupper()]
     assert sorted(listed) == sorted([*own, EXIT_DEFECT])
     assert exit_codes.NAME_TAKEN == EXIT_NAME_TAKEN
+
+
+CLOCKS = re.compile(
+    r"(?:CLOCK_BOOTTIME|[Cc]locks)[^.|]* apart\b[^.|]*?(\d[\d.]* %)(?:[^.|]*?(0\.\d+ %) of real time)?"
+)
+
+
+def test_the_bound_on_clocks_is_the_same_wherever_it_is_told() -> None:
+    """Also in the simulator, whose clocks are off by the whole of it, each."""
+    told: dict[str, set[str]] = {}
+    for page in (*ROOT.glob("docs/*.md"), ROOT / "docs" / "model" / "README.md"):
+        for match in CLOCKS.finditer(re.sub(r"\s+", " ", page.read_text())):
+            told.setdefault(page.name, set()).add(match[1])
+            assert match[2] in (None, f"{int(CLOCK_OFF * 10_000) / 100} %"), page.name
+    bound = {f"{CLOCKS_APART * 100:g} %"}
+    assert told == {"how-it-works.md": bound, "guarantees.md": bound, "README.md": bound}
+    assert Shape(()).drift == CLOCKS_APART

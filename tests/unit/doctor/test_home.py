@@ -12,6 +12,7 @@ from hafailover.config.settings import Settings
 from hafailover.doctor.checks.home import judge
 from hafailover.doctor.facts.home import HomeFacts, look_at_home
 from hafailover.doctor.finding import Finding, Severity
+from hafailover.near.home import load_home
 
 from ..config.conftest import no_settings_around as no_settings_around
 from ..near.keys import ACCOUNT, write_key
@@ -81,6 +82,26 @@ def test_the_guards_link(home: Path) -> None:
 )
 def test_what_keeps_it_from_taking_over(home: Path, change: dict[str, Any]) -> None:
     assert bad(examined(home, {**GOOD, **change}))["home.config"] is Severity.ERROR
+
+
+def test_the_configuration_of_older_guides_is_understood_and_explained(home: Path) -> None:
+    old = {name: value for name, value in GOOD.items() if name != "tracked_shards_config"}
+    config = {**old, "tracked_shards": [], "tracked_shadow_validator": ACCOUNT}
+    found = examined(home, config)
+    assert bad(found) == {"home.config": Severity.WARNING}
+    said = " ".join(finding.text for finding in found)
+    assert f'took its place: what stands here is {{"ShadowValidator": "{ACCOUNT}"}} there' in said
+    assert load_home(home).shadows(ACCOUNT)
+    every = {finding.severity for finding in examined(home, {**config, "tracked_shards": [0]})}
+    assert every == {Severity.OK, Severity.ERROR, Severity.WARNING}, "all shards, and said in the old way"
+
+
+@pytest.mark.parametrize(("neard", "severity"), [("2.13.1", Severity.ERROR), ("2.12.0", Severity.WARNING)])
+def test_state_from_a_bucket(home: Path, neard: str, severity: Severity) -> None:
+    state_sync = {"sync": {"ExternalStorage": {"location": {"GCS": {"bucket": "b"}}}}}
+    (home / "config.json").write_text(json.dumps({**GOOD, "state_sync": state_sync}))
+    settings = Settings.model_validate({"account_id": ACCOUNT})
+    assert bad(judge(look_at_home(home), settings, "mainnet", neard)) == {"home.config": severity}
 
 
 def test_a_configuration_that_does_not_say_what_is_tracked(home: Path) -> None:

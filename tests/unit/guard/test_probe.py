@@ -85,7 +85,7 @@ def test_neards_refusal_is_told_by_its_number() -> None:
 
 
 def test_too_much_is_not_read() -> None:
-    with pytest.raises(ProbeError, match="more than 1 MiB"):
+    with pytest.raises(ProbeError, match="more than 1024 KiB"):
         probed(endless)
 
 

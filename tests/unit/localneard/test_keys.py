@@ -59,7 +59,8 @@ def test_what_neard_takes_is_taken(tmp_path: Path) -> None:
     # neard does not check that the two belong together.
     (tmp_path / "key").write_text(json.dumps({**bare, "public_key": VECTORS["node1"]}))
     assert Key.read(tmp_path / "key").public_key == VECTORS["node1"]
-    (tmp_path / "key").write_text(json.dumps({**bare, "account_id": ""}))
+    node = {**document, "account_id": "", "secret_key": secret, "private_key": "not its own"}
+    (tmp_path / "key").write_text(json.dumps(node))
     assert Key.read(tmp_path / "key", account_needed=False).account_id == ""
 
 
@@ -73,6 +74,9 @@ def test_what_neard_takes_is_taken(tmp_path: Path) -> None:
         ({"secret_key": "ed25519:abc"}, "secret_key must have 64 bytes, not 3"),
         ({"secret_key": "ed25519:0OIl"}, "secret_key is not base58"),
         ({"private_key": "ed25519:abc"}, "holds both secret_key and private_key"),
+        ({"public_key": VECTORS["node0"] + " "}, "public_key is not base58"),
+        ({"public_key": VECTORS["node0"] + "\n"}, "public_key is not base58"),
+        ({"public_key": VECTORS["node0"][7:]}, "public_key is not an ed25519 key"),
     ],
 )
 def test_a_bad_key_file_is_refused_without_showing_the_secret(
@@ -104,3 +108,21 @@ def test_public_keys_are_told_from_other_strings() -> None:
     for other in (VECTORS["node0"][8:], "ed25519:", "ed25519:" + "1" * 31, encode(b"x" * 64), None, 5):
         assert not is_public_key(other)
     assert not verify(VECTORS["node0"], "rubbish", b"")
+
+
+def test_a_node_key_has_no_other_name_for_its_secret(tmp_path: Path) -> None:
+    Key.from_name("node", "node0").write(tmp_path / "key")
+    text = (tmp_path / "key").read_text().replace("secret_key", "private_key")
+    (tmp_path / "key").write_text(text)
+    assert Key.read(tmp_path / "key").public_key == VECTORS["node0"]
+    with pytest.raises(BadFileError, match="secret_key is missing"):
+        Key.read(tmp_path / "key", account_needed=False)
+
+
+@pytest.mark.parametrize("more", ['"account_id": "node", ', '"x": NaN, ', '"x": 1e999, '])
+def test_what_serde_refuses_is_refused(tmp_path: Path, more: str) -> None:
+    Key.from_name("node", "node0").write(tmp_path / "key")
+    text = (tmp_path / "key").read_text()
+    (tmp_path / "key").write_text(text.replace("{", "{" + more, 1))
+    with pytest.raises(BadFileError, match="is not valid JSON: "):
+        Key.read(tmp_path / "key")

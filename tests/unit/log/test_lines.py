@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hafailover import log as module
+from hafailover.defect import EXIT_DEFECT
 from hafailover.log import LONGEST_TEXT, Style, fields, hide, remember, set_up
 from hafailover.text import one_line
 
@@ -187,27 +188,96 @@ def test_printable_text_is_left_as_it_is(text: str) -> None:
     assert one_line(text).isprintable()
 
 
-DEFECTS = """
-import threading
+IN_MAIN = """
 from hafailover.log import set_up
 set_up("agent", style="json")
-thread = threading.Thread(target=lambda: {}["nothing"], name="beat")
-thread.start()
-thread.join()
 raise ValueError("two\\nlines")
 """
 
+IN_THREAD = """
+import threading, time
+from hafailover.log import set_up
+set_up("agent", style="json")
+threading.Thread(target=lambda: {}["nothing"], name="beat").start()
+time.sleep(50)
+"""
+
+WITH_NOBODY_READING = """
+import os
+os.set_blocking(2, False)
+try:
+    while True:
+        os.write(2, b"x" * 65536)
+except BlockingIOError:
+    os.set_blocking(2, True)
+"""
+
+IN_ASYNCIO = """
+import asyncio
+from hafailover import defect
+from hafailover.log import set_up
+set_up("guard", style="json")
+
+async def broken():
+    {}["nothing"]
+
+async def main():
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(defect.in_loop)
+    loop.call_exception_handler({"message": "descriptors ran out", "exception": OSError(24, "Too many")})
+    {how}
+    await asyncio.sleep(50)
+
+asyncio.run(main())
+"""
+
+
+def ended(program: str) -> tuple[int, list[dict[str, Any]]]:
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=40, check=False
+    )
+    return done.returncode, [json.loads(line) for line in done.stderr.splitlines()]
+
 
 def test_a_defect_is_told_in_the_same_form() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", DEFECTS], capture_output=True, text=True, timeout=60, check=False
-    )
-    first, second = (json.loads(line) for line in done.stderr.splitlines())
-    assert first["msg"] == "thread beat ended by a defect"
-    assert "KeyError: 'nothing'" in first["traceback"]
-    assert (second["level"], second["msg"]) == ("critical", "ended by a defect")
-    assert second["traceback"].endswith("ValueError: two\nlines")
-    assert done.returncode == 1
+    code, (said,) = ended(IN_MAIN)
+    assert (said["level"], said["msg"]) == ("critical", "ended by a defect")
+    assert said["traceback"].endswith("ValueError: two\nlines")
+    assert code == 1
+
+
+def test_a_thread_that_ends_by_a_defect_ends_its_process() -> None:
+    code, (said,) = ended(IN_THREAD)
+    assert (said["level"], said["msg"]) == ("critical", "thread beat ended by a defect; the process ends")
+    assert "KeyError: 'nothing'" in said["traceback"]
+    assert code == EXIT_DEFECT
+
+
+def test_it_ends_where_nobody_reads_what_it_says_of_it() -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WITH_NOBODY_READING + IN_THREAD], stderr=subprocess.PIPE
+    ) as process:
+        assert process.wait(30) == EXIT_DEFECT
+
+
+@pytest.mark.parametrize(
+    ("how", "who"),
+    [
+        (
+            "task = loop.create_task(broken(), name='probe'); task.add_done_callback(defect.in_task)",
+            "task probe",
+        ),
+        ("loop.call_soon(lambda: {}['nothing'])", "callback"),
+    ],
+)
+def test_so_does_a_task_and_a_callback_of_asyncio_and_trouble_with_a_socket_does_not(
+    how: str, who: str
+) -> None:
+    code, (trouble, said) = ended(IN_ASYNCIO.replace("{how}", how))
+    assert (trouble["level"], trouble["msg"]) == ("warning", "descriptors ran out: [Errno 24] Too many")
+    assert who in said["msg"]
+    assert "KeyError: 'nothing'" in said["traceback"]
+    assert code == EXIT_DEFECT
 
 
 SAY = 'import logging; from hafailover.log import set_up; set_up("guard"); logging.warning("hello")'

@@ -125,6 +125,9 @@ def test_no_shadow(folder: Path, value: Any) -> None:
         ('"x"', "not a JSON object"),
         ("{" + " " * (4 << 20) + "}", "larger than"),
         ('{"a":' * 30_000, "nested too deeply"),
+        ('{"rpc": {}, "rpc": {"addr": "127.0.0.1:1"}}', "rpc stands there twice, which neard refuses"),
+        ('{"rpc": {"addr": "127.0.0.1:1", "addr": "127.0.0.1:2"}}', "addr stands there twice"),
+        ('{"gas_limit": NaN}', "NaN is no number"),
     ],
     ids=lambda value: repr(value)[:16],
 )
@@ -164,7 +167,9 @@ def test_nothing_in_the_way(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["config.json", "log_config.json"])
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"a": 1,}', "{'a': 1}"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '{"a": 1,}', "{'a': 1}", '{"a": 1, "a": 1}', '{"a": NaN}', '{"a": 1e999}']
+)
 def test_a_broken_file_is_in_the_way(folder: Path, name: str, text: str) -> None:
     home = load_home(config(folder, {}))
     (folder / name).write_text(text)

@@ -63,6 +63,38 @@ def test_what_neard_accepts_besides(path: Path) -> None:
     assert read_key(path, ACCOUNT).public_key == public_key("pool")
 
 
+def test_the_kind_of_a_key_is_read_as_neard_reads_it(path: Path) -> None:
+    written(path, public_key=public_key("pool").replace("ed25519", "Ed25519"))
+    assert read_key(path, ACCOUNT).public_key == public_key("pool")
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ('"account_id": "pool.poolv1.near"', "account_id stands there twice, which neard refuses"),
+        ('"secret_key": "ed25519:x"', "secret_key stands there twice"),
+        (f'"{SECRET}": 1, "{SECRET}": 2', "a name stands there twice"),
+        ('"more": [{"a": 1, "a": 1}]', "a stands there twice"),
+        ('"more": NaN', "NaN is no number"),
+        ('"more": [-Infinity]', "-Infinity is no number"),
+        ('"more": 1e999', "a number too large"),
+    ],
+    ids=lambda value: value[:12],
+)
+def test_what_neards_reader_refuses(path: Path, more: str, told: str) -> None:
+    text = json.dumps(key_document("pool"))
+    write_private(path, "{" + more + ", " + text[1:])
+    assert told in refusal(path)
+
+
+def test_a_node_key_has_no_other_name_for_its_secret(path: Path) -> None:
+    """neard's NodeKeyFile has no alias; what it does not know, it leaves aside."""
+    written(path, secret_key=..., private_key=secret_key("pool"))
+    assert "has private_key, which neard does not know in a node key" in refusal(path, None)
+    written(path, private_key=secret_key("other"))
+    assert read_key(path).public_key == public_key("pool")
+
+
 @pytest.mark.parametrize("account", ["", "node", "what ever"])
 def test_a_node_keys_account_is_free_text(path: Path, account: str) -> None:
     write_key(path, "host", account)
@@ -108,13 +140,23 @@ def test_another_account(path: Path) -> None:
         ({"secret_key": secret_key("other")}, "do not belong together"),
         ({"public_key": "secp256k1:" + "1" * 64}, "not an ed25519 key"),
         ({"secret_key": secret_key("pool").replace("ed25519", "secp256k1")}, "not an ed25519 key"),
-        ({"secret_key": "ed25519:ed25519:" + SECRET}, "not an ed25519 key"),
+        ({"secret_key": "ed25519:ed25519:" + SECRET}, "secret_key is not base58"),
         ({"secret_key": secret_key("pool") + "0"}, "secret_key is not base58"),
         ({"secret_key": secret_key("pool") + "é"}, "secret_key is not base58"),
         ({"secret_key": secret_key("pool")[:-4]}, "secret_key has 61 bytes instead of 64"),
         ({"secret_key": public_key("pool")}, "secret_key has 32 bytes instead of 64"),
         ({"public_key": secret_key("pool")}, "public_key has 64 bytes instead of 32"),
         ({"secret_key": ""}, "secret_key has 0 bytes"),
+        (
+            {"secret_key": secret_key("pool") + " "},
+            "secret_key is not base58, and neard refuses it; it ends with",
+        ),
+        ({"secret_key": secret_key("pool") + "\n"}, "it ends with a blank or a line break"),
+        ({"public_key": public_key("pool") + "\r\n"}, "public_key is not base58"),
+        ({"public_key": public_key("pool") + "\u2003"}, "public_key is not base58"),
+        ({"public_key": " " + public_key("pool")}, "not an ed25519 key"),
+        ({"public_key": public_key("pool").removeprefix("ed25519")}, "not an ed25519 key"),
+        ({"account_id": "pool\ud800"}, "account_id is missing or not a text"),
     ],
     ids=lambda value: repr(value)[:40],
 )

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hafailover.near.overlay import Findings, check, is_endpoint, merge
+from hafailover.near.overlay import (
+    Findings,
+    check,
+    effective_shards,
+    explain_old_shards,
+    is_endpoint,
+    merge,
+)
 
 POOL = "pool.poolv1.near"
 SHADOW = {"ShadowValidator": POOL}
@@ -70,6 +77,7 @@ def test_what_suits_a_pair_is_found_good() -> None:
         ({"tracked_shards_config": {"ShadowValidator": "other.near"}}, "tracked_shards_config: a standby"),
         ({"tracked_shards_config": "AllShards"}, "neard ends itself on mainnet"),
         ({"tracked_shards": [0]}, "tracked_shards: neard refuses it"),
+        ({"tracked_shadow_validator": POOL}, f'and set that to {{"ShadowValidator": "{POOL}"}}'),
         ({"rpc": {"addr": "localhost"}}, "rpc.addr:"),
         ({"rpc": {"addr": 3030}}, "rpc.addr:"),
         ({"rpc": {"addr": "127.0.0.1:0"}}, "rpc.addr:"),
@@ -191,3 +199,52 @@ def test_nothing_that_json_can_say_breaks_it(anything: Any) -> None:
 )
 def test_endpoints(text: str, good: bool) -> None:
     assert is_endpoint(text) is good
+
+
+@pytest.mark.parametrize("end", ["", " ", "\n", "\u2003"])
+def test_keys_of_peers_are_read_as_neard_reads_them(end: str) -> None:
+    key, _, address = PEER.partition("@")
+    assert bool(of({"network": {"boot_nodes": f"{key}{end}@{address}"}}).errors) == bool(end)
+    assert bool(of({"network": {"public_addrs": [f"{key}{end}@{address}"]}}).errors) == bool(end)
+    assert of({"network": {"boot_nodes": f":{key.partition(':')[2]}@{address}"}}).errors
+
+
+BUCKET = {"state_sync": {"sync": {"ExternalStorage": {"location": {"GCS": {"bucket": "b"}}}}}}
+
+
+@pytest.mark.parametrize("neard", ["2.13.0", "2.13.1", "2.14.0-rc.1", "3.0.0", "10.1"])
+def test_state_from_a_bucket_is_refused_as_neard_refuses_it(neard: str) -> None:
+    (error,) = check(BUCKET, POOL, "mainnet", hot=True, neard=neard).errors
+    assert f"neard {neard} refuses ExternalStorage" in error
+    assert 'set state_sync.sync to "Peers"' in error
+
+
+@pytest.mark.parametrize("neard", ["", "2.12.9", "2.2.13", "1.40.0", "trunk", "localneard-0.1.0"])
+def test_state_from_a_bucket_is_warned_of_elsewhere(neard: str) -> None:
+    found = check(BUCKET, POOL, "mainnet", hot=True, neard=neard)
+    assert found.errors == []
+    assert "ExternalStorage is of older guides" in found.warnings[0]
+    others: list[Any] = [None, {"sync": "Peers"}, {}, []]
+    for state_sync in others:
+        assert check({"state_sync": state_sync}, POOL, "mainnet", hot=True, neard="2.14.0") == Findings()
+
+
+@pytest.mark.parametrize(
+    ("config", "shards"),
+    [
+        ({}, None),
+        ({"tracked_shards": []}, None),
+        ({"tracked_shards": [], "tracked_shadow_validator": POOL}, SHADOW),
+        ({"tracked_shards": [0], "tracked_shadow_validator": POOL}, "AllShards"),
+        ({"tracked_shard_schedule": [[0]], "tracked_accounts": ["a.near"]}, {"Schedule": [[0]]}),
+        ({"tracked_accounts": ["a.near"], "tracked_shards_config": None}, {"Accounts": ["a.near"]}),
+        ({"tracked_shards_config": "NoShards"}, "NoShards"),
+    ],
+)
+def test_the_shards_of_older_guides(config: dict[str, Any], shards: Any) -> None:
+    assert effective_shards(config) == shards
+    told = list(explain_old_shards(config))
+    assert [one.partition(":")[0] for one in told] == [
+        name for name in config if name != "tracked_shards_config"
+    ]
+    assert all(json.dumps(shards or "NoShards") in one for one in told)

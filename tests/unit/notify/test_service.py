@@ -95,6 +95,8 @@ def test_nothing_of_the_url_can_be_seen_from_outside(told: Message, monkeypatch:
     assert SECRET_PATH not in str(command) + str(env)
     assert "CREDENTIALS_DIRECTORY" not in str(env)
     assert "HAFAILOVER" not in str(env)
+    assert isinstance(env, dict)
+    assert env["NETRC"] == "/dev/null"
 
 
 def test_the_agent_never_loads_the_library() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
@@ -51,6 +52,29 @@ def refused(one: Webhook, told: Message) -> SendError:
     assert SECRET_PATH not in str(caught.value) and "127.0.0.1" not in str(caught.value)
     assert caught.value.__context__ is None or caught.value.__suppress_context__
     return caught.value
+
+
+def test_credentials_of_netrc_stay_at_home(
+    receiver: Receiver, told: Message, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / ".netrc"
+    netrc.write_text("machine 127.0.0.1 login me password hunter2\ndefault login me password hunter2\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("NETRC", raising=False)
+    hook(receiver.url).send(told)
+    hook(receiver.url.replace("://", "://you:own@")).send(told)
+    (first, _), (second, _) = receiver.got
+    assert "Authorization" not in first
+    assert second["Authorization"] == "Basic " + base64.b64encode(b"you:own").decode()
+
+
+def test_a_proxy_of_the_environment_is_used(
+    receiver: Receiver, told: Message, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{receiver.port}")
+    monkeypatch.setenv("no_proxy", "")
+    assert hook("http://hooks.invalid/x").send(told) == "HTTP 204"
 
 
 def test_it_is_the_document_and_says_what_it_is(receiver: Receiver, told: Message) -> None:

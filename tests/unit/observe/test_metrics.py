@@ -73,6 +73,7 @@ def test_the_names_that_dashboards_rely_on(metrics: Metrics) -> None:
         "hafailover_peers": "gauge",
         "hafailover_guard_connected": "gauge",
         "hafailover_session": "gauge",
+        "hafailover_state_dir_writable": "gauge",
         "hafailover_paused": "gauge",
         "hafailover_forced": "gauge",
         "hafailover_foreign_signer": "gauge",

@@ -40,6 +40,7 @@ RECORD = NodeRecord(
     duties_due=9,
     duties_due_s=46.5,
     no_duty_since="13:02:11 UTC",
+    state_dir="cannot be written to",
     prepared_for="wish-1",
     steady=False,
 )

@@ -147,6 +147,6 @@ def test_the_commands_of_each_system() -> None:
         "systemctl restart neard",
         wait("readyz"),
     )
-    assert LINUX.agent_steps("b")[1:3] == ("systemctl restart hafailover", wait("healthz"))
+    assert LINUX.agent_steps("b")[2:4] == ("systemctl restart hafailover", wait("healthz"))
     assert NIXOS.neard_steps("b")[:2] == ("nixos-rebuild switch --flake .#b", "systemctl restart neard")
     assert NIXOS.agent_steps("b")[:2] == ("nixos-rebuild switch --flake .#b", wait("healthz"))

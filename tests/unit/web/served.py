@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import socket
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import requests
 from prometheus_client import CollectorRegistry, Gauge
 
+from hafailover.config.settings import HttpSettings, Settings
 from hafailover.lock.client import Address
 from hafailover.observe.health import Answer
 from hafailover.observe.look import Look
 from hafailover.observe.records import NodeRecord
-from hafailover.web.access import Doorkeeper
+from hafailover.web.access import Doorkeeper, names_of
 from hafailover.web.pool_watch import PoolWatch
 from hafailover.web.server import WebServer
 from hafailover.web.site import Site, Sources
@@ -26,7 +28,13 @@ NOWHERE = Address(port=1)
 class Served:
     """Serves within its ``with`` block."""
 
-    def __init__(self, consul: Address = NOWHERE, token: str | None = None, tls: Any = None) -> None:
+    def __init__(
+        self,
+        consul: Address = NOWHERE,
+        token: str | None = None,
+        tls: Any = None,
+        names: tuple[str, ...] = (),
+    ) -> None:
         self.healthy = Answer(True, "active: it beats")
         self.ready = Answer(True, "active: it beats")
         self.record = NodeRecord(node="a", role="active", reason="it beats", ready=True, height=100, term=20)
@@ -56,8 +64,14 @@ class Served:
                 return super().take_with_history()
 
         self.pool = PoolWatch(lambda: Counted(consul, ACCOUNT))
-        self.site = Site(self.sources, self.pool, Doorkeeper(token, on_loopback=True))
+        self.site = Site(self.sources, self.pool, Doorkeeper(token, names_of(self.settings(token, names))))
         self.server = WebServer(("127.0.0.1", 0), self.site.respond, tls)
+
+    def settings(self, token: str | None, names: tuple[str, ...]) -> Settings:
+        token_file = None if token is None else Path("/a/token")
+        return Settings(
+            account_id=ACCOUNT, node_name="Host1", http=HttpSettings(names=names, token_file=token_file)
+        )
 
     def __enter__(self) -> Self:
         self.pool.start()

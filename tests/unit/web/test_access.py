@@ -79,10 +79,15 @@ def test_with_the_token_there_is_all(headers: dict[str, str]) -> None:
         ("evil.example:2233", 421),
         ("127.0.0.1.evil.example", 421),
         ("localhost.evil.example:2233", 421),
+        ("", 421),
+        ("host1:2233", 200),
+        ("HOST1.Example.COM.:2233", 200),
+        ("other.example.com", 421),
+        (socket.gethostname(), 200),
     ],
 )
 def test_a_name_that_was_made_to_lead_here_leads_nowhere(host: str, status: int) -> None:
-    with Served() as served:
+    with Served(names=("host1.example.com",)) as served:
         assert served.get("/healthz", headers={"Host": host}).status_code == status
 
 
@@ -173,7 +178,7 @@ def test_old_tls_is_refused(tmp_path: Path) -> None:
 def test_a_handshake_that_stops_holds_nobody_up_and_is_cut_off(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(connection, "REQUEST_DEADLINE_S", 1.5)
+    monkeypatch.setattr(connection, "HANDSHAKE_S", 1.5)
     pair = Pair(tmp_path)
     with Served(tls=pair.context) as served:
         stuck: list[socket.socket] = [dial(served.server) for _ in range(10)]
@@ -184,6 +189,15 @@ def test_a_handshake_that_stops_holds_nobody_up_and_is_cut_off(
             assert sock.recv(1) == b""
             sock.close()
         until(lambda: len(served.server._parked) == 0, "the end of all of them")
+
+
+def test_silent_handshakes_lock_nobody_out(tmp_path: Path) -> None:
+    pair = Pair(tmp_path)
+    with Served(tls=pair.context) as served:
+        silent = [dial(served.server) for _ in range(130)]
+        assert served.get("/healthz", verify=str(pair.cert)).status_code == 200
+        for sock in silent:
+            sock.close()
 
 
 def test_tls_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:

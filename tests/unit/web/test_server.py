@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 import requests
 
 from hafailover.web import connection as module
-from hafailover.web import server as server_module
+from hafailover.web import places
 from hafailover.web.messages import Answer, Request, text
 from hafailover.web.server import MAX_WAITING, WORKERS, ListenError, WebServer
 
@@ -106,7 +109,7 @@ def test_an_answer_that_fails_takes_nobody_along(serve: Callable[[], WebServer])
 def test_silent_and_dripping_clients_hold_nobody_up_and_are_cut_off(
     serve: Callable[[], WebServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "REQUEST_DEADLINE_S", 1.5)
+    monkeypatch.setattr(module, "HEAD_S", 1.5)
     server = serve()
     slow = [dial(server) for _ in range(4 * WORKERS)]
     for number, sock in enumerate(slow):
@@ -168,21 +171,86 @@ def test_beyond_threads_and_queue_requests_are_refused(
         sock.close()
 
 
+def waiting(server: WebServer, count: int) -> bool:
+    return sum(one.idle for one in list(server._parked)) == count
+
+
 def test_an_idle_connection_makes_room_for_a_new_one(
     serve: Callable[[], WebServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server_module, "MAX_CONNECTIONS", 4)
+    monkeypatch.setattr(places, "MOST", 4)
     server = serve()
     kept: list[socket.socket] = []
-    for _ in range(4):
+    for count in range(1, 5):
         kept.append(dial(server))
         kept[-1].sendall(GET)
         assert kept[-1].recv(65536).startswith(b"HTTP/1.1 200 ")
-    until(lambda: len(server._parked) == 4, "four connections that wait")
+        until(partial(waiting, server, count), "connections that wait")
     assert requests.get(f"{server.url}a", timeout=5).status_code == 200
     assert everything(kept[0]) == b"", "the one that had waited longest"
     for sock in kept:
         sock.close()
+
+
+class Together:
+    """A selector whose looks wait until the test lets them go on, and which names the listener first."""
+
+    def __init__(self, server: WebServer) -> None:
+        self._selector, self._listener = server._selector, server._listener
+        self.looks = threading.Event()
+        self.looks.set()
+        server._selector = self  # type: ignore[assignment]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._selector, name)
+
+    def select(self, timeout: float) -> list[Any]:
+        self._selector.select(timeout)
+        self.looks.wait(20)
+        return sorted(self._selector.select(0), key=lambda found: found[0].fileobj is not self._listener)
+
+
+def test_one_that_makes_room_as_it_sends_takes_nobody_along(
+    answering: Answering, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The oldest of the idle ones speaks in the very look in which a new one takes its place."""
+    monkeypatch.setattr(places, "MOST", 4)
+    server = WebServer(("127.0.0.1", 0), answering)
+    together = Together(server)
+    server.start()
+    kept = [dial(server) for _ in range(4)]
+    until(lambda: len(server._parked) == 4, "four connections that wait")
+    together.looks.clear()
+    new = dial(server)
+    kept[0].sendall(GET)
+    time.sleep(0.2)
+    together.looks.set()
+    new.sendall(GET)
+    assert new.recv(65536).startswith(b"HTTP/1.1 200 ")
+    assert requests.get(f"{server.url}a", timeout=5).status_code == 200
+    for sock in (*kept, new):
+        sock.close()
+    server.stop()
+
+
+def test_a_defect_on_a_connection_ends_that_one_alone(
+    serve: Callable[[], WebServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = serve()
+    step = module.Connection._read
+
+    def broken(connection: module.Connection, respond: Any) -> bool:
+        if b"defect" in connection.sock.recv(4096, socket.MSG_PEEK):
+            raise ZeroDivisionError
+        return step(connection, respond)
+
+    monkeypatch.setattr(module.Connection, "_read", broken)
+    with dial(server) as sock:
+        sock.sendall(GET.replace(b"/a", b"/defect"))
+        with contextlib.suppress(ConnectionResetError):
+            assert everything(sock) == b""
+    for _ in range(2 * WORKERS):
+        assert requests.get(f"{server.url}a", timeout=5).status_code == 200
 
 
 def test_a_client_that_will_say_no_more_still_gets_its_answer(serve: Callable[[], WebServer]) -> None:

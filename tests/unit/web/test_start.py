@@ -37,3 +37,24 @@ def test_token_and_certificate_are_asked_for_as_set(tmp_path: Path, listen: str)
             assert session.get(url, timeout=5, headers=shown).text == "active: it beats\n"
     finally:
         server.stop()
+
+
+@pytest.mark.parametrize("listen", ["127.0.0.1", "0.0.0.0", "localhost"])
+def test_in_plain_and_for_everybody_only_names_of_this_machine_are_answered(
+    tmp_path: Path, listen: str
+) -> None:
+    config = tmp_path / "config.toml"
+    port = free_ports(1)[0]
+    config.write_text(
+        f'account_id = "{ACCOUNT}"\nlisten = "{listen}:{port}"\n'
+        '[http]\nallow_plain = true\nnames = ["host1.example"]\n'
+    )
+    server = serve(load_settings(config), NOWHERE, Served().sources)
+    try:
+        with requests.Session() as session:
+            session.trust_env = False
+            for host, status in (("evil.example", 421), ("host1.example", 200), (f"{listen}:{port}", 200)):
+                url = f"http://127.0.0.1:{port}/readyz"
+                assert session.get(url, timeout=5, headers={"Host": host}).status_code == status
+    finally:
+        server.stop()

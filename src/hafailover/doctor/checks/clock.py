@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hafailover.doctor.facts.clock import ClockFacts
 from hafailover.doctor.finding import Finding, error, info, ok, skipped, warning
-from hafailover.timing import Profile
+from hafailover.timing import Profile, clock_may_be_off
 
 MOST_ERROR_S = 1.0
 """Of the kernel's own upper limit for the wall clock's error. Ours: a block time of mainnet is 0.6 s."""
@@ -49,19 +49,19 @@ def _rate(facts: ClockFacts, profile: Profile) -> list[Finding]:
     """Two hosts share the margin."""
     if facts.error:
         return []
-    half = profile.margin_rate / 2
+    most = clock_may_be_off(profile.margin_rate)
     text = f"the kernel lets its clocks run {facts.rate * 100:+.3g} % faster than the hardware"
-    if abs(facts.rate) > half:
+    if abs(facts.rate) > most:
         return [
             error(
                 "clock.rate",
-                f"{text}; with more than {half * 100:g} % on each of two hosts, the "
+                f"{text}; with more than {most * 100:.2g} % on each of two hosts, the "
                 "lease's margin does not hold",
                 "a time service is making up for a large error: wait until it is done, and limit it "
                 "(chrony: maxslewrate 1000)",
             )
         ]
-    return [ok("clock.rate", f"{text}; the lease's margin bears {half * 100:g} %")]
+    return [ok("clock.rate", f"{text}; the lease's margin bears {most * 100:.2g} %")]
 
 
 def _against_chain(age_s: float | None, syncing: bool) -> list[Finding]:

@@ -7,14 +7,23 @@ from typing import Any
 from hafailover.config.settings import Settings
 from hafailover.doctor.facts.home import HomeFacts
 from hafailover.doctor.finding import Finding, error, info, ok, skipped, warning
-from hafailover.near.overlay import OWN_FILES, check
+from hafailover.near.overlay import (
+    OLD_SHARD_KEYS,
+    OWN_FILES,
+    check,
+    effective_shards,
+    explain_old_shards,
+)
 
 MEMTRIES = "load_mem_tries_for_tracked_shards"
 UNTIL_RESTART = "and restart neard there (on the active, hand over first)"
 
 
-def judge(facts: HomeFacts, settings: Settings, chain_id: str) -> list[Finding]:
-    """:param chain_id: of the running neard; empty if that is not known."""
+def judge(facts: HomeFacts, settings: Settings, chain_id: str, neard: str = "") -> list[Finding]:
+    """:param chain_id: of the running neard; empty if that is not known.
+
+    :param neard: its version; empty likewise.
+    """
     if facts.path is None:
         return [skipped("home.config", "neard.home is not set; the guard needs it")]
     if facts.hidden:
@@ -29,7 +38,7 @@ def judge(facts: HomeFacts, settings: Settings, chain_id: str) -> list[Finding]:
         error("home.reload", one, "neard would refuse the reload that drops its key: mend the file")
         for one in facts.obstacles
     ]
-    found += _config(facts.config, settings, chain_id)
+    found += _config(facts.config, settings, chain_id, neard)
     if facts.node_key_error:
         found.append(error("home.node-key", facts.node_key_error, "do what the text says"))
     return found
@@ -50,20 +59,25 @@ def _keys(facts: HomeFacts) -> list[Finding]:
     return [ok("home.key", "no validator key lies in neard's home")]
 
 
-def _config(config: dict[str, Any], settings: Settings, chain_id: str) -> list[Finding]:
+def _config(config: dict[str, Any], settings: Settings, chain_id: str, neard: str) -> list[Finding]:
     hot = settings.promotion == "hot"
     own = {name: value for name, value in config.items() if name not in OWN_FILES}
-    if "tracked_shards_config" not in own:
-        # An overlay may leave it out; a whole config.json without it means that nothing is tracked.
-        own["tracked_shards_config"] = "NoShards"
-    result = check(own, settings.account_id, chain_id, hot=hot and settings.standby.require_shadow)
+    old: list[str] = []
+    if own.get("tracked_shards_config") is None:
+        # An overlay may leave it out; a whole config.json without it says it by what came before it, or
+        # tracks nothing.
+        old = list(explain_old_shards(own))
+        own["tracked_shards_config"] = effective_shards(own) or "NoShards"
+        own = {name: value for name, value in own.items() if name not in OLD_SHARD_KEYS}
+    shadow = hot and settings.standby.require_shadow
+    result = check(own, settings.account_id, chain_id, hot=shadow, neard=neard)
     found = [
         error("home.config", f"config.json: {one}", f"correct config.json, {UNTIL_RESTART}")
         for one in result.errors
     ]
     found += [
         warning("home.config", f"config.json: {one}", f"change config.json, {UNTIL_RESTART}")
-        for one in result.warnings
+        for one in (*result.warnings, *old)
     ]
     store = config.get("store")
     if not isinstance(store, dict) or MEMTRIES not in store:

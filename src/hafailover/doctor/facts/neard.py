@@ -66,6 +66,7 @@ class HeadFacts:
     age_s: float | None = None
     """Seconds; less than 0 where this clock is behind the producer's."""
     syncing: bool = False
+    version: str = ""
 
 
 def look_at_head(settings: Settings) -> HeadFacts:
@@ -75,7 +76,7 @@ def look_at_head(settings: Settings) -> HeadFacts:
     except RpcError:
         return HeadFacts()
     rpc.close()
-    return HeadFacts(status.chain_id, time.time() - status.head_made_at, status.syncing)
+    return HeadFacts(status.chain_id, time.time() - status.head_made_at, status.syncing, status.version)
 
 
 def _connect(settings: Settings) -> NeardRpc:
