@@ -276,6 +276,11 @@ class Settings(BaseSettings):
     guard_socket: FilePath = Field(
         Path("/run/hafailover/guard.sock"), description="Unix socket between agent and guard."
     )
+    guard_agent_user: str | None = Field(
+        None,
+        description="The agent's user: it, root and the guard's own user may command the guard, nobody else. "
+        "Default: hafailover, if there is such a user.",
+    )
     state_dir: FilePath = Field(
         STATE_DIR,
         description="Where the agent notes its session for its own restart, and answers `hafailover status`.",

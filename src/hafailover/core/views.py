@@ -51,6 +51,8 @@ class GuardView:
     """From its decision to drop to the key's absence, as it was started with."""
     retired: int = 0
     """The highest term that it will never arm again. With the key absent, this is the proof of a drop."""
+    alarm: str = ""
+    """It has seen a neard with a key that it had not given to it; kept until the guard starts anew."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,6 @@ Run as ``python -m hafailover.guard SETTINGS_JSON`` by ``hafailover guard``, whi
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import hashlib
 import logging
 import os
@@ -18,15 +17,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hafailover.clock import boottime
-from hafailover.core.views import NeardPhase
+from hafailover.core.views import KeyState, NeardPhase
 from hafailover.guard import model as m
-from hafailover.guard import protocol
+from hafailover.guard import protocol, tree
 from hafailover.guard.decide import decide, next_wake
+from hafailover.guard.homelock import LockError, lock_home
 from hafailover.guard.keylink import KeyLink, LinkError
+from hafailover.guard.listener import Ownership
 from hafailover.guard.neardproc import NeardProcess, SpawnError, end_leftover
 from hafailover.guard.probe import NobodyListensError, ProbeError, probe_status
 from hafailover.guard.server import AgentSocket, SocketTakenError
 from hafailover.guard.settings import GuardSettings
+from hafailover.guard.unitgroup import LeftoverError, end_others
 from hafailover.guard.watchdog import Pat, next_look, next_pat, reaches_too_far
 from hafailover.log import fields, remember, set_up
 from hafailover.near.home import HomeError, NeardHome, load_home
@@ -40,8 +42,15 @@ NEARD_OPEN_FILES = 65535
 """neard raises its own limit to this and ends if it cannot."""
 EXIT_CONFIG = 2
 EXIT_DEFECT = 70
+EXIT_AGAIN = 75
+"""EX_TEMPFAIL of sysexits.h: nothing is set wrong, and systemd is to try again."""
 NODE_KEY = "node_key_file in config.json"
 NODE_CREDENTIAL = "validator_node_key_file"
+LOOK_AGAIN_S = 0.02
+"""From one look at what neard's command has left behind to the next."""
+LINGERS_AFTER_S = 0.5
+"""SIGKILL takes no longer, but for what may not be killed or hangs in the kernel."""
+LINGERS_SAID_EVERY_S = 10.0
 
 
 class GuardError(Exception):
@@ -58,9 +67,13 @@ class GuardLoop:
         self._neard = NeardProcess(
             [settings.neard_binary, "--home", settings.home, "run", *settings.neard_args],
             pid_file(settings),
+            alone=True,
         )
+        self._ownership = Ownership()
+        self._answered: tuple[str, int] | None = None
+        """IP address and port at which neard's RPC has answered."""
         self._guard = m.Guard(prepared.config)
-        self._socket = AgentSocket(Path(settings.socket), self._on_command)
+        self._socket = AgentSocket(Path(settings.socket), self._on_command, settings.agent_uid)
         self._queue: deque[m.GuardEvent] = deque()
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
@@ -78,6 +91,8 @@ class GuardLoop:
             loop.add_signal_handler(number, self.feed, m.StopAsked())
         # A reload sent to the unit is for the agent; the guard has nothing to read again.
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
+        # What neard's command has started and then left falls to the guard, and ends unheard otherwise.
+        loop.add_signal_handler(signal.SIGCHLD, lambda: tree.reap_orphans(self._neard.pid))
         notify("READY=1")
         self.feed(m.Tick())
         await self._done.wait()
@@ -138,6 +153,10 @@ class GuardLoop:
             case m.StartNeard():
                 self._start()
             case m.LinkKey():
+                stranger = self._stranger()
+                if stranger:
+                    self._queue.append(m.LinkFailed(stranger))
+                    return False
                 try:
                     self._link.place()
                 except LinkError as error:
@@ -171,8 +190,12 @@ class GuardLoop:
             if not self._guard.start_with_key:
                 # Never with the key: what has come into the home or its config.json since is found here.
                 self._home = load_home(self._home.path)
+                self._answered = None
                 self._link.use_home(self._home)
                 self._link.prepare()
+            stranger = self._stranger()
+            if stranger:
+                raise SpawnError(stranger)
             pid = self._neard.start()
         except (HomeError, LinkError, SpawnError) as error:
             self._queue.append(m.StartFailed(str(error)))
@@ -183,7 +206,39 @@ class GuardLoop:
 
     def _on_exit(self, pid: int, pidfd: int) -> None:
         asyncio.get_running_loop().remove_reader(pidfd)
-        self.feed(m.Exited(pid, self._neard.reap()))
+        self._ended(pid, self._neard.reap(), Rest())
+
+    def _ended(self, pid: int, code: int, rest: Rest) -> None:
+        """neard's end is told once nothing is left of what its command has started."""
+        if not self._neard.remains():
+            self.feed(m.Exited(pid, code))
+            return
+        now = boottime()
+        if self._guard.phase is NeardPhase.STOPPING and not self._guard.killed:
+            # A stop without hurry: a launcher has ended, and neard itself may close its database.
+            if not rest.asked:
+                rest.asked = True
+                self._neard.signal(signal.SIGTERM)
+        elif rest.kill_since is None or now - rest.kill_since < LINGERS_AFTER_S:
+            rest.kill_since = rest.kill_since or now
+            self._neard.kill()
+        elif now - rest.said_at > LINGERS_SAID_EVERY_S:
+            rest.said_at = now
+            self.feed(m.Lingers(pid, self._lingering()))
+        asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self._ended, pid, code, rest)
+
+    def _lingering(self) -> str:
+        left = ", ".join(f"pid {pid} ({tree.name_of(pid)})" for pid in tree.living()[:5])
+        return (
+            f"neard.binary has ended, but {left} that it has started cannot be ended, so the key is not "
+            "confirmed gone: it runs as another user, or hangs in the kernel. End it, or reboot; then make "
+            "neard.binary a neard, or a script that `exec`s it"
+        )
+
+    def _stranger(self, *, answered: bool = True) -> str:
+        """Who listens on neard's RPC address in place of the neard that runs; empty: nobody."""
+        host, port = self._answered or (self._home.rpc_host, self._home.rpc_port)
+        return self._ownership.trouble(self._neard.pid, host, port, answered=answered)
 
     def _unlink(self, loaded: bool) -> None:
         try:
@@ -201,12 +256,21 @@ class GuardLoop:
             status = await probe_status(
                 self._home.rpc_host, self._home.rpc_port, PROBE_DEADLINE_S, self._node_keys
             )
-        except ProbeError as error:
+        except NobodyListensError as error:
             self._complain(error)
             self.feed(m.ProbeFailed(number, str(error)))
+        except ProbeError as error:
+            self._complain(error)
+            # While it boots no answer of its own is due, but another process's tells why it will not come up.
+            booting = self._guard.phase is NeardPhase.BOOTING
+            self.feed(m.ProbeFailed(number, str(error), self._stranger(answered=False) if booting else ""))
         else:
             self._said = ""
-            self.feed(m.Probed(number, status.public_key, status.height))
+            self._answered = status.address
+            # No long look for a name while a key is to go.
+            name = self._guard.key is KeyState.ABSENT
+            stranger = self._ownership.trouble(self._neard.pid, *status.address, name=name)
+            self.feed(m.Probed(number, status.public_key, status.height, stranger))
 
     def _complain(self, error: ProbeError) -> None:
         """One line for each new trouble with neard's RPC; that nobody listens yet while it boots is none."""
@@ -223,6 +287,16 @@ class GuardLoop:
         pat = next_pat(self._guard, self._pat, self._watchdog_s, boottime())
         if pat is not None and notify(pat.message, wait_s=0):
             self._pat = pat
+
+
+@dataclass(slots=True)
+class Rest:
+    """How it stands with what neard's command has left behind. Times on CLOCK_BOOTTIME."""
+
+    asked: bool = False
+    """It got SIGTERM."""
+    kill_since: float | None = None
+    said_at: float = -LINGERS_SAID_EVERY_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,8 +324,7 @@ def prepare(settings: GuardSettings) -> Prepared:
         )
         link.prepare()
         node_keys.add(read_key(home.node_key, name=NODE_KEY).public_key)
-        end_leftover(pid_file(settings), log.info)
-    except (HomeError, KeyFileError, LinkError, SpawnError) as error:
+    except (HomeError, KeyFileError, LinkError) as error:
         raise GuardError(str(error)) from None
     config = m.GuardConfig(
         public_key=identity.public_key,
@@ -259,6 +332,7 @@ def prepare(settings: GuardSettings) -> Prepared:
         hot_swap=settings.hot_swap,
         drop_budget_s=settings.drop_budget_s,
         stop_s=settings.stop_s,
+        fence_after_s=settings.fence_after_s,
     )
     return Prepared(home, link, config, frozenset(node_keys))
 
@@ -267,22 +341,6 @@ def pid_file(settings: GuardSettings) -> Path:
     """Where this home's neard is noted; guards of other homes may share the folder."""
     name = hashlib.sha256(settings.home.encode()).hexdigest()[:16]
     return Path(settings.socket).parent / f"neard-{name}.pid"
-
-
-def lock_home(home: Path) -> int:
-    """Makes sure that no second guard works on this neard home; the lock goes with the process.
-
-    :raises GuardError: another one does.
-    """
-    try:
-        descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise GuardError(f"{home}: {error.strerror}; set neard.home to neard's home") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise GuardError(f"{home}: another guard is at work here; stop it, or set neard.home") from None
-    return descriptor
 
 
 def raise_file_limit() -> None:
@@ -296,11 +354,17 @@ def raise_file_limit() -> None:
 def run(settings: GuardSettings) -> int:
     """The guard from start to end; the process's exit code."""
     try:
+        tree.adopt_orphans()
         lock_home(settings.home_path)
+        end_others(log.info)
+        end_leftover(pid_file(settings), log.info)
         prepared = prepare(settings)
-    except GuardError as error:
+    except (GuardError, LockError) as error:
         log.error("%s", error)
-        return EXIT_CONFIG
+        return EXIT_AGAIN if isinstance(error, LockError) and error.passing else EXIT_CONFIG
+    except (LeftoverError, SpawnError) as error:
+        log.error("%s", error)
+        return EXIT_AGAIN
     raise_file_limit()
 
     async def go() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hafailover.core.views import KeyState, NeardPhase
+from hafailover.timing import LONGEST_GONE_WITHIN_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,8 @@ class GuardConfig:
     account_id: str
     hot_swap: bool = True
     drop_budget_s: float = 1.5
+    fence_after_s: float = LONGEST_GONE_WITHIN_S
+    """No grant reaches further from now, whatever the agent asks for."""
     load_s: float = 3.0
     """A hot load that is not confirmed by then is taken back."""
     resend_s: float = 0.25
@@ -51,6 +54,10 @@ class Guard:
     problem: str = ""
     """Why this host cannot arm, or could not a short while ago."""
     problem_until: float | None = None
+    stranger: str = ""
+    """Who answers in place of the guard's own neard, and what to do; empty: nobody does."""
+    alarm: str = ""
+    """What must never be and was seen: a neard with a key that the guard has not given to it. Never cleared."""
     height: int = 0
     signal_at: float = 0.0
     """When SIGHUP is to be sent again."""
@@ -102,18 +109,30 @@ class Exited:
 
 
 @dataclass(frozen=True, slots=True)
+class Lingers:
+    """The process that was started has ended, and what it has started does not: no end of the key."""
+
+    pid: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class Probed:
     """neard's /status answered."""
 
     probe: int
     public_key: str | None
     height: int
+    stranger: str = ""
+    """Why it was not the guard's own child that answered; empty if it was."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeFailed:
     probe: int
     problem: str
+    stranger: str = ""
+    """Who listens in place of the guard's own child; empty: nobody else does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +190,7 @@ GuardEvent = (
     | Started
     | StartFailed
     | Exited
+    | Lingers
     | Probed
     | ProbeFailed
     | LinkFailed
@@ -216,7 +236,7 @@ class TerminateNeard:
 
 @dataclass(frozen=True, slots=True)
 class KillNeard:
-    """SIGKILL to neard and its process group."""
+    """SIGKILL to neard and everything that its command has started."""
 
 
 @dataclass(frozen=True, slots=True)
