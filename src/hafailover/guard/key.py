@@ -6,7 +6,15 @@ from dataclasses import replace
 
 from hafailover.core.views import KeyState, NeardPhase
 from hafailover.guard import model as m
-from hafailover.guard.process import PROBE_AGAIN_S, PROBE_BOOT_S, Step, kill_now, refused, terminate
+from hafailover.guard.process import (
+    KILL_AGAIN_S,
+    PROBE_AGAIN_S,
+    PROBE_BOOT_S,
+    Step,
+    kill_now,
+    refused,
+    terminate,
+)
 from hafailover.timing import LONGEST_GONE_WITHIN_S
 
 PROBLEM_KEPT_S = 30.0
@@ -53,13 +61,13 @@ def disowned(guard: m.Guard, stranger: str) -> Step:
     if stranger == guard.stranger or guard.phase is not NeardPhase.BOOTING:
         return guard, []
     said = stranger or "nobody else listens on neard's RPC address"
-    return replace(guard, stranger=stranger), [m.Report(said)]
+    return replace(guard, stranger=stranger), [m.Report(said, loud=bool(stranger))]
 
 
 def _alarm(guard: m.Guard, text: str) -> Step:
     if guard.alarm:
         return guard, []
-    return replace(guard, alarm=text), [m.Report(f"ALARM: {text}")]
+    return replace(guard, alarm=text), [m.Report(f"ALARM: {text}", loud=True)]
 
 
 def lingers(guard: m.Guard, pid: int, problem: str, now: float) -> Step:
@@ -68,12 +76,12 @@ def lingers(guard: m.Guard, pid: int, problem: str, now: float) -> Step:
         return guard, []
     effects: list[m.GuardEffect] = []
     if guard.key in (KeyState.LOADING, KeyState.LOADED):
-        guard, effects = begin_drop(guard, now, urgent=True, reason=problem)
-    said = guard.problem == problem
-    guard, more = kill_now(guard, now, problem)
-    if said:
-        more = [effect for effect in more if not isinstance(effect, m.Report)]
-    return replace(guard, phase=NeardPhase.STOPPING, problem=problem, problem_until=None), [*effects, *more]
+        why = "neard has ended, but not all that it started"
+        guard, effects = begin_drop(guard, now, urgent=True, reason=why)
+    if guard.problem != problem:
+        effects.append(m.Report(problem, loud=True))
+    guard = replace(guard, phase=NeardPhase.STOPPING, problem=problem, problem_until=None)
+    return replace(guard, kill_at=now + KILL_AGAIN_S, killed=True), [m.KillNeard(), *effects]
 
 
 def _up(guard: m.Guard, event: m.Probed, now: float) -> Step:

@@ -113,8 +113,8 @@ class Ownership:
         pid = self._named[1] if self._named[0] == inodes else None
         if pid is None:
             return (
-                f"a process of user {found[0].uid}, which cannot be seen from here, listens on {where} and is "
-                "not the neard that the guard has started: stop its unit or end it. If it comes with "
+                f"a process of user {found[0].uid}, which cannot be seen from here, listens on {where} and "
+                "is not the neard that the guard has started: stop its unit or end it. If it comes with "
                 f"neard.binary: {LAUNCHER_FIX}"
             )
         who = f"pid {pid} ({name_of(pid)}) listens on {where}"

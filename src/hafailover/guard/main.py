@@ -175,9 +175,10 @@ class GuardLoop:
                 if self._probe is not None:
                     self._probe.cancel()
                 self._probe = asyncio.get_running_loop().create_task(self._ask_neard(number))
-            case m.Report(reason):
+            case m.Report(reason, loud):
                 remember(term=self._guard.term or None)
-                log.info("%s", reason, extra=fields(event="guard", reason=reason))
+                level = logging.ERROR if loud else logging.INFO
+                log.log(level, "%s", reason, extra=fields(event="guard", reason=reason))
                 self._send(reason)
             case m.KillGuard():
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -57,7 +57,7 @@ class Guard:
     stranger: str = ""
     """Who answers in place of the guard's own neard, and what to do; empty: nobody does."""
     alarm: str = ""
-    """What must never be and was seen: a neard with a key that the guard has not given to it. Never cleared."""
+    """What must never be and was seen: a neard with a key that this guard has not given to it. Kept."""
     height: int = 0
     signal_at: float = 0.0
     """When SIGHUP is to be sent again."""
@@ -249,6 +249,8 @@ class Report:
     """Log the reason and tell the agent the new state."""
 
     reason: str
+    loud: bool = False
+    """As an error: somebody must look."""
 
 
 @dataclass(frozen=True, slots=True)

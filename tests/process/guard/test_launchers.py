@@ -1,16 +1,16 @@
-"""neard.binary as a launcher that stays between guard and neard: never armed, and its neard ends all the same."""
+"""neard.binary as a launcher that stays between guard and neard: never armed, and its neard ends with it."""
 
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from hafailover.clock import boottime
 from hafailover.lab.waiting import wait_until
 
 from ...unit.near.keys import write_key
@@ -33,21 +33,25 @@ LAUNCHERS = {
     "runuser": 'exec runuser -u root -- "$NEARD" "$@"',
     "sudo": 'exec sudo -n -u root -- "$NEARD" "$@"',
     "setsid": 'setsid --wait "$NEARD" "$@"\nexit $?',
-    "in the background": 'setsid "$NEARD" "$@" < /dev/null &\nwhile true; do sleep 1; done',
+    "in the background": 'setsid "$NEARD" "$@" < /dev/null &\nsleep 600',
     "twice in the background": '( setsid "$NEARD" "$@" & ) &\nsleep 600',
 }
 NEEDS = {"tini": "tini", "runuser": "runuser", "sudo": "sudo"}
 
 
 @pytest.fixture(params=list(LAUNCHERS))
-def launched(host: GuardHost, request: pytest.FixtureRequest) -> GuardHost:
+def launched(host: GuardHost, request: pytest.FixtureRequest) -> Iterator[GuardHost]:
     kind = str(request.param)
     if kind in NEEDS and shutil.which(NEEDS[kind]) is None:
         pytest.skip(f"NOT TESTED: {NEEDS[kind]} is not installed")
     if kind in ("runuser", "sudo") and os.geteuid() != 0:
         pytest.skip(f"NOT TESTED: {kind} to root needs root")
     script(host, LAUNCHERS[kind])
-    return host
+    yield host
+    if host.guard is not None and host.guard.is_alive():
+        # A guard that is killed takes the launcher along, and only systemd the rest.
+        host.guard.signal(signal.SIGTERM)
+        assert host.guard.wait(5) == 0
 
 
 @pytest.fixture
@@ -198,22 +202,96 @@ def test_a_neard_with_the_key_that_the_guard_has_not_given_is_an_alarm(host: Gua
     assert report["key"] == "absent"
 
 
-# --- what cannot be killed
+# --- what cannot be ended
 
 
-def test_what_may_not_be_killed_keeps_the_key_unconfirmed(host: GuardHost) -> None:
-    """A descendant of another user, as below sudo: its launcher's end is not taken for the key's."""
-    if os.geteuid() != 0:
-        pytest.skip("NOT TESTED: a process of another user needs root to be started")
-    other = host.folder / "other-user"
-    script(host, f'setsid sudo -n sleep 600 < /dev/null > {other} 2>&1 &\nexec "$NEARD" "$@"')
-    pytest.skip("see below") if shutil.which("setpriv") is None else None
+@pytest.fixture
+def freezer(host: GuardHost) -> Iterator[Callable[[int], Callable[[], None]]]:
+    """Freezes a process so that not even SIGKILL ends it, as a hanging disk does; gives what thaws it."""
+    root = Path("/sys/fs/cgroup/freezer")
+    if os.geteuid() != 0 or not (root / "cgroup.procs").exists():
+        pytest.skip(
+            "NOT TESTED: a process that SIGKILL does not end needs root and the freezer of cgroups v1"
+        )
+    group = root / host.folder.name
+
+    def freeze(pid: int) -> Callable[[], None]:
+        group.mkdir()
+        (group / "cgroup.procs").write_text(str(pid))
+        (group / "freezer.state").write_text("FROZEN")
+        wait_until(
+            lambda: (group / "freezer.state").read_text() == "FROZEN\n",
+            timeout_s=5,
+            what="the frozen process",
+        )
+        return lambda: thaw(group)
+
+    yield freeze
+    if group.exists():
+        thaw(group)
+        wait_until(lambda: not (group / "cgroup.procs").read_text(), timeout_s=5, what="an empty group")
+        group.rmdir()
 
 
-def wait_running(path: Path) -> int:
-    end = boottime() + 5
-    while boottime() < end:
-        if path.exists() and path.read_text().strip():
-            return int(path.read_text())
-        time.sleep(0.02)
-    raise AssertionError(f"{path} was never written")
+def thaw(group: Path) -> None:
+    (group / "freezer.state").write_text("THAWED")
+
+
+def test_what_does_not_end_keeps_the_key_unconfirmed(
+    host: GuardHost, freezer: Callable[[int], Callable[[], None]]
+) -> None:
+    note = host.folder / "helper"
+    script(host, f'sleep 600 < /dev/null > /dev/null 2>&1 &\necho $! > {note}\nexec "$NEARD" "$@"')
+    agent = host.up()
+    agent.arm(5)
+    agent.until_key("loaded")
+    helper = int(note.read_text())
+    thaw_it = freezer(helper)
+
+    os.kill(host.neards()[-1], signal.SIGKILL)
+
+    report = agent.until(lambda report: "cannot be ended" in report["problem"])
+    assert f"pid {helper} (sleep) that it has started" in report["problem"]
+    agent.drop(5)
+    time.sleep(1.0)
+    report = agent.now()
+    assert (report["key"], report["neard"], report["restarts"]) == ("dropping", "stopping", 0)
+    assert not host.link.is_symlink()
+    thaw_it()
+    agent.until(lambda report: report["key"] == "absent" and report["neard"] == "up", timeout_s=10)
+    assert host.text().count("cannot be ended") == 1
+
+
+def test_a_guard_does_not_start_beside_what_its_unit_has_left_behind(tmp_path: Path) -> None:
+    """systemd starts a unit although a process of it hangs in the kernel: the next guard looks for itself."""
+    root = Path("/sys/fs/cgroup/systemd")
+    if os.geteuid() != 0 or not (root / "cgroup.procs").exists():
+        pytest.skip("NOT TESTED: a control group needs root and systemd's hierarchy of version 1")
+    group = root / f"hafailover-test-{os.getpid()}"
+    group.mkdir()
+    left = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    program = """
+import os, pathlib, sys
+pathlib.Path(sys.argv[1], "cgroup.procs").write_text(str(os.getpid()))
+from hafailover.guard.unitgroup import end_others
+end_others(print, {"SYSTEMD_EXEC_PID": sys.argv[2].replace("own", str(os.getpid()))})
+"""
+    try:
+        (group / "cgroup.procs").write_text(str(left.pid))
+        for whose, alive in (("1", True), ("own", False)):
+            done = subprocess.run(
+                [sys.executable, "-c", program, str(group), whose],
+                capture_output=True,
+                text=True,
+                timeout=30,
+                check=False,
+            )
+            assert done.returncode == 0, done.stderr
+            assert (left.poll() is None) is alive
+            told = f"ending pid {left.pid} (sleep), left over in this unit's control group"
+            assert (told in done.stdout) is not alive
+    finally:
+        left.kill()
+        left.wait()
+        wait_until(lambda: not (group / "cgroup.procs").read_text(), timeout_s=5, what="an empty group")
+        group.rmdir()
