@@ -59,6 +59,8 @@ from hafailover.web.start import serve
 log = logging.getLogger("hafailover.agent")
 
 ROSTER_DEADLINE_S = 1.0
+MOST_TOLD = 500
+"""Characters of a guard's text in the host's record."""
 EXIT_NAME_TAKEN = 3
 RESTART_ARM_S = 180.0
 """With promotion = restart: from neard's stop until it answers with the key."""
@@ -324,6 +326,9 @@ class Agent:
             clock_ahead_s=self._neard.clock_ahead_s,
             prepared_for=state.expected_request,
             steady=gates.is_steady(state),
+            guard_problem=state.guard.problem[:MOST_TOLD] if state.guard else "",
+            alarm=state.guard.alarm[:MOST_TOLD] if state.guard else "",
+            node_key=neard.node_key if neard else "",
         )
 
     def _sources(self) -> Sources:

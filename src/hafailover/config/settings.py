@@ -96,6 +96,22 @@ class NeardSettings(_Section):
     def _an_endpoint(cls, value: str | None) -> str | None:
         return _endpoint(value, "127.0.0.1:3030") if value is not None else None
 
+    @field_validator("args")
+    @classmethod
+    def _leave_the_rpc(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for word in value:
+            name = word.partition("=")[0]
+            if name == "--rpc-addr":
+                raise ValueError(
+                    "--rpc-addr would move neard's RPC away from where the guard looks; "
+                    "set rpc.addr in config.json instead"
+                )
+            if name == "--disable-rpc":
+                raise ValueError(
+                    "--disable-rpc would leave the guard blind: a failover needs neard's RPC; leave it out"
+                )
+        return value
+
     stop_s: Seconds = Field(
         240.0,
         description="How long a neard that is stopped without hurry may take before SIGKILL, in seconds.",

@@ -73,6 +73,8 @@ class NeardView:
     """Blocks have come in time for a while."""
     live: bool = True
     """It is steady, and the head is as new as can be: nothing is missing."""
+    node_key: str = ""
+    """Public key of its node_key.json."""
     looked_at: float | None = None
     """When neard answered, on this host's CLOCK_BOOTTIME: the news may be older than its arrival."""
 

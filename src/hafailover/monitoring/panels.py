@@ -199,6 +199,7 @@ SECTIONS = (
                 [
                     Query(f"hafailover_guard_connected * {POOL}", "{{instance}} guard"),
                     Query(f"hafailover_session * {POOL}", "{{instance}} session"),
+                    Query(f"1 - hafailover_guard_alarm * {POOL}", "{{instance}} no alarm of the guard"),
                 ],
                 kind="state-timeline",
                 mappings=_value_names({"1": ("yes", "green"), "0": ("no", "red")}),

@@ -22,7 +22,7 @@ class Overview:
 
     account_id: str
     ok: bool
-    """Exactly one host is active, and at least one standby is ready."""
+    """Exactly one host is active, at least one standby is ready, and no guard has an alarm."""
     verdict: str
     active: str | None
     term: int | None
@@ -91,10 +91,18 @@ def overview(
     paused = _paused(book)
     rows, held = changes(history), drills(history)
     verdict = _verdict(active, claims, ready, holder, hosts) + (f"; paused {paused}" if paused else "")
+    alarmed = [host.node for host in hosts if host.alarm and host.role not in ("gone", "unknown")]
+    if alarmed:
+        verdict = f"ALARM on {' and '.join(alarmed)}: see the warnings; {verdict}"
     began = [record for record in history if record.event == "began" and beat and record.term == beat.term]
     return Overview(
         account_id=account_id,
-        ok=active is not None and len(claims) == 1 and bool(ready) and paused is None and not stale,
+        ok=active is not None
+        and len(claims) == 1
+        and bool(ready)
+        and paused is None
+        and not stale
+        and not alarmed,
         verdict=f"Consul has no leader; before that: {verdict}" if stale else verdict,
         active=active,
         term=beat.term if active and beat else None,
