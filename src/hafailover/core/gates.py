@@ -72,10 +72,8 @@ def _guard_answers(state: State, now: float) -> str:
 
 
 def _neard_runs(state: State, _: float) -> str:
-    guard = state.guard
-    if guard is None or guard.neard is NeardPhase.UP:
-        return ""
-    return f"neard is {guard.neard}{f': {guard.problem}' if guard.problem else ''}"
+    up = state.guard is not None and state.guard.neard is NeardPhase.UP
+    return "" if up or state.guard is None else f"neard is {state.guard.neard}"
 
 
 def _rpc_has_answered(state: State, _: float) -> str:
