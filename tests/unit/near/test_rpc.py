@@ -52,7 +52,15 @@ def failure(**error: Any) -> Handler:
 
 def test_status() -> None:
     assert ask(status(), NeardRpc.status) == Status(
-        120, False, "ed25519:PoolKey", "pool.poolv1.near", "2.10.0", 42, "localnet", 1765368722.5, "ed25519:NodeKey"
+        120,
+        False,
+        "ed25519:PoolKey",
+        "pool.poolv1.near",
+        "2.10.0",
+        42,
+        "localnet",
+        1765368722.5,
+        "ed25519:NodeKey",
     )
     assert ask(status(node_public_key="ed25519:Host"), NeardRpc.status).node_key == "ed25519:Host"
     for odd in (None, 7, ["ed25519:Host"], "x" * 257):
