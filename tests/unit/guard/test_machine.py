@@ -120,7 +120,7 @@ class GuardMachine(RuleBasedStateMachine):
     def crash(self) -> None:
         self.world.crash()
 
-    @rule(what=st.sampled_from(["link_fails", "unlink_fails", "refuses", "hangs", "loses"]))
+    @rule(what=st.sampled_from(["link_fails", "unlink_fails", "refuses", "hangs", "loses", "strange"]))
     def fault(self, what: str) -> None:
         setattr(self.world, what, True)
 
@@ -294,6 +294,29 @@ def an_answer_outlives_its_neard(world: World) -> None:
     world.run(3.0)
 
 
+def _believes_strangers(guard: m.Guard, event: m.Probed, now: float) -> process.Step:
+    return key_probed(guard, replace(event, stranger=""), now)
+
+
+def somebody_else_says_that_no_key_is_loaded(world: World) -> None:
+    """As a neard of another unit with the same home and the same node key does."""
+    loaded(world)
+    world.refuses = world.strange = True
+    world.feed(m.DropAsked(5, True, "lost"))
+    world.run(3.0)
+    world.refuses = world.strange = False
+
+
+def _caps_no_grant(guard: m.Guard, deadline: float, now: float) -> float:
+    return deadline
+
+
+def an_agent_grants_more_than_its_timing_gives(world: World) -> None:
+    loaded(world)
+    world.feed(m.GrantGiven(5, world.now + LONGEST_GONE_WITHIN_S - 0.5))
+    world.run(14.0)
+
+
 key_probed, key_begin_drop, key_why_not = key.probed, key.begin_drop, key._why_not
 process_exited = process.exited
 
@@ -311,6 +334,9 @@ MUTANTS: list[tuple[Any, str, Callable[..., Any], Callable[[World], None], bool]
     (key, "_why_not", _arms_retired_terms, a_term_is_armed_again, True),
     (key, "_why_not", _arms_retired_terms, a_term_is_armed_again, False),
     (key, "probed", _believes_any_answer, an_answer_outlives_its_neard, True),
+    (key, "probed", _believes_strangers, somebody_else_says_that_no_key_is_loaded, True),
+    (key, "_capped", _caps_no_grant, an_agent_grants_more_than_its_timing_gives, True),
+    (key, "_capped", _caps_no_grant, an_agent_grants_more_than_its_timing_gives, False),
 ]
 
 

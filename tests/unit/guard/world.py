@@ -19,6 +19,7 @@ from hafailover.timing import LONGEST_GONE_WITHIN_S
 from .bench import ACCOUNT, POOL_KEY, T0
 
 TICK_S = 0.05
+FENCE_AFTER_S = 7.0
 SPIN_S = 0.004
 """The shortest step of time: what a loop that spins takes for a turn."""
 
@@ -85,6 +86,8 @@ class World:
     refuses: bool = False
     hangs: bool = False
     loses: bool = False
+    strange: bool = False
+    """Another process, which has no key, answers in neard's place."""
 
     neard: Neard | None = None
     ended: list[tuple[float, int, int]] = field(default_factory=list)
@@ -102,7 +105,14 @@ class World:
 
     def __post_init__(self) -> None:
         self.guard = m.Guard(
-            m.GuardConfig(POOL_KEY, ACCOUNT, hot_swap=self.hot, drop_budget_s=self.budget, stop_s=self.stop_s)
+            m.GuardConfig(
+                POOL_KEY,
+                ACCOUNT,
+                hot_swap=self.hot,
+                drop_budget_s=self.budget,
+                stop_s=self.stop_s,
+                fence_after_s=FENCE_AFTER_S,
+            )
         )
         self._queue: deque[m.GuardEvent] = deque()
         self.feed(m.Tick())
@@ -151,7 +161,7 @@ class World:
 
     def _allow(self, deadline: float) -> None:
         if self.now < deadline <= self.now + LONGEST_GONE_WITHIN_S:
-            self.allowed_until = max(self.allowed_until, deadline)
+            self.allowed_until = max(self.allowed_until, min(deadline, self.now + FENCE_AFTER_S))
 
     def _perform(self, effect: m.GuardEffect) -> bool:
         neard = self.neard
@@ -246,6 +256,10 @@ class World:
         return self.neard.pid if self.neard is not None else 0
 
     def _answer(self, neard: Neard, probe: Probe) -> None:
+        if self.strange:
+            who = "pid 4711 (neard) listens and was not started by this guard"
+            probe.answer = m.Probed(probe.number, None, int(self.now), who)
+            return
         if self.hangs or self.now < neard.up_at:
             return
         # A pending change is applied before /status is answered.
@@ -261,7 +275,8 @@ class World:
             if probe.answer is None:
                 self.feed(m.ProbeFailed(probe.number, "no answer"))
                 continue
-            if self.neard is not None and probe.pid == self.neard.pid:
+            own = self.neard is not None and probe.pid == self.neard.pid and not probe.answer.stranger
+            if own and self.neard is not None:
                 self.neard.answered = True
             self.feed(probe.answer)
 
@@ -320,7 +335,7 @@ class World:
     # --- the end of a story
 
     def heal(self) -> None:
-        self.link_fails = self.unlink_fails = self.refuses = self.hangs = self.loses = False
+        self.link_fails = self.unlink_fails = self.refuses = self.hangs = self.loses = self.strange = False
         self.delays = Delays()
 
     def settle(self) -> None:
