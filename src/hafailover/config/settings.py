@@ -85,7 +85,11 @@ class NeardSettings(_Section):
     home: FilePath | None = Field(
         None, description="neard's home folder, with config.json and node_key.json."
     )
-    binary: str = Field("neard", description="neard's binary: a path, or a name that is looked up in $PATH.")
+    binary: str = Field(
+        "neard",
+        description="neard's binary: a path, or a name that is looked up in $PATH. A script must `exec` "
+        "neard, with no docker, sudo, runuser or tini in between.",
+    )
     rpc_address: str | None = Field(
         None, description="Address and port of neard's RPC. Default: rpc.addr of neard's config.json."
     )

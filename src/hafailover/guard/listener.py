@@ -65,7 +65,7 @@ class Ownership:
         targets = _targets(host)
         try:
             found = [one for target in targets for one in answering(target, port)]
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, IndexError) as error:
             return f"it cannot be told who listens on {where}: /proc/net/tcp: {error}"
         if child is None:
             return self._stranger(found, None, where, name) if found else ""

@@ -21,6 +21,7 @@ from hafailover.core.views import KeyState, NeardPhase
 from hafailover.guard import model as m
 from hafailover.guard import protocol, tree
 from hafailover.guard.decide import decide, next_wake
+from hafailover.guard.defect import EXIT_DEFECT, end_by_defect
 from hafailover.guard.homelock import LockError, lock_home
 from hafailover.guard.keylink import KeyLink, LinkError
 from hafailover.guard.listener import Ownership
@@ -41,7 +42,6 @@ PROBE_DEADLINE_S = 0.5
 NEARD_OPEN_FILES = 65535
 """neard raises its own limit to this and ends if it cannot."""
 EXIT_CONFIG = 2
-EXIT_DEFECT = 70
 EXIT_AGAIN = 75
 """EX_TEMPFAIL of sysexits.h: nothing is set wrong, and systemd is to try again."""
 NODE_KEY = "node_key_file in config.json"
@@ -86,6 +86,7 @@ class GuardLoop:
     async def run(self) -> None:
         """Guards until it is told to stop and neard has ended."""
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(end_by_defect)
         await self._socket.open()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.feed, m.StopAsked())
@@ -175,6 +176,7 @@ class GuardLoop:
                 if self._probe is not None:
                     self._probe.cancel()
                 self._probe = asyncio.get_running_loop().create_task(self._ask_neard(number))
+                self._probe.add_done_callback(lambda task: None if task.cancelled() else task.result())
             case m.Report(reason, loud):
                 remember(term=self._guard.term or None)
                 level = logging.ERROR if loud else logging.INFO

@@ -202,6 +202,32 @@ def test_a_neard_with_the_key_that_the_guard_has_not_given_is_an_alarm(host: Gua
     assert report["key"] == "absent"
 
 
+DEFECT = """
+import sys
+from hafailover.guard import main
+whole = main.Ownership.trouble
+
+def trouble(self, child, *args, **more):
+    if child is not None:
+        raise RuntimeError("a defect")
+    return whole(self, child, *args, **more)
+
+main.Ownership.trouble = trouble
+sys.exit(main.main())
+"""
+
+
+def test_a_guard_that_cannot_look_ends_and_its_neard_with_it(host: GuardHost) -> None:
+    """A look that nobody takes any more would leave it waiting for ever."""
+    host.start(wrapper=DEFECT)
+    assert host.guard is not None
+    assert host.guard.wait(10) == 70
+    host.wait_no_neard()
+    assert "RuntimeError: a defect" in host.text()
+    # Only here is a traceback in the log what is wanted.
+    host.log.write_text("")
+
+
 # --- what cannot be ended
 
 
