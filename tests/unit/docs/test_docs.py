@@ -6,7 +6,8 @@ from pathlib import Path
 from hafailover.agent.loop import EXIT_NAME_TAKEN
 from hafailover.cli import exit_codes
 from hafailover.config.reference import reference
-from hafailover.guard.main import EXIT_DEFECT
+from hafailover.guard.defect import EXIT_DEFECT
+from hafailover.guard.main import EXIT_AGAIN
 from hafailover.observe.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -41,5 +42,5 @@ def test_the_manual_lists_every_exit_code_and_no_other() -> None:
     text = (ROOT / "docs" / "operating.md").read_text().partition("## Exit codes")[2].partition("\n## ")[0]
     listed = [int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)]
     own = [value for name, value in vars(exit_codes).items() if name.isupper()]
-    assert sorted(listed) == sorted([*own, EXIT_DEFECT])
+    assert sorted(listed) == sorted([*own, EXIT_DEFECT, EXIT_AGAIN])
     assert exit_codes.NAME_TAKEN == EXIT_NAME_TAKEN
