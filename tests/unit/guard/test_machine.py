@@ -120,7 +120,9 @@ class GuardMachine(RuleBasedStateMachine):
     def crash(self) -> None:
         self.world.crash()
 
-    @rule(what=st.sampled_from(["link_fails", "unlink_fails", "refuses", "hangs", "loses", "strange"]))
+    @rule(
+        what=st.sampled_from(["link_fails", "unlink_fails", "refuses", "hangs", "loses", "strange", "clings"])
+    )
     def fault(self, what: str) -> None:
         setattr(self.world, what, True)
 
@@ -307,6 +309,19 @@ def somebody_else_says_that_no_key_is_loaded(world: World) -> None:
     world.refuses = world.strange = False
 
 
+def _takes_the_launchers_end_for_neards(guard: m.Guard, pid: int, problem: str, now: float) -> process.Step:
+    return process_exited(guard, pid, 0, now)
+
+
+def neard_leaves_something_behind(world: World) -> None:
+    loaded(world)
+    world.clings = True
+    world.crash()
+    world.run(3.0)
+    world.feed(m.DropAsked(5, True, "lost"))
+    world.run(3.0)
+
+
 def _caps_no_grant(guard: m.Guard, deadline: float, now: float) -> float:
     return deadline
 
@@ -335,6 +350,8 @@ MUTANTS: list[tuple[Any, str, Callable[..., Any], Callable[[World], None], bool]
     (key, "_why_not", _arms_retired_terms, a_term_is_armed_again, False),
     (key, "probed", _believes_any_answer, an_answer_outlives_its_neard, True),
     (key, "probed", _believes_strangers, somebody_else_says_that_no_key_is_loaded, True),
+    (key, "lingers", _takes_the_launchers_end_for_neards, neard_leaves_something_behind, True),
+    (key, "lingers", _takes_the_launchers_end_for_neards, neard_leaves_something_behind, False),
     (key, "_capped", _caps_no_grant, an_agent_grants_more_than_its_timing_gives, True),
     (key, "_capped", _caps_no_grant, an_agent_grants_more_than_its_timing_gives, False),
 ]

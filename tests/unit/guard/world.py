@@ -20,6 +20,7 @@ from .bench import ACCOUNT, POOL_KEY, T0
 
 TICK_S = 0.05
 FENCE_AFTER_S = 7.0
+LINGERS_AFTER_S = 0.5
 SPIN_S = 0.004
 """The shortest step of time: what a loop that spins takes for a turn."""
 
@@ -69,6 +70,16 @@ class Probe:
 
 
 @dataclass
+class Rest:
+    """What a neard has left behind: its pid and exit code, its key, and when the guard is told of it next."""
+
+    pid: int
+    code: int
+    key: bool
+    told_at: float
+
+
+@dataclass
 class World:
     """Everything outside :func:`decide`, and the checks of what it must keep to."""
 
@@ -88,8 +99,11 @@ class World:
     loses: bool = False
     strange: bool = False
     """Another process, which has no key, answers in neard's place."""
+    clings: bool = False
+    """What neard has started outlives it, and SIGKILL does not end it."""
 
     neard: Neard | None = None
+    rest: Rest | None = None
     ended: list[tuple[float, int, int]] = field(default_factory=list)
     """Exits of which the guard does not know yet: when it learns, pid, code."""
     probes: list[Probe] = field(default_factory=list)
@@ -200,7 +214,7 @@ class World:
         return True
 
     def _start(self) -> None:
-        if self.neard is not None:
+        if self.neard is not None or self.rest is not None:
             raise UnsafeError("a second neard is started beside the first one")
         if self.linked and not self.guard.start_with_key:
             # What the guard's loop finds when it looks at the home before each start.
@@ -225,8 +239,23 @@ class World:
 
     def _end(self, code: int) -> None:
         assert self.neard is not None
-        self.ended.append((self.now + self.delays.news, self.neard.pid, code))
+        if self.clings:
+            self.rest = Rest(self.neard.pid, code, self.neard.key, self.now + LINGERS_AFTER_S)
+        else:
+            self.ended.append((self.now + self.delays.news, self.neard.pid, code))
         self.neard = None
+
+    def _linger(self) -> None:
+        """As the guard's loop looks at what is left again and again."""
+        rest = self.rest
+        if rest is None:
+            return
+        if not self.clings:
+            self.rest = None
+            self.ended.append((self.now + self.delays.news, rest.pid, rest.code))
+        elif self.now >= rest.told_at:
+            rest.told_at = self.now + 10
+            self.feed(m.Lingers(rest.pid, "what neard has started is left"))
 
     def crash(self) -> None:
         if self.neard is not None:
@@ -288,6 +317,7 @@ class World:
         while self.now < end and not self.quit:
             self.now = min(end, max(self._next(), self.now + SPIN_S))
             self._live()
+            self._linger()
             self.check()
             self._hear()
             for _, pid, code in [exit_ for exit_ in self.ended if exit_[0] <= self.now]:
@@ -306,6 +336,7 @@ class World:
     def _next(self) -> float:
         due = [next_wake(self.guard, self.now)]
         due += [at for at, _, _ in self.ended]
+        due += [self.rest.told_at] if self.rest is not None else []
         due += [at for probe in self.probes for at in (probe.answered_at, probe.heard_at)]
         # What is past and not taken yet waits for nobody.
         due = [due[0], *(at for at in due[1:] if at > self.now)]
@@ -319,7 +350,9 @@ class World:
     # --- what must hold
 
     def check(self) -> None:
-        neard = self.neard
+        neard, rest = self.neard, self.rest
+        if rest is not None and rest.key and self.guard.key is KeyState.ABSENT and not self._queue:
+            raise UnsafeError("reported absent, but what neard has left behind may have it")
         if neard is None:
             return
         if neard.key:
@@ -335,7 +368,8 @@ class World:
     # --- the end of a story
 
     def heal(self) -> None:
-        self.link_fails = self.unlink_fails = self.refuses = self.hangs = self.loses = self.strange = False
+        self.link_fails = self.unlink_fails = self.refuses = self.hangs = self.loses = False
+        self.strange = self.clings = False
         self.delays = Delays()
 
     def settle(self) -> None:
