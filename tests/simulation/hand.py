@@ -34,7 +34,11 @@ class GuardProcess:
     def __init__(self, world: World, host: Host, profile: Profile) -> None:
         self._world, self.host = world, host
         config = m.GuardConfig(
-            POOL_KEY, ACCOUNT, hot_swap=world.shape.hot_swap, drop_budget_s=profile.drop_budget_s
+            POOL_KEY,
+            ACCOUNT,
+            hot_swap=world.shape.hot_swap,
+            drop_budget_s=profile.drop_budget_s,
+            fence_after_s=profile.fence_after_s,
         )
         self.guard = m.Guard(config)
         self.alive = True

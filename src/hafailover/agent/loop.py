@@ -66,6 +66,8 @@ from hafailover.web.start import serve
 log = logging.getLogger("hafailover.agent")
 
 ROSTER_DEADLINE_S = 1.0
+MOST_TOLD = 500
+"""Characters of a guard's text in the host's record."""
 EXIT_NAME_TAKEN = 3
 LAST_LINES_S = 0.2
 """How long a drill that kills this process waits for its last lines."""
@@ -366,6 +368,9 @@ class Agent:
             state_dir=self._state_dir.problem(),
             prepared_for=state.expected_request,
             steady=gates.is_steady(state),
+            guard_problem=state.guard.problem[:MOST_TOLD] if state.guard else "",
+            alarm=state.guard.alarm[:MOST_TOLD] if state.guard else "",
+            node_key=neard.node_key if neard else "",
         )
 
     def _sources(self) -> Sources:

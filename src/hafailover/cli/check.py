@@ -10,6 +10,7 @@ import typer
 
 from hafailover.cli.common import ConfigOption, JsonOption, fail, settings_or_exit
 from hafailover.cli.exit_codes import OK, WRONG_SETTINGS
+from hafailover.near.launcher import launcher_trouble
 
 app = typer.Typer(no_args_is_help=True, help="Check configuration files without starting anything.")
 
@@ -23,6 +24,8 @@ def settings(config: ConfigOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         _settings_as_json(config)
     found = settings_or_exit(config)
+    if trouble := launcher_trouble(found.neard.binary):
+        typer.echo(f"warning: {trouble}", err=True)
     typer.echo(f"settings of {found.node_name} for {found.account_id}: good")
 
 
@@ -34,7 +37,9 @@ def _settings_as_json(config: ConfigOption) -> None:
     except ConfigError as error:
         print(json.dumps({"ok": False, "error": str(error)}))
         raise typer.Exit(WRONG_SETTINGS) from None
-    print(json.dumps({"ok": True, "node_name": found.node_name, "account_id": found.account_id}))
+    trouble = launcher_trouble(found.neard.binary)
+    names = {"node_name": found.node_name, "account_id": found.account_id}
+    print(json.dumps({"ok": True, **names, "warnings": [trouble] if trouble else []}))
     raise typer.Exit(OK)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 # Settings are flags too, and pydantic-settings knows them; --help shows them all.
 _SETTINGS_AS_FLAGS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+DEFAULT_AGENT_USER = "hafailover"
+"""Of the agent's unit, as shipped."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -98,9 +103,21 @@ def guard_settings(settings: Settings) -> GuardSettings:
         hot_swap=settings.promotion == "hot",
         drop_budget_s=settings.profile.drop_budget_s,
         stop_s=settings.neard.stop_s,
+        fence_after_s=settings.profile.fence_after_s,
+        agent_uid=_agent_uid(settings.guard_agent_user),
         node_name=settings.node_name,
         log_format=settings.log_format,
     )
+
+
+def _agent_uid(name: str | None) -> int | None:
+    """The user whose agent may command the guard; by default the one of the shipped unit, if there is one."""
+    try:
+        return pwd.getpwnam(name or DEFAULT_AGENT_USER).pw_uid
+    except KeyError:
+        if name is None:
+            return None
+        fail(f"guard_agent_user: there is no user {name}; set it to the agent's user", WRONG_SETTINGS)
 
 
 def _run_agent(settings: Settings, read_again: Callable[[], Settings]) -> int:

@@ -93,7 +93,11 @@ class NeardSettings(_Section):
     home: FilePath | None = Field(
         None, description="neard's home folder, with config.json and node_key.json."
     )
-    binary: str = Field("neard", description="neard's binary: a path, or a name that is looked up in $PATH.")
+    binary: str = Field(
+        "neard",
+        description="neard's binary: a path, or a name that is looked up in $PATH. A script must `exec` "
+        "neard, with no docker, sudo, runuser or tini in between.",
+    )
     rpc_address: str | None = Field(
         None, description="Address and port of neard's RPC. Default: rpc.addr of neard's config.json."
     )
@@ -103,6 +107,22 @@ class NeardSettings(_Section):
     @classmethod
     def _an_endpoint(cls, value: str | None) -> str | None:
         return _endpoint(value, "127.0.0.1:3030") if value is not None else None
+
+    @field_validator("args")
+    @classmethod
+    def _leave_the_rpc(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for word in value:
+            name = word.partition("=")[0]
+            if name == "--rpc-addr":
+                raise ValueError(
+                    "--rpc-addr would move neard's RPC away from where the guard looks; "
+                    "set rpc.addr in config.json instead"
+                )
+            if name == "--disable-rpc":
+                raise ValueError(
+                    "--disable-rpc would leave the guard blind: a failover needs neard's RPC; leave it out"
+                )
+        return value
 
     stop_s: Seconds = Field(
         240.0,
@@ -295,6 +315,11 @@ class Settings(BaseSettings):
     )
     guard_socket: FilePath = Field(
         Path("/run/hafailover/guard.sock"), description="Unix socket between agent and guard."
+    )
+    guard_agent_user: str | None = Field(
+        None,
+        description="The agent's user: it, root and the guard's own user may command the guard, nobody else. "
+        "Default: hafailover, if there is such a user.",
     )
     state_dir: FilePath = Field(
         STATE_DIR,

@@ -52,6 +52,8 @@ class GuardView:
     """From its decision to drop to the key's absence, as it was started with."""
     retired: int = 0
     """The highest term that it will never arm again. With the key absent, this is the proof of a drop."""
+    alarm: str = ""
+    """It has seen a neard with a key that it had not given to it; kept until the guard starts anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class NeardView:
     """Blocks have come in time for a while."""
     live: bool = True
     """It is steady, and the head is as new as can be: nothing is missing."""
+    node_key: str = ""
+    """Public key of its node_key.json."""
     looked_at: float | None = None
     """When neard answered, on this host's CLOCK_BOOTTIME: the news may be older than its arrival."""
 

@@ -27,13 +27,16 @@ def decide(guard: m.Guard, event: m.GuardEvent, now: float) -> Step:
             guard, effects = process.start_failed(guard, problem, now)
         case m.Exited(pid, code):
             guard, effects = process.exited(guard, pid, code, now)
+        case m.Lingers(pid, problem):
+            guard, effects = key.lingers(guard, pid, problem, now)
         case m.Probed():
             guard, effects = key.probed(guard, event, now)
-        case m.ProbeFailed(probe):
+        case m.ProbeFailed(probe, _, stranger):
+            effects = []
             if probe == guard.probe:
                 pause = PROBE_BOOT_S if guard.phase is NeardPhase.BOOTING else PROBE_AGAIN_S
                 guard = replace(guard, probing=False, probe_at=now + pause)
-            effects = []
+                guard, effects = key.disowned(guard, stranger)
         case m.Prepared() | m.PrepareFailed() | m.Linked() | m.LinkFailed() | m.Unlinked() | m.UnlinkFailed():
             guard, effects = _file_ended(guard, event, now)
         case m.ArmAsked(term, deadline):

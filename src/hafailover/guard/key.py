@@ -7,7 +7,15 @@ from dataclasses import replace
 from hafailover.core.views import KeyState, NeardPhase
 from hafailover.guard import fileops
 from hafailover.guard import model as m
-from hafailover.guard.process import PROBE_AGAIN_S, Step, kill_now, refused, terminate
+from hafailover.guard.process import (
+    KILL_AGAIN_S,
+    PROBE_AGAIN_S,
+    PROBE_BOOT_S,
+    Step,
+    kill_now,
+    refused,
+    terminate,
+)
 from hafailover.timing import LONGEST_GONE_WITHIN_S
 
 PROBLEM_KEPT_S = 30.0
@@ -21,6 +29,8 @@ def probed(guard: m.Guard, event: m.Probed, now: float) -> Step:
     pool = guard.config.public_key
     if guard.killed:
         return guard, []
+    if event.stranger:
+        return _foreign(guard, event, now)
     if guard.phase is NeardPhase.BOOTING:
         return _up(guard, event, now)
     if guard.key is KeyState.LOADING and guard.config.hot_swap:
@@ -34,9 +44,51 @@ def probed(guard: m.Guard, event: m.Probed, now: float) -> Step:
     return guard, []
 
 
+def _foreign(guard: m.Guard, event: m.Probed, now: float) -> Step:
+    """Somebody else answers: that proves nothing of the guard's own neard, neither a load nor a drop."""
+    guard, effects = disowned(guard, event.stranger)
+    if guard.phase is NeardPhase.BOOTING:
+        guard = replace(guard, probe_at=now + PROBE_BOOT_S)
+    if event.public_key == guard.config.public_key and guard.key is KeyState.ABSENT and not guard.tainted:
+        guard, more = _alarm(guard, f"a neard has the pool's key, and not from this guard: {event.stranger}")
+        effects += more
+    if guard.key is KeyState.LOADING:
+        guard, more = refuse_load(guard, event.stranger, now)
+        effects += more
+    return guard, effects
+
+
+def disowned(guard: m.Guard, stranger: str) -> Step:
+    """Notes who answers in place of neard, and says so once."""
+    if stranger == guard.stranger or guard.phase is not NeardPhase.BOOTING:
+        return guard, []
+    said = stranger or "nobody else listens on neard's RPC address"
+    return replace(guard, stranger=stranger), [m.Report(said, loud=bool(stranger))]
+
+
+def _alarm(guard: m.Guard, text: str) -> Step:
+    if guard.alarm:
+        return guard, []
+    return replace(guard, alarm=text), [m.Report(f"ALARM: {text}", loud=True)]
+
+
+def lingers(guard: m.Guard, pid: int, problem: str, now: float) -> Step:
+    """What neard's command has left behind may hold the key, so the key is not gone before that is."""
+    if pid != guard.pid:
+        return guard, []
+    effects: list[m.GuardEffect] = []
+    if guard.key in (KeyState.LOADING, KeyState.LOADED):
+        why = "neard has ended, but not all that it started"
+        guard, effects = begin_drop(guard, now, urgent=True, reason=why)
+    if guard.problem != problem:
+        effects.append(m.Report(problem, loud=True))
+    guard = replace(guard, phase=NeardPhase.STOPPING, problem=problem, problem_until=None)
+    return replace(guard, kill_at=now + KILL_AGAIN_S, killed=True), [m.KillNeard(), *effects]
+
+
 def _up(guard: m.Guard, event: m.Probed, now: float) -> Step:
     clear = guard.problem if guard.problem_until is not None else ""
-    guard = replace(guard, phase=NeardPhase.UP, height=event.height, problem=clear)
+    guard = replace(guard, phase=NeardPhase.UP, height=event.height, problem=clear, stranger="")
     if guard.key is KeyState.LOADING:
         if event.public_key == guard.config.public_key:
             return _loaded(guard, event, now)
@@ -44,7 +96,8 @@ def _up(guard: m.Guard, event: m.Probed, now: float) -> Step:
     if event.public_key is not None and guard.key is KeyState.ABSENT:
         why = f"neard was started without the key but shows {event.public_key}"
         guard, effects = kill_now(guard, now, why)
-        return replace(guard, problem=why, problem_until=now + PROBLEM_KEPT_S), effects
+        guard, more = _alarm(guard, why)
+        return replace(guard, problem=why, problem_until=now + PROBLEM_KEPT_S), [*effects, *more]
     return guard, [m.Report("neard's RPC answers")]
 
 
@@ -84,7 +137,7 @@ def arm(guard: m.Guard, term: int, deadline: float, now: float) -> Step:
         key=KeyState.LOADING,
         key_since=now,
         term=term,
-        deadline=deadline,
+        deadline=_capped(guard, deadline, now),
         kill_at=None,
         # A probe sent before the signal would say nothing about it.
         probe=guard.probe + 1,
@@ -109,6 +162,8 @@ def _why_not(guard: m.Guard, term: int, deadline: float, now: float) -> str:
         return f"the key is {guard.key} for term {guard.term}"
     if guard.killed:
         return "neard is being killed"
+    if guard.stranger:
+        return guard.stranger
     if guard.phase is not NeardPhase.UP:
         return f"neard is {guard.phase}"
     if guard.file_since is not None:
@@ -118,12 +173,17 @@ def _why_not(guard: m.Guard, term: int, deadline: float, now: float) -> str:
 
 
 def grant(guard: m.Guard, term: int, deadline: float, now: float) -> m.Guard:
-    if term != guard.term or guard.key is KeyState.ABSENT or deadline > now + LONGEST_GONE_WITHIN_S:
+    if term != guard.term or guard.key is KeyState.ABSENT or not deadline <= now + LONGEST_GONE_WITHIN_S:
         return guard
     if now >= guard.deadline:
         # Too late: the drop has begun, or begins with the next step. Arming again needs a new request.
         return guard
-    return replace(guard, deadline=max(guard.deadline, deadline))
+    return replace(guard, deadline=max(guard.deadline, _capped(guard, deadline, now)))
+
+
+def _capped(guard: m.Guard, deadline: float, now: float) -> float:
+    """No grant outlasts what this host's own timing gives from now, whoever has the agent's socket."""
+    return min(deadline, now + guard.config.fence_after_s)
 
 
 def linked(guard: m.Guard, now: float) -> Step:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import hashlib
 import logging
 import os
@@ -22,16 +21,19 @@ from pathlib import Path
 
 from hafailover import defect
 from hafailover.clock import boottime
-from hafailover.core.views import NeardPhase
+from hafailover.core.views import KeyState, NeardPhase
 from hafailover.guard import model as m
-from hafailover.guard import protocol
+from hafailover.guard import protocol, tree
 from hafailover.guard.decide import FileEvent, decide, next_wake
 from hafailover.guard.fileworker import FileWorker
+from hafailover.guard.homelock import LockError, lock_home
 from hafailover.guard.keylink import KeyLink, LinkError
+from hafailover.guard.listener import Ownership
 from hafailover.guard.neardproc import NeardProcess, SpawnError, end_leftover
 from hafailover.guard.probe import NobodyListensError, ProbeError, probe_status
 from hafailover.guard.server import AgentSocket, SocketTakenError
 from hafailover.guard.settings import GuardSettings
+from hafailover.guard.unitgroup import LeftoverError, end_others
 from hafailover.guard.watchdog import Pat, next_look, next_pat, reaches_too_far
 from hafailover.log import fields, remember, set_up
 from hafailover.log_writer import flush
@@ -46,21 +48,23 @@ NEARD_OPEN_FILES = 65535
 """neard raises its own limit to this and ends if it cannot."""
 EXIT_CONFIG = 2
 DEFECT = "a defect in the guard: it ends, and neard with it"
-EXIT_BUSY = 75
-"""What is in the way goes away by itself: a guard before this one, of which a thread hangs in the kernel."""
+EXIT_AGAIN = 75
+"""EX_TEMPFAIL of sysexits.h: what is in the way goes away by itself, such as a guard before this one of which
+a thread hangs in the kernel. systemd is to try again."""
 LAST_LINES_S = 0.2
 """How long the last lines of a log may take where the process ends on the spot; neard is dead by then."""
 LAST_FILES_S = 1.0
 NODE_KEY = "node_key_file in config.json"
 NODE_CREDENTIAL = "validator_node_key_file"
+LOOK_AGAIN_S = 0.02
+"""From one look at what neard's command has left behind to the next."""
+LINGERS_AFTER_S = 0.5
+"""SIGKILL takes no longer, but for what may not be killed or hangs in the kernel."""
+LINGERS_SAID_EVERY_S = 10.0
 
 
 class GuardError(Exception):
     """The guard cannot start; the text names the setting or file and the fix."""
-
-
-class BusyError(GuardError):
-    """The guard cannot start yet."""
 
 
 class GuardLoop:
@@ -76,10 +80,14 @@ class GuardLoop:
         self._neard = NeardProcess(
             [settings.neard_binary, "--home", settings.home, "run", *settings.neard_args],
             pid_file(settings),
+            alone=True,
         )
+        self._ownership = Ownership()
+        self._answered: tuple[str, int] | None = None
+        """IP address and port at which neard's RPC has answered."""
         self._guard = m.Guard(prepared.config)
         self._files = FileWorker(partial(defect.end_process, DEFECT))
-        self._socket = AgentSocket(Path(settings.socket), self._on_command)
+        self._socket = AgentSocket(Path(settings.socket), self._on_command, settings.agent_uid)
         self._queue: deque[m.GuardEvent] = deque()
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
@@ -102,6 +110,8 @@ class GuardLoop:
         # A reload sent to the unit is for the agent; the guard has nothing to read again.
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
         announce("READY=1")
+        # What neard's command has started and then left falls to the guard, and ends unheard otherwise.
+        loop.add_signal_handler(signal.SIGCHLD, lambda: tree.reap_orphans(self._neard.pid))
         self.feed(m.Tick())
         await self._done.wait()
         self._socket.close()
@@ -181,9 +191,10 @@ class GuardLoop:
                     self._probe.cancel()
                 self._probe = asyncio.get_running_loop().create_task(self._ask_neard(number), name="probe")
                 self._probe.add_done_callback(defect.in_task)
-            case m.Report(reason):
+            case m.Report(reason, loud):
                 remember(term=self._guard.term or None)
-                log.info("%s", reason, extra=fields(event="guard", reason=reason))
+                level = logging.ERROR if loud else logging.INFO
+                log.log(level, "%s", reason, extra=fields(event="guard", reason=reason))
                 self._send(reason)
             case m.KillGuard():
                 flush(LAST_LINES_S)
@@ -196,6 +207,8 @@ class GuardLoop:
         # the guard even while another hangs in the kernel. The binary is read from a disk here, but nothing
         # can hold the key before it runs, and a guard that stands still meanwhile is the watchdog's.
         try:
+            if stranger := self._stranger():
+                raise SpawnError(stranger)
             pid = self._neard.start()
         except SpawnError as error:
             self._queue.append(m.StartFailed(str(error)))
@@ -207,9 +220,40 @@ class GuardLoop:
 
     def _on_exit(self, pid: int, pidfd: int) -> None:
         asyncio.get_running_loop().remove_reader(pidfd)
-        code = self._neard.reap()
-        self._files.do(self._neard.forget)
-        self.feed(m.Exited(pid, code))
+        self._ended(pid, self._neard.reap(), Rest())
+
+    def _ended(self, pid: int, code: int, rest: Rest) -> None:
+        """neard's end is told once nothing is left of what its command has started."""
+        if not self._neard.remains():
+            self._files.do(self._neard.forget)
+            self.feed(m.Exited(pid, code))
+            return
+        now = boottime()
+        if self._guard.phase is NeardPhase.STOPPING and not self._guard.killed:
+            # A stop without hurry: a launcher has ended, and neard itself may close its database.
+            if not rest.asked:
+                rest.asked = True
+                self._neard.signal(signal.SIGTERM)
+        elif rest.kill_since is None or now - rest.kill_since < LINGERS_AFTER_S:
+            rest.kill_since = rest.kill_since or now
+            self._neard.kill()
+        elif now - rest.said_at > LINGERS_SAID_EVERY_S:
+            rest.said_at = now
+            self.feed(m.Lingers(pid, self._lingering()))
+        asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self._ended, pid, code, rest)
+
+    def _lingering(self) -> str:
+        left = ", ".join(f"pid {pid} ({tree.name_of(pid)})" for pid in tree.living()[:5])
+        return (
+            f"neard.binary has ended, but {left} that it has started cannot be ended, so the key is not "
+            "confirmed gone: it runs as another user, or hangs in the kernel. End it, or reboot; then make "
+            "neard.binary a neard, or a script that `exec`s it"
+        )
+
+    def _stranger(self, *, answered: bool = True) -> str:
+        """Who listens on neard's RPC address in place of the neard that runs; empty: nobody."""
+        host, port = self._answered or (self._home.rpc_host, self._home.rpc_port)
+        return self._ownership.trouble(self._neard.pid, host, port, answered=answered)
 
     def _do_file_work(self, work: Callable[[], tuple[FileEvent, NeardHome | None]]) -> None:
         """Has it done by the other thread; its event is fed in this one."""
@@ -225,7 +269,7 @@ class GuardLoop:
 
     def _file_work_done(self, event: FileEvent, home: NeardHome | None) -> None:
         if home is not None:
-            self._home = home
+            self._home, self._answered = home, None
         self.feed(event)
 
     # --- in the other thread, which alone uses the link
@@ -241,6 +285,8 @@ class GuardLoop:
         return m.Prepared(number), home
 
     def _place_link(self, number: int) -> tuple[FileEvent, NeardHome | None]:
+        if stranger := self._stranger():
+            return m.LinkFailed(number, stranger), None
         try:
             self._link.place()
         except LinkError as error:
@@ -262,12 +308,21 @@ class GuardLoop:
             status = await probe_status(
                 self._home.rpc_host, self._home.rpc_port, PROBE_DEADLINE_S, self._node_keys
             )
-        except ProbeError as error:
+        except NobodyListensError as error:
             self._complain(error)
             self.feed(m.ProbeFailed(number, str(error)))
+        except ProbeError as error:
+            self._complain(error)
+            # While it boots no answer of its own is due, but another process's tells why it will not come up.
+            booting = self._guard.phase is NeardPhase.BOOTING
+            self.feed(m.ProbeFailed(number, str(error), self._stranger(answered=False) if booting else ""))
         else:
             self._said = ""
-            self.feed(m.Probed(number, status.public_key, status.height))
+            self._answered = status.address
+            # No long look for a name while a key is to go.
+            name = self._guard.key is KeyState.ABSENT
+            stranger = self._ownership.trouble(self._neard.pid, *status.address, name=name)
+            self.feed(m.Probed(number, status.public_key, status.height, stranger))
 
     def _complain(self, error: ProbeError) -> None:
         """One line for each new trouble with neard's RPC; that nobody listens yet while it boots is none."""
@@ -286,6 +341,16 @@ class GuardLoop:
             self._pat = pat
 
 
+@dataclass(slots=True)
+class Rest:
+    """How it stands with what neard's command has left behind. Times on CLOCK_BOOTTIME."""
+
+    asked: bool = False
+    """It got SIGTERM."""
+    kill_since: float | None = None
+    said_at: float = -LINGERS_SAID_EVERY_S
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """What a guard works with, checked."""
@@ -301,11 +366,6 @@ def prepare(settings: GuardSettings) -> Prepared:
 
     :raises GuardError: with one message that names the setting or file and the fix.
     """
-    try:
-        # First of all: whatever may be wrong with the home, nothing must go on there unguarded.
-        end_leftover(pid_file(settings), log.info)
-    except SpawnError as error:
-        raise BusyError(str(error)) from None
     try:
         home = load_home(settings.home_path)
         identity = read_key(Path(settings.validator_key_file), settings.account_id)
@@ -325,6 +385,7 @@ def prepare(settings: GuardSettings) -> Prepared:
         hot_swap=settings.hot_swap,
         drop_budget_s=settings.drop_budget_s,
         stop_s=settings.stop_s,
+        fence_after_s=settings.fence_after_s,
     )
     return Prepared(home, link, config, frozenset(node_keys))
 
@@ -333,23 +394,6 @@ def pid_file(settings: GuardSettings) -> Path:
     """Where this home's neard is noted; guards of other homes may share the folder."""
     name = hashlib.sha256(settings.home.encode()).hexdigest()[:16]
     return Path(settings.socket).parent / f"neard-{name}.pid"
-
-
-def lock_home(home: Path) -> int:
-    """Makes sure that no second guard works on this neard home; the lock goes with the process.
-
-    :raises BusyError: another one does.
-    :raises GuardError: there is no such home.
-    """
-    try:
-        descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise GuardError(f"{home}: {error.strerror}; set neard.home to neard's home") from None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        raise BusyError(f"{home}: another guard is at work here; stop it, or set neard.home") from None
-    return descriptor
 
 
 def raise_file_limit() -> None:
@@ -363,11 +407,17 @@ def raise_file_limit() -> None:
 def run(settings: GuardSettings) -> int:
     """The guard from start to end; the process's exit code."""
     try:
+        tree.adopt_orphans()
         lock_home(settings.home_path)
+        end_others(log.info)
+        end_leftover(pid_file(settings), log.info)
         prepared = prepare(settings)
-    except GuardError as error:
+    except (GuardError, LockError) as error:
         log.error("%s", error)
-        return EXIT_BUSY if isinstance(error, BusyError) else EXIT_CONFIG
+        return EXIT_AGAIN if isinstance(error, LockError) and error.passing else EXIT_CONFIG
+    except (LeftoverError, SpawnError) as error:
+        log.error("%s", error)
+        return EXIT_AGAIN
     raise_file_limit()
 
     async def go() -> None:

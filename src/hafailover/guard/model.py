@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from hafailover.core.views import KeyState, NeardPhase
+from hafailover.timing import LONGEST_GONE_WITHIN_S
 
 
 class Link(StrEnum):
@@ -29,6 +30,8 @@ class GuardConfig:
     """For messages."""
     hot_swap: bool = True
     drop_budget_s: float = 1.5
+    fence_after_s: float = LONGEST_GONE_WITHIN_S
+    """No grant reaches further from now, whatever the agent asks for."""
     load_s: float = 3.0
     """A hot load that is not confirmed by then is taken back."""
     resend_s: float = 0.25
@@ -67,6 +70,10 @@ class Guard:
     problem: str = ""
     """Why this host cannot arm, or could not a short while ago."""
     problem_until: float | None = None
+    stranger: str = ""
+    """Who answers in place of the guard's own neard, and what to do; empty: nobody does."""
+    alarm: str = ""
+    """What must never be and was seen: a neard with a key that this guard has not given to it. Kept."""
     height: int = 0
     signal_at: float = 0.0
     """When SIGHUP is to be sent again."""
@@ -127,18 +134,30 @@ class Exited:
 
 
 @dataclass(frozen=True, slots=True)
+class Lingers:
+    """The process that was started has ended, and what it has started does not: no end of the key."""
+
+    pid: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class Probed:
     """neard's /status answered."""
 
     probe: int
     public_key: str | None
     height: int
+    stranger: str = ""
+    """Why it was not the guard's own child that answered; empty if it was."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeFailed:
     probe: int
     problem: str
+    stranger: str = ""
+    """Who listens in place of the guard's own child; empty: nobody else does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +248,7 @@ GuardEvent = (
     | Started
     | StartFailed
     | Exited
+    | Lingers
     | Probed
     | ProbeFailed
     | Prepared
@@ -291,7 +311,7 @@ class TerminateNeard:
 
 @dataclass(frozen=True, slots=True)
 class KillNeard:
-    """SIGKILL to neard and its process group."""
+    """SIGKILL to neard and everything that its command has started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +324,8 @@ class Report:
     """Log the reason and tell the agent the new state."""
 
     reason: str
+    loud: bool = False
+    """As an error: somebody must look."""
 
 
 @dataclass(frozen=True, slots=True)

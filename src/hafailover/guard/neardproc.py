@@ -12,6 +12,8 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+from hafailover.guard import tree
+
 PR_SET_PDEATHSIG = 1
 OOM_SCORE = Path("/proc/self/oom_score_adj")
 LEFTOVER_WAIT_S = 10.0
@@ -28,11 +30,14 @@ class NeardProcess:
 
     :param pid_file: where the running neard is noted, so that a guard that starts after a crash can make sure
         that nothing of its predecessor still runs.
+    :param alone: this process starts nothing else and has adopted orphans (:func:`tree.adopt_orphans`), so
+        all that runs below it was started by neard's command, and ends with it.
     """
 
-    def __init__(self, command: list[str], pid_file: Path) -> None:
+    def __init__(self, command: list[str], pid_file: Path, *, alone: bool = False) -> None:
         self._command = command
         self._pid_file = pid_file
+        self._alone = alone
         self._process: subprocess.Popen[bytes] | None = None
         self.pidfd: int | None = None
 
@@ -72,19 +77,37 @@ class NeardProcess:
         self._process, self.pidfd = None, None
         return code
 
+    @property
+    def pid(self) -> int | None:
+        """Of the process that was started, until :meth:`reap`."""
+        return self._process.pid if self._process is not None else None
+
     def signal(self, number: signal.Signals) -> None:
-        if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
+        """To the process that was started; once that has ended, to what it has left behind."""
+        if self._process is None:
+            if self._alone:
+                tree.signal_all(number)
+        elif self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(self._process.pid, number)
 
+    def remains(self) -> bool:
+        """Whether anything is left of what the command has started, after its own end."""
+        if not self._alone:
+            return False
+        tree.reap_orphans(self.pid)
+        return tree.has_children()
+
     def kill(self) -> None:
-        """SIGKILL to neard and everything in its process group."""
+        """SIGKILL to neard, everything in its process group, and everything else that the command started."""
         if self._process is not None and self._process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
             # Were it to leave its group, it would still be ours to end.
-            with contextlib.suppress(ProcessLookupError):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(self._process.pid, signal.SIGKILL)
+        if self._alone:
+            tree.kill_all()
 
     def note(self, pid: int) -> Callable[[], None]:
         """What notes a neard that was just started, to be called where a disk may be waited for.

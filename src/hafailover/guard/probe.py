@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hafailover.near.answer import Bound, TooMuchError, parse
@@ -29,6 +29,8 @@ class Status:
 
     public_key: str | None
     height: int
+    address: tuple[str, int] = ("", 0)
+    """IP address and port that answered."""
 
 
 async def probe_status(host: str, port: int, deadline_s: float, node_keys: frozenset[str]) -> Status:
@@ -41,22 +43,23 @@ async def probe_status(host: str, port: int, deadline_s: float, node_keys: froze
     """
     try:
         async with asyncio.timeout(deadline_s):
-            raw = await _get(host, port)
+            raw, address = await _get(host, port)
     except TimeoutError:
         raise ProbeError(f"no answer within {deadline_s:g} s") from None
     except OSError as error:
         raise ProbeError(error.strerror or type(error).__name__) from None
     except ValueError:
         raise ProbeError("rpc.addr in config.json names no address") from None
-    return _parse(raw, node_keys)
+    return replace(_parse(raw, node_keys), address=address)
 
 
-async def _get(host: str, port: int) -> bytes:
+async def _get(host: str, port: int) -> tuple[bytes, tuple[str, int]]:
     try:
         reader, writer = await asyncio.open_connection(host, port, limit=BOUND.size)
     except OSError as error:
         raise NobodyListensError(error.strerror or type(error).__name__) from None
     try:
+        address = writer.get_extra_info("peername")[:2]
         writer.write(f"GET /status HTTP/1.0\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
         chunks: list[bytes] = []
         size = 0
@@ -65,7 +68,7 @@ async def _get(host: str, port: int) -> bytes:
             size += len(chunk)
             if size > BOUND.size:
                 raise ProbeError(f"an answer of more than {BOUND.size >> 10} KiB")
-        return b"".join(chunks)
+        return b"".join(chunks), address
     finally:
         writer.close()
 

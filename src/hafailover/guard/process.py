@@ -86,6 +86,7 @@ def exited(guard: m.Guard, pid: int, code: int, now: float) -> Step:
         killed=False,
         terminate_at=None,
         tainted=False,
+        stranger="",
         probing=False,
         probe=guard.probe + 1,
     )

@@ -20,6 +20,8 @@ from hafailover.text import is_text
 E = TypeVar("E", bound=StrEnum)
 
 MAX_LINE_BYTES = 64 * 1024
+MOST_TERM = 1 << 53
+"""A term is an index of Consul's: a thousand writes a second reach this in 285000 years."""
 
 PING: dict[str, Any] = {"op": "ping"}
 
@@ -96,7 +98,8 @@ def describe(guard: m.Guard, event: str, guard_pid: int) -> dict[str, Any]:
         "tainted": guard.tainted,
         "drop_budget_s": guard.config.drop_budget_s,
         "height": guard.height,
-        "problem": guard.file_problem or guard.problem,
+        "problem": "; ".join(filter(None, (guard.stranger, guard.file_problem or guard.problem))),
+        "alarm": guard.alarm,
         "public_key": guard.config.public_key,
         "account_id": guard.config.account_id,
         "restarts": max(guard.restarts, 0),
@@ -120,6 +123,7 @@ def parse_report(data: dict[str, Any]) -> GuardReport:
         problem=_text(data, "problem"),
         refused_term=_whole(data, "refused_term"),
         retired=_whole(data, "retired"),
+        alarm=_text(data, "alarm") if "alarm" in data else "",
         drop_budget_s=_duration(data.get("drop_budget_s")) or 0.0,
     )
     pid = data.get("neard_pid")
@@ -138,6 +142,8 @@ def _term(data: dict[str, Any]) -> int:
     term = _whole(data, "term")
     if term == 0:
         raise ProtocolError("a term of 0")
+    if term >= MOST_TERM:
+        raise ProtocolError(f"a term of {term}, which no lock of Consul's ever has")
     return term
 
 

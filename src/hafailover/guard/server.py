@@ -9,6 +9,7 @@ import logging
 import os
 import socket
 import stat
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from hafailover.guard import protocol
 log = logging.getLogger(__name__)
 
 MAX_UNSENT_BYTES = 1 << 20
+MOST_REFUSED_USERS = 16
 
 
 class SocketTakenError(Exception):
@@ -29,11 +31,17 @@ class AgentSocket:
     """Accepts the agent's connection, turns its lines into events, and sends it reports.
 
     :param feed: takes an event, or ``None`` for a mere question; the report that follows is the answer.
+    :param agent_uid: the user that may command the guard, beside root and the guard's own. The socket's group
+        is not enough: others may be in it.
     """
 
-    def __init__(self, path: Path, feed: Callable[[m.GuardEvent | None], None]) -> None:
+    def __init__(
+        self, path: Path, feed: Callable[[m.GuardEvent | None], None], agent_uid: int | None = None
+    ) -> None:
         self._path = path
         self._feed = feed
+        self._allowed = {0, os.geteuid()} | ({agent_uid} if agent_uid is not None else set())
+        self._refused: set[int] = set()
         self._server: asyncio.AbstractServer | None = None
         self._agent: asyncio.StreamWriter | None = None
 
@@ -93,6 +101,9 @@ class AgentSocket:
             self._path.unlink(missing_ok=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if not self._may_command(writer):
+            self._drop(writer)
+            return
         if self._agent is not None:
             log.info("another agent has connected; the one before it is disconnected")
             self._drop(self._agent)
@@ -117,6 +128,24 @@ class AgentSocket:
                 self._agent = None
                 log.info("the agent is gone; the key stays until its grant runs out")
             self._drop(writer)
+
+    def _may_command(self, writer: asyncio.StreamWriter) -> bool:
+        """By the kernel's word on who has connected, SO_PEERCRED of unix(7). It stands from connect() on."""
+        connection: socket.socket = writer.get_extra_info("socket")
+        size = struct.calcsize("3i")
+        pid, uid, _ = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+        if uid in self._allowed:
+            return True
+        # Once for each user: whoever tries again and again must not fill the log.
+        if uid not in self._refused and len(self._refused) < MOST_REFUSED_USERS:
+            self._refused.add(uid)
+            log.warning(
+                "pid %d of user %d may not command the guard and is disconnected; if the agent runs as that "
+                "user, set guard_agent_user",
+                pid,
+                uid,
+            )
+        return False
 
     def _drop(self, writer: asyncio.StreamWriter) -> None:
         if self._agent is writer:

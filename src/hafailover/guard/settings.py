@@ -24,6 +24,10 @@ class GuardSettings:
     hot_swap: bool
     drop_budget_s: float
     stop_s: float
+    fence_after_s: float
+    """Of the host's timing: no grant reaches further from now."""
+    agent_uid: int | None = None
+    """The user whose agent may command the guard, beside root and the guard's own; ``None``: nobody else."""
     node_name: str = ""
     log_format: Style = "auto"
 

@@ -201,6 +201,7 @@ SECTIONS = (
                     Query(f"hafailover_session * {POOL}", "{{instance}} session"),
                     Query(f"1 - hafailover_consul_stuck * {POOL}", "{{instance}} Consul commits"),
                     Query(f"hafailover_state_dir_writable * {POOL}", "{{instance}} state folder"),
+                    Query(f"1 - hafailover_guard_alarm * {POOL}", "{{instance}} no alarm of the guard"),
                 ],
                 kind="state-timeline",
                 mappings=_value_names({"1": ("yes", "green"), "0": ("no", "red")}),

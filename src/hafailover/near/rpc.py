@@ -45,6 +45,8 @@ class Status:
     chain_id: str
     head_made_at: float
     """The timestamp of the head's block: seconds since 1970, by its producer's clock."""
+    node_key: str = ""
+    """Public key of its node_key.json; empty if it does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class NeardRpc:
                 uptime_s=_signed(data.get("uptime_sec", 0)),
                 chain_id=_text(data["chain_id"]),
                 head_made_at=unix_time(_text(sync["latest_block_time"])),
+                node_key=_node_key(data.get("node_public_key")),
             )
         except (KeyError, TypeError, ValueError, OverflowError):
             raise RpcError("an answer that is not neard's status") from None
@@ -338,3 +341,8 @@ def _plain(error: Exception) -> str:
     if "refused" in text:
         return "connection refused"
     return type(error).__name__
+
+
+def _node_key(value: Any) -> str:
+    """For a comparison alone: what is no key is left out, and neard is not refused for it."""
+    return value if is_text(value) and len(value) <= MOST_CHARS else ""

@@ -86,6 +86,11 @@ class Metrics:
         self.guard_connected = Gauge(
             "hafailover_guard_connected", "1 if the guard is connected", registry=registry
         )
+        self.guard_alarm = Gauge(
+            "hafailover_guard_alarm",
+            "1 once the guard has seen a neard with a key that it had not given to it, until it starts anew",
+            registry=registry,
+        )
         self.session = Gauge("hafailover_session", "1 with a session with Consul", registry=registry)
         self.state_dir = Gauge(
             "hafailover_state_dir_writable", "1 if the agent can write into its state_dir", registry=registry
@@ -127,6 +132,9 @@ class Metrics:
         self.lag.set(lag)
         self.peers.set(state.neard.peers or 0 if state.neard else 0)
         self.guard_connected.set(state.guard is not None)
+        # A guard that is away takes no alarm back.
+        if state.guard is not None:
+            self.guard_alarm.set(bool(state.guard.alarm))
         self.session.set(state.session is not None)
         self.paused.set(gates.is_paused(state, state.last_now))
         self.drained.set(gates.is_drained(state))

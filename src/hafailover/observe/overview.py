@@ -27,7 +27,8 @@ class Overview:
 
     account_id: str
     ok: bool
-    """Exactly one host is active and does its duties, a standby is ready, and nobody else signs."""
+    """Exactly one host is active and does its duties, a standby is ready, nobody else signs, and no guard
+    has an alarm."""
     verdict: str
     active: str | None
     term: int | None
@@ -112,6 +113,9 @@ def overview(
     duties, idle = duties_of(next((host for host in hosts if host.node == active), None))
     verdict = _verdict(active, claims, ready, holder, hosts) + (f"; paused {paused}" if paused else "")
     verdict = f"{foreign}; {verdict}" if foreign else f"{verdict}, but {duties}" if idle else verdict
+    alarmed = [host.node for host in hosts if host.alarm and host.role not in ("gone", "unknown")]
+    if alarmed:
+        verdict = f"ALARM on {' and '.join(alarmed)}: see the warnings; {verdict}"
     if still is not None:
         verdict, active = _of_still(still, beat.node if beat else "", active, verdict)
     began = [record for record in history if record.event == "began" and beat and record.term == beat.term]
@@ -121,7 +125,7 @@ def overview(
         and len(claims) == 1
         and bool(ready)
         and paused is None
-        and not (stale or foreign or idle)
+        and not (stale or foreign or idle or alarmed)
         and still is None,
         verdict=f"Consul has no leader; before that: {verdict}" if stale else verdict,
         active=active,

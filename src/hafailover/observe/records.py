@@ -64,6 +64,12 @@ class NodeRecord(BaseModel):
     """The switchover that this host has seen and is ready to be the target of."""
     steady: bool = True
     """Whether a planned switchover to this host costs nothing."""
+    guard_problem: str = ""
+    """Why its guard would not arm now, such as a neard that it has not started itself."""
+    alarm: str = ""
+    """What its guard has seen and must never be: a neard with a key that it had not given to it."""
+    node_key: str = ""
+    """Public key of neard's node_key.json, as its RPC shows it."""
 
 
 class TermRecord(BaseModel):

@@ -67,6 +67,10 @@ def _timing(host: NodeRecord) -> str:
 
 def _of_one(host: NodeRecord) -> list[str]:
     found = []
+    if host.alarm:
+        found.append(f"{host.node}: ALARM: {host.alarm}; see docs/runbook.md#hafailoverkeynotgiven")
+    if host.guard_problem:
+        found.append(f"{host.node}: its guard would not load the key: {host.guard_problem}")
     free, ratio, ahead = host.disk_free_bytes, host.disk_free_ratio, host.clock_ahead_s
     if free is not None and ratio is not None and ratio < LOW_DISK_RATIO:
         found.append(f"{host.node}: {free / GIB:.1f} GiB are left on neard's disk, {ratio:.1%}")

@@ -173,6 +173,7 @@ class GuardHost:
             hot_swap=True,
             drop_budget_s=BUDGET_S,
             stop_s=10.0,
+            fence_after_s=15.0,
         )
         self.log = self.folder / "guard.log"
         self.link = self.home / "validator_key.json"

@@ -1,6 +1,7 @@
 """A real guard with a fake neard, and trouble around them: neard's binary, its port, its disk."""
 
 import os
+import re
 import time
 
 import pytest
@@ -61,26 +62,52 @@ def test_a_binary_that_goes_missing_under_a_loaded_neard_leaves_no_key(host: Gua
     ],
     ids=["another neard", "no HTTP", "silence"],
 )
-def test_a_port_that_is_taken_is_told_and_never_armed(host: GuardHost, handler: Handler, told: str) -> None:
-    with Server(handler) as server:
-        host.port = server.port
-        host.write_config()
-        host.start()
-        agent = host.agent()
-        agent.until(lambda report: report["restarts"] >= 1 and told in host.text())
+def test_a_port_that_is_taken_while_neard_boots_is_told_and_never_armed(
+    host: GuardHost, handler: Handler, told: str
+) -> None:
+    host.faults(boot_s=1.5)
+    host.start()
+    agent = host.agent()
+    agent.until(lambda report: report["neard"] == "booting")
+    with Server(handler, host.port):
+        report = agent.until(lambda report: report["problem"] != "")
+        assert_named(host, report["problem"])
+        agent.until(lambda report: "neard exited with code 1" in host.text())
         agent.arm(5)
         report = agent.until(lambda report: report["refused_term"] == 5)
 
         assert report["key"] == "absent"
-        assert "not arming for term 5: neard is " in host.text()
         # neard's own words are in the same log.
-        assert f"127.0.0.1:{server.port}: Address already in use" in host.text()
-        assert "neard exited with code 1" in host.text()
+        assert f"127.0.0.1:{host.port}: Address already in use" in host.text()
         assert host.text().count(told) == 1
         assert not host.link.is_symlink()
+        agent.until(lambda report: "was not started by this guard" in report["problem"])
 
-    agent.until_up()
+    host.faults()
+    agent.until_up(timeout_s=15)
+    assert agent.now()["problem"] == ""
     assert set(host.started_with()) == {None}
+
+
+def assert_named(host: GuardHost, problem: str) -> None:
+    """The process that listens is this very test."""
+    who = re.escape(f"listens on 127.0.0.1:{host.port} and was not started by this guard: stop its unit")
+    assert re.match(rf"pid {os.getpid()} \(.+\) {who}", problem), problem
+
+
+def test_no_neard_is_started_beside_another_listener(host: GuardHost) -> None:
+    """It would end at once, and by restart it would even be given the key."""
+    with Server(status(), host.port):
+        host.start()
+        agent = host.agent()
+        report = agent.until(lambda report: report["problem"] != "")
+        assert_named(host, report["problem"])
+        agent.arm(5)
+        agent.until(lambda report: report["refused_term"] == 5)
+        assert host.neards() == []
+        assert not host.link.is_symlink()
+    agent.until_up(timeout_s=15)
+    assert agent.now()["problem"] == ""
 
 
 def test_a_port_that_is_taken_after_a_crash_leaves_no_key(host: GuardHost) -> None:
@@ -93,11 +120,10 @@ def test_a_port_that_is_taken_after_a_crash_leaves_no_key(host: GuardHost) -> No
 
         os.kill(host.neards()[-1], 9)
 
-        report = agent.until(lambda report: "another neard answers on this address" in host.text())
+        report = agent.until(lambda report: "was not started by this guard" in report["problem"])
         assert report["key"] == "absent"
-        agent.until(lambda report: report["restarts"] >= 2)
         assert not host.link.is_symlink()
-        assert set(host.started_with()) == {None}
+        assert len(host.neards()) == 1
 
 
 # --- the disk of neard's home

@@ -27,6 +27,31 @@ def test_settings_need_no_file_but_their_own(hafailover: Command, tmp_path: Path
     assert hafailover("check", "settings", "--config", str(file)).code == 0
 
 
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_start_script_that_stays_in_between_is_warned_of(
+    hafailover: Command, tmp_path: Path, as_json: bool
+) -> None:
+    script, file = tmp_path / "start-neard", tmp_path / "c.toml"
+    script.write_text('#!/bin/sh\nexec tini -- /opt/neard "$@"\n')
+    script.chmod(0o755)
+    file.write_text(f'account_id = "{POOL}"\n[neard]\nbinary = "{script}"\n')
+
+    done = hafailover("check", "settings", "--config", str(file), *(["--json"] if as_json else []))
+
+    assert done.code == 0
+    told = json.loads(done.out)["warnings"][0] if as_json else done.err
+    assert f"neard.binary: {script} starts neard by tini, which stays in between" in told
+
+
+@pytest.mark.parametrize("word", ["--rpc-addr=0.0.0.0:3031", "--rpc-addr", "--disable-rpc"])
+def test_arguments_that_move_neards_rpc_are_refused(hafailover: Command, tmp_path: Path, word: str) -> None:
+    file = tmp_path / "c.toml"
+    file.write_text(f'account_id = "{POOL}"\n[neard]\nargs = ["--archive", "{word}", "127.0.0.1:1"]\n')
+    done = hafailover("check", "settings", "--config", str(file))
+    assert done.code == 2
+    assert f"neard.args: {word.partition('=')[0]} would" in done.err
+
+
 def test_wrong_settings(hafailover: Command, tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_text('account_id = "NOT AN ACCOUNT"\npriorty = 1\n')
@@ -81,7 +106,8 @@ def test_the_same_for_programs(hafailover: Command, tmp_path: Path) -> None:
     file = tmp_path / "c.toml"
     file.write_text(f'account_id = "{POOL}"\nnode_name = "host1"\n')
     done = hafailover("check", "settings", "--json", "--config", str(file))
-    assert (done.code, json.loads(done.out)) == (0, {"ok": True, "node_name": "host1", "account_id": POOL})
+    good = {"ok": True, "node_name": "host1", "account_id": POOL, "warnings": []}
+    assert (done.code, json.loads(done.out)) == (0, good)
     file.write_text("priorty = 1\n")
     done = hafailover("check", "settings", "--json", "--config", str(file))
     assert (done.code, json.loads(done.out)["ok"]) == (2, False)

@@ -78,6 +78,8 @@ def test_a_whole_life_with_the_lock() -> None:
     core.wait(0.3)
     core.feed(ev.ReleaseAnswered(20, ev.Outcome.OK))
     assert (core.role, core.reason) == (Role.STARTING, "neard is down")
+    core.say_guard(key=KeyState.ABSENT, neard=NeardPhase.BOOTING, retired=20, problem="pid 7 (neard) listens")
+    assert (core.role, core.reason) == (Role.STARTING, "neard is booting; pid 7 (neard) listens")
 
 
 def test_the_role_keeps_its_date_while_only_the_reason_changes() -> None:

@@ -7,6 +7,7 @@ from hafailover.agent.loop import EXIT_NAME_TAKEN
 from hafailover.cli import exit_codes
 from hafailover.config.reference import reference
 from hafailover.defect import EXIT_DEFECT
+from hafailover.guard.main import EXIT_AGAIN
 from hafailover.lock.policy import agent_rule, host_policy, operator_policy
 from hafailover.observe.metrics import Metrics
 from hafailover.timing import CLOCK_OFF, CLOCKS_APART
@@ -54,7 +55,7 @@ def test_the_manual_lists_every_exit_code_and_no_other() -> None:
     text = (ROOT / "docs" / "operating.md").read_text().partition("## Exit codes")[2].partition("\n## ")[0]
     listed = [int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)]
     own = [value for name, value in vars(exit_codes).items() if name.isupper()]
-    assert sorted(listed) == sorted([*own, EXIT_DEFECT])
+    assert sorted(listed) == sorted([*own, EXIT_DEFECT, EXIT_AGAIN])
     assert exit_codes.NAME_TAKEN == EXIT_NAME_TAKEN
 
 

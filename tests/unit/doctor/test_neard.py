@@ -46,6 +46,7 @@ def test_a_neard_that_is_well(settings: Settings) -> None:
     ("facts", "expected"),
     [
         (replace(GOOD, binary_error="neard is not there"), {"neard.binary": Severity.ERROR}),
+        (replace(GOOD, launcher="is a script"), {"neard.launcher": Severity.WARNING}),
         (replace(GOOD, status=None, rpc_error="connection refused"), {"neard.rpc": Severity.ERROR}),
         (replace(GOOD, status=replace(STATUS, syncing=True)), {"neard.sync": Severity.WARNING}),
         (replace(GOOD, peers=0), {"neard.peers": Severity.ERROR}),

@@ -107,6 +107,30 @@ def test_hosts_that_differ(name: str) -> None:
     assert bad(judge(with_hosts(A, B, changed(C, **{name: "other"})))) == {"pool.alike": Severity.WARNING}
 
 
+def test_what_the_guards_have_seen() -> None:
+    found = judge(with_hosts(A, B, changed(C, alarm="a neard has the key", guard_problem="a launcher")))
+    assert bad(found) == {"pool.alarm": Severity.ERROR, "pool.guard": Severity.ERROR}
+    assert one(found, "pool.alarm").node == one(found, "pool.guard").node == "c"
+    assert one(found, "pool.guard").text == "a launcher"
+    assert bad(judge(with_hosts(A, B, changed(C, role="gone", ready=False, alarm="of old")))) == {
+        "pool.host": Severity.ERROR
+    }
+
+
+def test_one_node_key_on_two_hosts_names_both_and_the_fix() -> None:
+    """A home that was copied: peers take the two neards for one."""
+    found = judge(
+        with_hosts(*(changed(h, node_key=k) for h, k in ((A, "ed25519:1"), (B, "ed25519:2"), (C, ""))))
+    )
+    assert bad(found) == {}
+
+    found = judge(with_hosts(changed(A, node_key="ed25519:1"), B, changed(C, node_key="ed25519:1")))
+
+    assert bad(found) == {"pool.node_key": Severity.ERROR}
+    assert "a and c have the same node key (ed25519:1...)" in one(found, "pool.node_key").text
+    assert "move node_key.json away" in one(found, "pool.node_key").remedy
+
+
 def test_hosts_with_different_keys() -> None:
     assert bad(judge(with_hosts(A, B, changed(C, public_key="ed25519:x")))) == {"pool.key": Severity.ERROR}
 

@@ -58,6 +58,19 @@ def test_a_grant_beyond_all_sense_is_void(grant_s: float) -> None:
     assert bench.key() is KeyState.DROPPING
 
 
+def test_no_grant_reaches_further_than_the_hosts_own_timing() -> None:
+    """Whoever has the agent's socket: the key goes by what this host has promised."""
+    bench = Bench(fence_after_s=7.0).loaded(5, grant_s=LONGEST_GONE_WITHIN_S)
+    assert bench.guard.deadline <= bench.now + 7.0
+    bench.run(2.0)
+
+    bench.grant(5, LONGEST_GONE_WITHIN_S)
+
+    assert bench.guard.deadline == bench.now + 7.0
+    bench.run(7.01)
+    assert bench.key() is not KeyState.LOADED
+
+
 @pytest.mark.parametrize("late_s", [0.0, 0.01, 100.0])
 def test_a_grant_that_comes_too_late_is_void(late_s: float) -> None:
     bench = Bench().loaded(5, grant_s=2.0)

@@ -120,7 +120,11 @@ class GuardMachine(RuleBasedStateMachine):
     def crash(self) -> None:
         self.world.crash()
 
-    @rule(what=st.sampled_from(["link_fails", "unlink_fails", "refuses", "hangs", "loses", "disk_hangs"]))
+    @rule(
+        what=st.sampled_from(
+            ["link_fails", "unlink_fails", "refuses", "hangs", "loses", "disk_hangs", "strange", "clings"]
+        )
+    )
     def fault(self, what: str) -> None:
         setattr(self.world, what, True)
 
@@ -338,6 +342,44 @@ def the_disk_hangs_after_a_link_that_failed(world: World) -> None:
 
 
 decide_kill_due = decide_module._kill_due
+
+
+def _believes_strangers(guard: m.Guard, event: m.Probed, now: float) -> process.Step:
+    return key_probed(guard, replace(event, stranger=""), now)
+
+
+def somebody_else_says_that_no_key_is_loaded(world: World) -> None:
+    """As a neard of another unit with the same home and the same node key does."""
+    loaded(world)
+    world.refuses = world.strange = True
+    world.feed(m.DropAsked(5, True, "lost"))
+    world.run(3.0)
+    world.refuses = world.strange = False
+
+
+def _takes_the_launchers_end_for_neards(guard: m.Guard, pid: int, problem: str, now: float) -> process.Step:
+    return process_exited(guard, pid, 0, now)
+
+
+def neard_leaves_something_behind(world: World) -> None:
+    loaded(world)
+    world.clings = True
+    world.crash()
+    world.run(3.0)
+    world.feed(m.DropAsked(5, True, "lost"))
+    world.run(3.0)
+
+
+def _caps_no_grant(guard: m.Guard, deadline: float, now: float) -> float:
+    return deadline
+
+
+def an_agent_grants_more_than_its_timing_gives(world: World) -> None:
+    loaded(world)
+    world.feed(m.GrantGiven(5, world.now + LONGEST_GONE_WITHIN_S - 0.5))
+    world.run(14.0)
+
+
 key_probed, key_begin_drop, key_why_not = key.probed, key.begin_drop, key._why_not
 process_exited = process.exited
 
@@ -359,6 +401,11 @@ MUTANTS: list[tuple[Any, str, Callable[..., Any], Callable[[World], None], bool]
     (decide_module, "_kill_due", _waits_for_the_disk, the_grant_runs_out_while_the_disk_hangs, True),
     (fileops, "prepare", _starts_unprepared, neard_crashes_and_the_link_stays, True),
     (fileops, "removal_overdue", _leaves_a_failed_link, the_disk_hangs_after_a_link_that_failed, True),
+    (key, "probed", _believes_strangers, somebody_else_says_that_no_key_is_loaded, True),
+    (key, "lingers", _takes_the_launchers_end_for_neards, neard_leaves_something_behind, True),
+    (key, "lingers", _takes_the_launchers_end_for_neards, neard_leaves_something_behind, False),
+    (key, "_capped", _caps_no_grant, an_agent_grants_more_than_its_timing_gives, True),
+    (key, "_capped", _caps_no_grant, an_agent_grants_more_than_its_timing_gives, False),
 ]
 
 

@@ -19,6 +19,8 @@ from hafailover.timing import LONGEST_GONE_WITHIN_S
 from .bench import ACCOUNT, POOL_KEY, T0
 
 TICK_S = 0.05
+FENCE_AFTER_S = 7.0
+LINGERS_AFTER_S = 0.5
 SPIN_S = 0.004
 """The shortest step of time: what a loop that spins takes for a turn."""
 
@@ -81,6 +83,16 @@ class FileWork:
 
 
 @dataclass
+class Rest:
+    """What a neard has left behind: its pid and exit code, its key, and when the guard is told of it next."""
+
+    pid: int
+    code: int
+    key: bool
+    told_at: float
+
+
+@dataclass
 class World:
     """Everything outside :func:`decide`, and the checks of what it must keep to."""
 
@@ -102,8 +114,13 @@ class World:
     refuses: bool = False
     hangs: bool = False
     loses: bool = False
+    strange: bool = False
+    """Another process, which has no key, answers in neard's place."""
+    clings: bool = False
+    """What neard has started outlives it, and SIGKILL does not end it."""
 
     neard: Neard | None = None
+    rest: Rest | None = None
     ended: list[tuple[float, int, int]] = field(default_factory=list)
     """Exits of which the guard does not know yet: when it learns, pid, code."""
     probes: list[Probe] = field(default_factory=list)
@@ -122,7 +139,14 @@ class World:
 
     def __post_init__(self) -> None:
         self.guard = m.Guard(
-            m.GuardConfig(POOL_KEY, ACCOUNT, hot_swap=self.hot, drop_budget_s=self.budget, stop_s=self.stop_s)
+            m.GuardConfig(
+                POOL_KEY,
+                ACCOUNT,
+                hot_swap=self.hot,
+                drop_budget_s=self.budget,
+                stop_s=self.stop_s,
+                fence_after_s=FENCE_AFTER_S,
+            )
         )
         self._queue: deque[m.GuardEvent] = deque()
         self.feed(m.Tick())
@@ -167,7 +191,7 @@ class World:
 
     def _allow(self, deadline: float) -> None:
         if self.now < deadline <= self.now + LONGEST_GONE_WITHIN_S:
-            self.allowed_until = max(self.allowed_until, deadline)
+            self.allowed_until = max(self.allowed_until, min(deadline, self.now + FENCE_AFTER_S))
 
     def _perform(self, effect: m.GuardEffect) -> None:
         neard = self.neard
@@ -222,7 +246,7 @@ class World:
                 return m.Unlinked(number)
 
     def _start(self) -> None:
-        if self.neard is not None:
+        if self.neard is not None or self.rest is not None:
             raise UnsafeError("a second neard is started beside the first one")
         if self.linked and not self.guard.start_with_key:
             raise UnsafeError("started without leave while the key is linked")
@@ -241,8 +265,23 @@ class World:
 
     def _end(self, code: int) -> None:
         assert self.neard is not None
-        self.ended.append((self.now + self.delays.news, self.neard.pid, code))
+        if self.clings:
+            self.rest = Rest(self.neard.pid, code, self.neard.key, self.now + LINGERS_AFTER_S)
+        else:
+            self.ended.append((self.now + self.delays.news, self.neard.pid, code))
         self.neard = None
+
+    def _linger(self) -> None:
+        """As the guard's loop looks at what is left again and again."""
+        rest = self.rest
+        if rest is None:
+            return
+        if not self.clings:
+            self.rest = None
+            self.ended.append((self.now + self.delays.news, rest.pid, rest.code))
+        elif self.now >= rest.told_at:
+            rest.told_at = self.now + 10
+            self.feed(m.Lingers(rest.pid, "what neard has started is left"))
 
     def crash(self) -> None:
         if self.neard is not None:
@@ -272,6 +311,10 @@ class World:
         return self.neard.pid if self.neard is not None else 0
 
     def _answer(self, neard: Neard, probe: Probe) -> None:
+        if self.strange:
+            who = "pid 4711 (neard) listens and was not started by this guard"
+            probe.answer = m.Probed(probe.number, None, int(self.now), who)
+            return
         if self.hangs or self.now < neard.up_at:
             return
         # A pending change is applied before /status is answered.
@@ -287,7 +330,8 @@ class World:
             if probe.answer is None:
                 self.feed(m.ProbeFailed(probe.number, "no answer"))
                 continue
-            if self.neard is not None and probe.pid == self.neard.pid:
+            own = self.neard is not None and probe.pid == self.neard.pid and not probe.answer.stranger
+            if own and self.neard is not None:
                 self.neard.answered = True
             self.feed(probe.answer)
 
@@ -299,6 +343,7 @@ class World:
         while self.now < end and not self.quit:
             self.now = min(end, max(self._next(), self.now + SPIN_S))
             self._live()
+            self._linger()
             self.check()
             self._work_on_files()
             self._hear()
@@ -319,6 +364,7 @@ class World:
         due = [next_wake(self.guard, self.now)]
         due += [at for at, _, _ in self.ended]
         due += [self.work[0].ends_at] if self.work else []
+        due += [self.rest.told_at] if self.rest is not None else []
         due += [at for probe in self.probes for at in (probe.answered_at, probe.heard_at)]
         # What is past and not taken yet waits for nobody.
         due = [due[0], *(at for at in due[1:] if at > self.now)]
@@ -332,7 +378,9 @@ class World:
     # --- what must hold
 
     def check(self) -> None:
-        neard = self.neard
+        neard, rest = self.neard, self.rest
+        if rest is not None and rest.key and self.guard.key is KeyState.ABSENT and not self._queue:
+            raise UnsafeError("reported absent, but what neard has left behind may have it")
         if neard is None:
             idle = not (self.work or self._queue or self.unlink_failed)
             if self.linked and self.guard.key is KeyState.ABSENT and idle:
@@ -363,6 +411,7 @@ class World:
     def heal(self) -> None:
         self.link_fails = self.unlink_fails = self.refuses = self.hangs = self.loses = False
         self.disk_hangs = False
+        self.strange = self.clings = False
         self.delays = Delays()
 
     def settle(self) -> None:

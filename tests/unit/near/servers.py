@@ -62,9 +62,9 @@ class Peer:
 class Server:
     """Serves until the end of the ``with`` block. ``requests`` counts the connections."""
 
-    def __init__(self, handler: Handler) -> None:
+    def __init__(self, handler: Handler, port: int = 0) -> None:
         self._handler = handler
-        self._socket = socket.create_server(("127.0.0.1", 0))
+        self._socket = socket.create_server(("127.0.0.1", port))
         self._stop = threading.Event()
         self.requests = 0
         self.host = "127.0.0.1"

@@ -53,8 +53,19 @@ def failure(**error: Any) -> Handler:
 
 def test_status() -> None:
     assert ask(status(), NeardRpc.status) == Status(
-        120, False, "ed25519:PoolKey", "pool.poolv1.near", "2.10.0", 42, "localnet", 1765368722.5
+        120,
+        False,
+        "ed25519:PoolKey",
+        "pool.poolv1.near",
+        "2.10.0",
+        42,
+        "localnet",
+        1765368722.5,
+        "ed25519:NodeKey",
     )
+    assert ask(status(node_public_key="ed25519:Host"), NeardRpc.status).node_key == "ed25519:Host"
+    for odd in (None, 7, ["ed25519:Host"], "x" * 257):
+        assert ask(status(node_public_key=odd), NeardRpc.status).node_key == ""
     without = ask(status(validator_public_key=None, validator_account_id=None), NeardRpc.status)
     assert (without.public_key, without.account_id) == (None, None)
 

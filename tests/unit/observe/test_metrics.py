@@ -72,6 +72,7 @@ def test_the_names_that_dashboards_rely_on(metrics: Metrics) -> None:
         "hafailover_lag_blocks": "gauge",
         "hafailover_peers": "gauge",
         "hafailover_guard_connected": "gauge",
+        "hafailover_guard_alarm": "gauge",
         "hafailover_session": "gauge",
         "hafailover_state_dir_writable": "gauge",
         "hafailover_paused": "gauge",
@@ -117,6 +118,13 @@ def test_an_active_shows_its_term_and_its_lease(metrics: Metrics) -> None:
     assert (found["ready"], found["lag_blocks"], found["block_height"], found["peers"]) == (1, 3, 100, 5)
     assert (found["guard_connected"], found["session"]) == (1, 1)
     assert {role: found[f"state{{{role}}}"] for role in Role} == {role: role is Role.ACTIVE for role in Role}
+
+
+def test_an_alarm_of_the_guard_stays_until_another_guard_comes(metrics: Metrics) -> None:
+    core = Core().arm()
+    for seen, shown in ((guard(alarm="a key"), 1), (None, 1), (guard(), 0)):
+        metrics.show(replace(core.state, guard=seen), 0, True, 5.0)
+        assert values(metrics)["guard_alarm"] == shown
 
 
 def test_a_lease_that_is_over_has_no_time_left(metrics: Metrics) -> None:

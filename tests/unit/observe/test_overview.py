@@ -46,6 +46,23 @@ def test_one_active_and_a_ready_standby_are_good() -> None:
     assert look(A, host("b"), host("c", ready=False)).verdict == "a signs, and b is ready to take over"
 
 
+def test_an_alarm_of_a_guard_is_never_good() -> None:
+    """A neard that had a key that its guard had not given to it, also on a host that stands by."""
+    view = look(A, host("b"), host("c", alarm="pid 4711 (neard) shows the pool's key"))
+    assert not view.ok
+    assert view.verdict.startswith("ALARM on c: see the warnings; a signs")
+    assert any(
+        "c: ALARM: pid 4711 (neard) shows the pool's key; see docs/runbook.md" in w for w in view.warnings
+    )
+    assert look(A, host("b"), host("c", alive=False, alarm="of a host that is gone")).ok
+
+
+def test_why_a_guard_would_not_load_the_key_is_a_warning() -> None:
+    view = look(A, host("b"), host("c", ready=False, guard_problem="pid 4711 (neard) listens"))
+    assert view.ok
+    assert "c: its guard would not load the key: pid 4711 (neard) listens" in view.warnings
+
+
 @pytest.mark.parametrize(
     "others",
     [

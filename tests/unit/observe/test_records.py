@@ -43,6 +43,9 @@ RECORD = NodeRecord(
     state_dir="cannot be written to",
     prepared_for="wish-1",
     steady=False,
+    guard_problem="a launcher",
+    alarm="a key",
+    node_key="ed25519:host",
 )
 BEGAN = TermRecord(
     event="began", term=20, node="a", cause="host gone", from_node="b", height=119, waited_s=9.1, at="now"

@@ -11,6 +11,10 @@ from hafailover.near.rpc import Status
 def judge(facts: NeardFacts, settings: Settings, public_key: str | None) -> list[Finding]:
     """:param public_key: the pool's, of this host's key or on record."""
     found = _binary(facts)
+    if facts.launcher:
+        found.append(
+            warning("neard.launcher", facts.launcher, "then: systemctl restart neard, on a standby first")
+        )
     status = facts.status
     if status is None:
         return [

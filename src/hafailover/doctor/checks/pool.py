@@ -104,7 +104,44 @@ def _orders(view: Overview) -> list[Finding]:
 
 
 def _hosts(view: Overview) -> list[Finding]:
-    return [_host(host) for host in view.hosts]
+    return [_host(host) for host in view.hosts] + _guards(view) + _node_keys(view)
+
+
+def _guards(view: Overview) -> list[Finding]:
+    """What the guards have seen: no host whose neard is not its guard's own may sign."""
+    alive = [host for host in view.hosts if host.role not in ("gone", "unknown")]
+    found = [
+        error("pool.alarm", host.alarm, "docs/runbook.md, HafailoverKeyNotGiven", host.node)
+        for host in alive
+        if host.alarm
+    ]
+    return found + [
+        error(
+            "pool.guard", host.guard_problem, "do what the text says; until then it takes nothing over", node
+        )
+        for host in alive
+        if host.guard_problem
+        for node in (host.node,)
+    ]
+
+
+def _node_keys(view: Overview) -> list[Finding]:
+    """One node key on two hosts: a copied home. Peers take the two neards for one and drop either."""
+    hosts: dict[str, list[str]] = {}
+    for host in view.hosts:
+        if host.node_key and host.role not in ("gone", "unknown"):
+            hosts.setdefault(host.node_key, []).append(host.node)
+    return [
+        error(
+            "pool.node_key",
+            f"{' and '.join(nodes)} have the same node key ({key[:20]}...), as after a home was copied: "
+            "peers take their neards for one, and neither keeps its connections",
+            "on all but one of them: systemctl stop neard, move node_key.json away, "
+            "let `neard init` make another, start neard",
+        )
+        for key, nodes in hosts.items()
+        if len(nodes) > 1
+    ]
 
 
 def _host(host: NodeRecord) -> Finding:

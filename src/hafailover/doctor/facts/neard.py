@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from hafailover.config.settings import Settings
 from hafailover.near.command import CommandError, run_neard
 from hafailover.near.home import HomeError, load_home
+from hafailover.near.launcher import launcher_trouble
 from hafailover.near.rpc import NeardRpc, RpcError, Status
 
 T = TypeVar("T")
@@ -34,22 +35,26 @@ class NeardFacts:
     tracked: Any = None
     """``tracked_shards_config`` that the process runs with."""
     peers: int | None = None
+    launcher: str = ""
+    """Why neard would not be the guard's own child."""
     staked_key: str | None = None
     """The account's public key in this epoch, empty if it is no validator."""
 
 
 def look_at_neard(settings: Settings) -> NeardFacts:
     binary_error, release = _binary(settings.neard.binary)
+    launcher = launcher_trouble(settings.neard.binary)
     try:
         rpc = _connect(settings)
         status = rpc.status()
     except RpcError as error:
-        return NeardFacts(binary_error, release, rpc_error=str(error))
+        return NeardFacts(binary_error, release, rpc_error=str(error), launcher=launcher)
     try:
         return NeardFacts(
             binary_error,
             release,
             status=status,
+            launcher=launcher,
             tracked=_tried(rpc.tracked_shards),
             peers=_tried(rpc.peers),
             staked_key=_tried(lambda: _staked_key(rpc, settings.account_id)),
