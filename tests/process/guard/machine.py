@@ -9,14 +9,17 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 
+from hafailover.lab.errors import LabTimeoutError
 from hafailover.lab.process import ManagedProcess, log_tail
 
 CGROUPS = Path("/sys/fs/cgroup")
+CAPABILITIES = "CAP_NET_ADMIN,CAP_SYS_RESOURCE,CAP_BPF,CAP_PERFMON"
+"""What the units' limits and their device policy need."""
 BOOT_S = 40
 QUICK_S = 20
 TARGET = """[Unit]
@@ -31,10 +34,14 @@ class Machine:
 
     :param shown: folders that are there under the same path, to be written.
     :param read: the same, to be read.
+    :param units: their files, by name.
     """
 
-    def __init__(self, folder: Path, shown: Sequence[Path], read: Sequence[Path]) -> None:
+    def __init__(
+        self, folder: Path, shown: Sequence[Path], read: Sequence[Path], units: Mapping[str, str]
+    ) -> None:
         self.folder = folder
+        self._units = units
         self._name = f"hf{os.getpid()}"
         self._binds = [f"--bind={path}" for path in shown] + [f"--bind-ro={path}" for path in read]
         self._process: ManagedProcess | None = None
@@ -49,7 +56,8 @@ class Machine:
             pytest.skip(f"NOT TESTED: a real systemd, since there is no {', '.join(missing) or 'systemd'}")
         for name in ("etc/systemd/system", "work", "root"):
             (self.folder / "disk" / name if "/" in name else self.folder / name).mkdir(parents=True)
-        self.write_unit("test.target", TARGET)
+        for name, text in {"test.target": TARGET, **self._units}.items():
+            (self.folder / "disk/etc/systemd/system" / name).write_text(text)
         (self.folder / "disk/etc/machine-id").write_text("1" * 32 + "\n")
         for cgroup in self._cgroups():
             cgroup.mkdir(parents=True, exist_ok=True)
@@ -73,18 +81,13 @@ class Machine:
             if self._leader is not None and self._process.is_alive():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self._leader, signal.SIGKILL)
-                with contextlib.suppress(TimeoutError):
+                with contextlib.suppress(LabTimeoutError):
                     self._process.wait(QUICK_S)
             self._process.kill()
         for cgroup in self._cgroups():
             for one in sorted(cgroup.glob("**/"), reverse=True):
                 with contextlib.suppress(OSError):
                     one.rmdir()
-
-    def write_unit(self, name: str, text: str) -> None:
-        path = self.folder / "disk/etc/systemd/system" / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
 
     def run(self, *command: str, timeout_s: float = QUICK_S) -> tuple[int, str]:
         """Runs a command in the machine; its exit code and what it wrote."""
@@ -122,6 +125,7 @@ class Machine:
             "--quiet --register=no --keep-unit --console=pipe --private-network",
             "--resolv-conf=off --timezone=off --link-journal=no",
             f"--directory={folder}/root --machine={self._name}",
+            f"--capability={CAPABILITIES} --system-call-filter=bpf",
             *self._binds,
             "--boot systemd.show_status=no systemd.unit=test.target",
         ]
@@ -139,8 +143,10 @@ class Machine:
 
 
 @contextlib.contextmanager
-def machine(folder: Path, shown: Sequence[Path], read: Sequence[Path]) -> Iterator[Machine]:
-    one = Machine(folder, shown, read)
+def machine(
+    folder: Path, shown: Sequence[Path], read: Sequence[Path], units: Mapping[str, str]
+) -> Iterator[Machine]:
+    one = Machine(folder, shown, read, units)
     try:
         one.start()
         yield one
@@ -149,7 +155,7 @@ def machine(folder: Path, shown: Sequence[Path], read: Sequence[Path]) -> Iterat
 
 
 def processes_with(part: str) -> list[int]:
-    """The pids, out here, of those that have this in their command line and are no zombies."""
+    """The pids, out here, of those that have this in their command line; a zombie has none."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and int(entry.name) != os.getpid():

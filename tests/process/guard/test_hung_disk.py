@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -164,27 +165,36 @@ def test_a_guard_whose_disk_hangs_goes_on_giving_signs_of_life(host: GuardHost, 
         assert agent.now()["key"] == "absent"
 
 
-def silent(host: GuardHost) -> int:
-    """Starts the guard with a stderr that nobody reads and that is full already; the other end."""
-    reader, writer = os.pipe()
+def full(kind: str) -> tuple[int, int]:
+    """A pipe, or the socket that a journal gives, that nobody reads and that is full already."""
+    if kind == "pipe":
+        reader, writer = os.pipe()
+    else:
+        reader, writer = (one.detach() for one in socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM))
     os.set_blocking(writer, False)
     with contextlib.suppress(BlockingIOError):
         while True:
             os.write(writer, b"x" * 4096)
     os.set_blocking(writer, True)
+    return reader, writer
+
+
+def silent(host: GuardHost, writer: int) -> None:
+    """Starts the guard with this for its stdout and stderr."""
     # neard has its stderr from the guard; this one's is nobody's concern.
     host.binary.write_text(host.binary.read_text().replace('"$@"', '"$@" 2>/dev/null'))
     command = [sys.executable, "-m", "hafailover.guard", host.settings.to_json()]
     guard = subprocess.Popen(command, stdout=writer, stderr=writer, start_new_session=True)
-    os.close(writer)
     host.guard = ManagedProcess("guard", guard, host.log)
-    return reader
 
 
-@pytest.mark.parametrize("how", ["drop", "grant"])
-def test_a_pipe_that_nobody_reads_holds_nothing_up(host: GuardHost, systemd: Systemd, how: str) -> None:
-    reader = silent(host)
+@pytest.mark.parametrize(("how", "kind"), [("drop", "pipe"), ("grant", "journal")])
+def test_a_log_that_nobody_reads_holds_nothing_up(
+    host: GuardHost, systemd: Systemd, how: str, kind: str
+) -> None:
+    reader, writer = full(kind)
     try:
+        silent(host, writer)
         agent = host.agent()
         agent.until_up()
         deadline = agent.arm(5, 2.0)
@@ -207,4 +217,5 @@ def test_a_pipe_that_nobody_reads_holds_nothing_up(host: GuardHost, systemd: Sys
         assert host.guard.wait(10) == 0
         assert time.monotonic() - began < 5
     finally:
+        os.close(writer)
         os.close(reader)

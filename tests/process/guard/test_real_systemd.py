@@ -20,13 +20,17 @@ from hafailover.clock import boottime
 from hafailover.lab.waiting import wait_until
 
 from .frozen import LoopDisk, threads_that_wait
-from .host import BUDGET_S, FAKE, GuardHost, running
+from .host import FAKE, GuardHost, running
 from .machine import Machine, machine, processes_with
 from .test_hung_disk import home_on_a_disk
 
 ROOT = Path(__file__).resolve().parents[3]
 UNIT_S = 3
 STOP_S = 20
+LONG_BUDGET_S = 2.0
+"""Long enough to stop the guard between the drop and the kill."""
+BESIDE = f"sleep\0007{os.getpid()}"
+"""The command line of what the guard's neard leaves beside it."""
 
 
 def unit(host: GuardHost, command: Path) -> str:
@@ -81,6 +85,7 @@ def until_it_hangs(pid: int) -> None:
 
 @pytest.fixture
 def rig(host: GuardHost) -> Iterator[Rig]:
+    host.change(drop_budget_s=LONG_BUDGET_S)
     command = host.folder / "hafailover"
     with contextlib.ExitStack() as stack:
         disk = stack.enter_context(home_on_a_disk(host))
@@ -90,15 +95,14 @@ def rig(host: GuardHost) -> Iterator[Rig]:
             f"#!/bin/sh\nexec {sys.executable} -m hafailover.guard '{host.settings.to_json()}'\n"
         )
         command.chmod(0o755)
-        # Where no other test looks, and not below the host's folder, which the machine is shown.
+        # Not below the host's folder, which the machine is shown.
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hf-", dir="/var/tmp")))
         read = [ROOT, *([Path(sys.prefix)] if not Path(sys.prefix).is_relative_to(ROOT) else [])]
-        inside = stack.enter_context(machine(folder, [host.folder], read))
-        stack.callback(disk.thaw)
-        # The pids in it are of the machine's own.
+        # The pids in it are of the machine's own, and mean nothing once that is gone.
         stack.callback((host.folder / "fake.log").write_text, "")
-        inside.write_unit("neard.service", unit(host, command))
-        inside.succeed("systemctl", "daemon-reload")
+        units = {"neard.service": unit(host, command)}
+        inside = stack.enter_context(machine(folder, [host.folder], read, units))
+        stack.callback(disk.thaw)
         inside.succeed("systemctl", "start", "neard.service")
         yield Rig(host, disk, inside)
 
@@ -106,25 +110,25 @@ def rig(host: GuardHost) -> Iterator[Rig]:
 def test_the_watchdog_ends_all_that_the_guard_started_though_the_guard_itself_cannot_end(rig: Rig) -> None:
     """The disk hangs, the guard with it in a thread, and then the guard stops giving signs of life."""
     agent = rig.host.agent()
-    agent.until_up()
+    agent.until_up(30)
     deadline = agent.arm(5, 4.0)
     agent.until_key("loaded")
     neard, guard = rig.neard(), rig.guard()
-    (beside,) = processes_with(f"7{os.getpid()}")
+    (beside,) = processes_with(BESIDE)
     rig.disk.freeze()
     agent.drop(5)
     until_it_hangs(guard)
     os.kill(guard, signal.SIGSTOP)
     assert running(neard)
 
-    died = rig.host.wait_dead(neard, deadline + BUDGET_S)
+    died = rig.host.wait_dead(neard, deadline + LONG_BUDGET_S)
 
-    assert died < deadline + BUDGET_S
+    assert died < deadline + LONG_BUDGET_S
     wait_until(lambda: not running(beside), timeout_s=2, what="the end of what neard's script left behind")
     assert threads_that_wait(guard), "the guard has ended: this tests nothing"
     rig.disk.thaw()
     again = rig.host.agent()
-    again.until_up(20)
+    again.until_up(30)
     assert again.now()["key"] == "absent"
     journal = rig.machine.succeed("journalctl", "--no-pager", "-q", "-u", "neard.service")
     assert "Watchdog timeout" in journal
@@ -133,30 +137,30 @@ def test_the_watchdog_ends_all_that_the_guard_started_though_the_guard_itself_ca
 
 def test_a_disk_that_hangs_alone_ends_neard_and_not_the_guard(rig: Rig) -> None:
     agent = rig.host.agent()
-    agent.until_up()
+    agent.until_up(30)
     deadline = agent.arm(5, 2.0)
     agent.until_key("loaded")
     neard, guard = rig.neard(), rig.guard()
     rig.disk.freeze()
 
-    died = rig.host.wait_dead(neard, deadline + BUDGET_S)
+    died = rig.host.wait_dead(neard, deadline + LONG_BUDGET_S)
 
-    assert deadline < died < deadline + BUDGET_S
+    assert deadline < died < deadline + LONG_BUDGET_S
     assert threads_that_wait(guard)
     time.sleep(UNIT_S + 1)
     assert rig.guard() == guard
     assert rig.machine.succeed("systemctl", "is-active", "neard.service").strip() == "active"
     assert "check the disk" in agent.now()["problem"]
     rig.disk.thaw()
-    agent.until_up()
+    agent.until_up(30)
 
 
 def test_an_orderly_stop_drops_the_key_before_neard_is_told_to_stop(rig: Rig) -> None:
     agent = rig.host.agent()
-    agent.until_up()
+    agent.until_up(30)
     agent.arm(5, 14.0)
     agent.until_key("loaded")
-    (beside,) = processes_with(f"7{os.getpid()}")
+    (beside,) = processes_with(BESIDE)
     began = boottime()
 
     rig.machine.succeed("systemctl", "stop", "neard.service")
