@@ -182,7 +182,7 @@ class TestOtherPeoplesKeys:
 
     def test_what_is_too_much_for_one_answer_is_named(self, pool: Pool, consul_single: ConsulCluster) -> None:
         for number in range(20):
-            self.put(consul_single, f"hafailover/{pool.account}/nodes/zz{number}", "x" * 450_000)
+            self.put(consul_single, f"hafailover/{pool.account}/nodes/zz{number}", "x" * 360_000)
         with pytest.raises(CallError, match=f"/v1/kv/hafailover/{pool.account}/nodes/ has more than 8 MiB"):
             pool.roster.entries()
 
