@@ -16,7 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-TABLES = (Path("/proc/self/net/tcp"), Path("/proc/self/net/tcp6"))
+# A thread may be in a network namespace of its own.
+TABLES = (Path("/proc/thread-self/net/tcp"), Path("/proc/thread-self/net/tcp6"))
 CONSUL = "consul"
 """The user that packages of Consul make for it."""
 LISTEN = "0A"

@@ -70,7 +70,7 @@ class Roster:
             _, data = self._consul.kv.get(self._keys.nodes + node, consistency="consistent")
             return entry_of(data, self._keys.nodes) if data is not None else None
 
-        return call("reading a host's record", self._keys.read_rule, read)
+        return call("reading a host's record", self._keys.rule, read)
 
     def entries(self, stale: bool = True) -> list[Entry]:
         """All hosts' records, by name."""
@@ -83,7 +83,7 @@ class Roster:
             entries = [entry_of(item, nodes) for item in data or [] if is_entry(item, nodes)]
             return sorted(entries, key=lambda entry: entry.node)
 
-        return call("reading the hosts' records", self._keys.read_rule, read)
+        return call("reading the hosts' records", self._keys.rule, read)
 
     def pool_public_key(self) -> str | None:
         """The public key on record for the pool."""

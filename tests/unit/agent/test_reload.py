@@ -12,6 +12,7 @@ from hafailover.agent.reload import GUARD_ALONE, GUARD_TOO, RELOADABLE, Reloader
 from hafailover.config.load import load_settings
 from hafailover.config.settings import Settings
 from hafailover.core import events as ev
+from hafailover.lock.token import Token, TokenError
 
 from .parts import Events
 
@@ -21,12 +22,12 @@ BASE = 'account_id = "pool.poolv1.near"\nnode_name = "a"\n'
 class File:
     """A settings' file that is written anew, and an agent's reloader that reads it."""
 
-    def __init__(self, path: Path, args: list[str] | None = None) -> None:
+    def __init__(self, path: Path, args: list[str] | None = None, token: Token | None = None) -> None:
         self._path = path
         self._args = args
         self.write("")
         self.events = Events()
-        self.reloader = Reloader(self._read(), self._read, self.events)
+        self.reloader = Reloader(self._read(), self._read, self.events, token)
 
     def _read(self) -> Settings:
         return load_settings(self._path, self._args)
@@ -51,6 +52,30 @@ def log_level() -> Iterator[None]:
 @pytest.fixture
 def file(tmp_path: Path) -> File:
     return File(tmp_path / "config.toml")
+
+
+def test_the_token_is_read_again_even_if_the_settings_are_wrong(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = ["first"]
+    token = Token("first", lambda: now[0], "consul.token_file")
+    file = File(tmp_path / "config.toml", token=token)
+    now[0] = "second"
+    assert file.reload("no_such_setting = 1\n") is None
+    assert token.value == "second"
+    assert "a new token for Consul is in use" in caplog.text
+
+
+def test_a_token_that_cannot_be_read_stays_and_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails() -> str:
+        raise TokenError("consul.token_file: /a/file: No such file or directory")
+
+    token = Token("first", fails, "consul.token_file")
+    assert File(tmp_path / "config.toml", token=token).reload("priority = 3\n") is not None
+    assert token.value == "first"
+    assert "stays in use: consul.token_file: /a/file: No such file" in caplog.text
 
 
 def told(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
