@@ -16,6 +16,7 @@ from hafailover.lock.errors import Kind
 from hafailover.timing import PROFILES
 
 from .fake_consul import SESSION, TOKEN, failure
+from .pools import claim
 
 pytestmark = pytest.mark.consul
 
@@ -55,7 +56,7 @@ class TestAcl:
         got = store.acquire(session)
         store.beat(session, Beat(got.term, 1, "a", Phase.ACTIVE, 8.5))
         store.renew(session)
-        store.record_dropped(3, "a")
+        store.record_dropped(claim(3))
         store.forget_dropped(9)
         store.release(session, Beat(got.term, 2, "a", Phase.RELEASED, 8.5))
         store.destroy(session)
@@ -67,7 +68,7 @@ class TestAcl:
             lambda: store.acquire(session),
             lambda: store.beat(session, BEAT),
             lambda: store.release(session, BEAT),
-            lambda: store.record_dropped(3, "a"),
+            lambda: store.record_dropped(claim(3)),
         ]
         for call in calls:
             error = failure(call)

@@ -19,6 +19,7 @@ from hafailover.timing import PROFILES, with_changes
 
 from . import fake_consul as fakes
 from .fake_consul import SESSION, TOKEN, Behaviour, answer, failure, fake
+from .pools import claim
 
 DEADLINE_S = 0.6
 QUICK = with_changes(PROFILES["default"], {"call_deadline_s": DEADLINE_S})
@@ -38,7 +39,7 @@ CALLS: dict[str, Callable[[ConsulLease], object]] = {
     "acquire": lambda store: store.acquire(SESSION),
     "beat": lambda store: store.beat(SESSION, BEAT),
     "release": lambda store: store.release(SESSION, BEAT),
-    "record_dropped": lambda store: store.record_dropped(7, "a"),
+    "record_dropped": lambda store: store.record_dropped(claim(7)),
     "forget_dropped": lambda store: store.forget_dropped(7),
 }
 
@@ -94,7 +95,7 @@ class TestDeadlines:
 
     def test_an_answer_in_time_is_taken(self) -> None:
         with fake(answer(b"true")) as server:
-            lease(server.port).record_dropped(7, "a")
+            lease(server.port).record_dropped(claim(7))
 
 
 class TestUnreachable:
@@ -279,7 +280,7 @@ class TestEnvironment:
             monkeypatch.setenv("CONSUL_HTTP_TOKEN", "another-token")
             monkeypatch.setenv("CONSUL_HTTP_SSL", "true")
             monkeypatch.setenv("CONSUL_HTTP_SSL_VERIFY", "false")
-            lease(server.port).record_dropped(7, "a")
+            lease(server.port).record_dropped(claim(7))
             assert other.requests == []
             head = server.requests[0].decode().lower()
         assert f"x-consul-token: {TOKEN}" in head
@@ -291,7 +292,7 @@ class TestEnvironment:
                 monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
             monkeypatch.delenv("NO_PROXY", raising=False)
             monkeypatch.delenv("no_proxy", raising=False)
-            lease(server.port).record_dropped(7, "a")
+            lease(server.port).record_dropped(claim(7))
             assert proxy.requests == []
             assert len(server.requests) == 1
 

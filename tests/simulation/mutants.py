@@ -98,7 +98,9 @@ def hunt(one: Mutant) -> Hunt:
 
 @mutant("no wait for the predecessor", ("host cut off", "agent frozen", "session ended by hand"))
 def _no_wait(patch: Patch) -> None:
-    patch.setattr(SUCCESSOR_WAIT, lambda seen, last, terms, now, profile: Wait(now, 8.5, "mutant"))
+    patch.setattr(
+        SUCCESSOR_WAIT, lambda seen, last, vouches, now, profile, *rest, **more: Wait(now, 8.5, "mutant")
+    )
 
 
 @mutant("the wait counts from the first beat of the term", ("host cut off", "agent frozen", "neard syncing"))
@@ -117,7 +119,10 @@ def _wait_from_the_first_beat(patch: Patch) -> None:
 def _lower_term_trusted(patch: Patch) -> None:
     """Without the rule for short memories, too, which would still protect from what a backup brings back."""
     original = sightings.successor_wait
-    patch.setattr(SUCCESSOR_WAIT, lambda seen, *rest: original(replace(seen, highest_term=0), *rest))
+    patch.setattr(
+        SUCCESSOR_WAIT,
+        lambda seen, *rest, **more: original(replace(seen, highest_term=0), *rest, **more),
+    )
     _short_memory_trusted(patch)
 
 
@@ -154,8 +159,9 @@ def _own_profile(patch: Patch) -> None:
 def _own_promise_only(patch: Patch) -> None:
     original = sightings.successor_wait
 
-    def wait(*args: Any) -> Wait:
-        return replace(original(*args), gone_within_s=args[-1].gone_within_s)
+    def wait(seen: Any, last: Any, vouches: Any, now: float, profile: Any, *rest: Any, **more: Any) -> Wait:
+        wait = original(seen, last, vouches, now, profile, *rest, **more)
+        return replace(wait, gone_within_s=profile.gone_within_s)
 
     patch.setattr(SUCCESSOR_WAIT, wait)
 
@@ -273,7 +279,7 @@ def _wall_clock(patch: Patch) -> None:
 
 @mutant("the drop is not confirmed", ("switchover", "neard loses signals", "neard reloads slowly"))
 def _not_confirmed(patch: Patch) -> None:
-    patch.setattr(leaving, "key_is_gone", lambda state, hold: True)
+    patch.setattr(leaving, "key_is_gone", lambda *_: True)
 
 
 @mutant("the lock is released before the drop", ("switchover", "neard syncing"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from hafailover.core.words import Checked, Claim
+
 FORCED = "forced by "
 """So begins, in the history, the cause of a term without a lease."""
 
@@ -51,6 +53,12 @@ class GuardView:
     """From its decision to drop to the key's absence, as it was started with."""
     retired: int = 0
     """The highest term that it will never arm again. With the key absent, this is the proof of a drop."""
+    history: str = ""
+    """Of Consul's history: what ``term``, ``retired`` and ``refused_term`` belong to."""
+    word: Claim | None = None
+    """The last word that it gave."""
+    checked: Checked | None = None
+    """What it made of the last word that it was asked about."""
 
 
 @dataclass(frozen=True, slots=True)

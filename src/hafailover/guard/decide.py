@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hafailover.core.views import KeyState, NeardPhase
-from hafailover.guard import key, process
+from hafailover.guard import key, process, vouch
 from hafailover.guard import model as m
 from hafailover.guard.process import KILL_AGAIN_S, PROBE_AGAIN_S, PROBE_BOOT_S, TERMINATE_AGAIN_S, Step
 from hafailover.timing import GRANT_TICK_S
@@ -35,12 +35,16 @@ def decide(guard: m.Guard, event: m.GuardEvent, now: float) -> Step:
             guard, effects = key.link_failed(guard, problem, now)
         case m.UnlinkFailed(problem):
             guard, effects = process.kill_now(guard, now, f"{problem}, so neard is killed")
-        case m.ArmAsked(term, deadline):
-            guard, effects = key.arm(guard, term, deadline, now)
+        case m.ArmAsked():
+            guard, effects = vouch.arm(guard, event, now)
         case m.GrantGiven(term, deadline):
             guard, effects = key.grant(guard, term, deadline, now), []
-        case m.DropAsked(term, urgent, reason):
-            guard, effects = key.drop_asked(guard, term, urgent, reason, now)
+        case m.DropAsked():
+            guard, effects = vouch.drop(guard, event, now)
+        case m.VouchAsked():
+            guard, effects = vouch.give(guard, event)
+        case m.CheckAsked(claim):
+            guard, effects = vouch.check(guard, claim)
         case m.RestartAsked(reason):
             guard, effects = process.restart(guard, reason, now)
         case m.DrillAsked(whole):

@@ -53,7 +53,7 @@ class TinyConsul:
         self.renews_all = False
         """Renews sessions that have ended, as a leader does that was cut off and comes back."""
         self.changed = threading.Condition()
-        self._index = 10
+        self._index = 100
         self._opened = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
