@@ -19,10 +19,13 @@ from hafailover.core.effects import DropGuard
 from hafailover.core.sightings import Wait
 from hafailover.core.state import Stage
 from hafailover.core.views import KeyState
+from hafailover.core.words import Scope, Vouches
 from hafailover.guard import decide as guard_decide
-from hafailover.guard import key, watchdog
+from hafailover.guard import key, vouch, watchdog
+from hafailover.guard.word import WordKey
 
 from .agent import Agent
+from .forging import course as forging
 from .hand import GuardProcess
 from .run import Result, run
 from .takeovers import course as takeovers
@@ -109,6 +112,7 @@ def _wait_from_the_first_beat(patch: Patch) -> None:
         return min((s.first_seen for s in seen.seen if s.term == term), default=None)
 
     patch.setattr(sightings, "first_seen", first_seen)
+    _no_floor(patch)
 
 
 @mutant(
@@ -405,3 +409,59 @@ def _no_deadline(patch: Patch) -> None:
     """The agent that would see Consul come back is frozen or dead, and the key stays."""
     patch.setattr(forced, "_deadline", lambda state, order: order.silent_at + 3600.0)
     patch.setattr(key, "LONGEST_GONE_WITHIN_S", 1e9)
+
+
+# --- forged words, and histories of Consul's
+
+
+def _no_floor(patch: Patch) -> None:
+    patch.setattr(sightings, "_floor", lambda *_: None)
+
+
+@mutant("a word is not checked", within=20, course=forging)
+def _word_not_checked(patch: Patch) -> None:
+    patch.setattr(vouch, "_scope", lambda guard, claim: Scope.ALL)
+
+
+@mutant("a forged beat may shorten the wait", within=20, course=forging)
+def _floor_left_out(patch: Patch) -> None:
+    _no_floor(patch)
+
+
+@mutant("a promise that was written over is forgotten", within=60, course=forging)
+def _written_over(patch: Patch) -> None:
+    """Each promise counts from its own last sight alone."""
+
+    def floor(seen: Any, vouches: Any, now: float, profile: Any) -> Wait | None:
+        waits = [
+            sightings._timed(min(at, now), one.gone_within_s, profile, "mutant")
+            for one, at in seen.promises.items()
+            if not vouches.covers(one.term, one.node)
+        ]
+        return max(waits, key=lambda wait: wait.not_before, default=None)
+
+    patch.setattr(sightings, "_floor", floor)
+
+
+def _word_without(patch: Patch, **blank: Any) -> None:
+    word = WordKey._word
+    patch.setattr(WordKey, "_word", lambda key, kind, claim: word(key, kind, replace(claim, **blank)))
+
+
+@mutant("a word of another term is good", within=60, course=forging)
+def _word_of_another_term(patch: Patch) -> None:
+    _word_without(patch, term=0)
+
+
+@mutant("a word of another history is good", within=60, course=forging)
+def _word_of_another_history(patch: Patch) -> None:
+    """Without the rule for short memories, too, which would still protect from what a new history brings."""
+    _word_without(patch, history="")
+    _short_memory_trusted(patch)
+
+
+@mutant("a word speaks for other hosts, too", within=60, course=forging)
+def _word_for_others(patch: Patch) -> None:
+    """That of a guard which has not armed in the term, and of a compromised agent that asks it."""
+    hearing = Vouches.hearing
+    patch.setattr(Vouches, "hearing", lambda known, claim, scope: hearing(known, claim, Scope.ALL))

@@ -16,6 +16,7 @@ import pytest
 
 from .__main__ import main
 from .faults import KINDS
+from .forging import course as forging
 from .mutants import MUTANTS, Hunt, hunt
 from .plan import plan
 from .referee import Violation
@@ -44,6 +45,8 @@ def test_random_faults_never_make_two_signers_and_one_signs_afterwards() -> None
         for result in workers.map(partial(run, hours=HOURS), range(SEEDS)):
             total.add(result)
         for result in workers.map(course, range(SEEDS // 2)):
+            total.add(result)
+        for result in workers.map(forging, range(SEEDS // 2)):
             total.add(result)
     if total.violations:
         worst = total.violations[0]

@@ -17,10 +17,14 @@ from hafailover.timing import LONGEST_GONE_WITHIN_S, Profile
 KEPT = 128
 """Beats remembered: two minutes of them, far more than any wait is long."""
 
-PROMISES_KEPT_S = 75.0
-"""How long a promise matters: the longest that a beat can make is 60 s, the margin comes on top."""
+WAITING_KEPT_S = 75.0
+"""How long the promise of a holder that waits matters: the longest is 60 s, the margin comes on top."""
 
-MOST_PROMISES = 64
+SIGNING_KEPT_S = 600.0
+"""How long it is remembered what a holder that signs has promised, although its beats are not seen any more:
+somebody may write over each of them before the watch has shown it."""
+
+MOST_PROMISES = 200
 """More than these in that time are no pool's; somebody writes them, and nothing of them is certain."""
 
 
@@ -34,6 +38,16 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """What beats of one node in one term have promised, while it waited or since."""
+
+    term: int
+    node: str
+    gone_within_s: float
+    waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Sightings:
     """Beats that this host saw in its watch, oldest first, and the highest term it ever saw."""
 
@@ -41,11 +55,13 @@ class Sightings:
     highest_term: int = 0
     tops: dict[int, int] = field(default_factory=dict)
     """The highest sequence seen of each remembered term."""
-    promises: dict[tuple[int, str, float], float] = field(default_factory=dict)
-    """When a beat of a term and a node that promised so much was last seen for the first time.
+    promises: dict[Promise, float] = field(default_factory=dict)
+    """When a beat with this promise was last seen for the first time.
 
     Kept for itself, so that no number of later beats can push one out of memory.
     """
+    backwards_at: float = -1e9
+    """When a beat of a lower term than the highest was last seen: a backup's, or a forged one."""
 
     @property
     def overflows(self) -> bool:
@@ -66,9 +82,14 @@ def note(sightings: Sightings, stored: StoredBeat, now: float) -> Sightings:
     terms = {s.term for s in seen}
     tops = {term: top for term, top in sightings.tops.items() if term in terms}
     tops[beat.term] = max(beat.sequence, tops.get(beat.term, -1))
-    promises = {key: at for key, at in sightings.promises.items() if now - at < PROMISES_KEPT_S}
-    promises[beat.term, beat.node, beat.gone_within_s] = now
-    return Sightings(seen, max(sightings.highest_term, beat.term), tops, promises)
+    promises = {
+        one: at
+        for one, at in sightings.promises.items()
+        if now - at < (WAITING_KEPT_S if one.waiting else SIGNING_KEPT_S)
+    }
+    promises[Promise(beat.term, beat.node, beat.gone_within_s, beat.phase is Phase.WAITING)] = now
+    backwards_at = now if beat.term < sightings.highest_term else sightings.backwards_at
+    return Sightings(seen, max(sightings.highest_term, beat.term), tops, promises, backwards_at)
 
 
 def forget(sightings: Sightings) -> Sightings:
@@ -234,12 +255,21 @@ def _speaks_for_another(beat: Beat, vouches: Vouches) -> bool:
 def _floor(sightings: Sightings, vouches: Vouches, now: float, profile: Profile) -> Wait | None:
     """The latest end of all that the beats seen have promised, but for terms that a word has vouched for.
 
-    So a beat that was forged can only make the wait longer: it cannot take back what others have promised.
+    A beat that was forged can only make the wait longer: it takes back nothing that others have promised, and
+    it may stand in the place of a beat of theirs, which was made good and not seen.
     """
+    left = {one: at for one, at in sightings.promises.items() if not vouches.covers(one.term, one.node)}
+    if not left:
+        return None
+    last = max(sightings.backwards_at, *left.values())
     waits = [
-        _timed(min(at, now), gone_within_s, profile, f"{node} (term {term}) may have its key for so long")
-        for (term, node, gone_within_s), at in sightings.promises.items()
-        if not vouches.covers(term, node)
+        _timed(
+            min(at if one.waiting else last, now),
+            one.gone_within_s,
+            profile,
+            f"{one.node} (term {one.term}) may have its key for so long",
+        )
+        for one, at in left.items()
     ]
     return max(waits, key=lambda wait: wait.not_before, default=None)
 

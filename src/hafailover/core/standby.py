@@ -109,7 +109,7 @@ def _saw_the_handover(state: State, previous: StoredBeat | None) -> bool:
         and request.id == state.expected_request
         and request.term == beat.term
         and any(s.term == beat.term and s.sequence < beat.sequence for s in state.sightings.seen)
-        and any((term, node) == (beat.term, beat.node) for term, node, _ in state.sightings.promises)
+        and any((one.term, one.node) == (beat.term, beat.node) for one in state.sightings.promises)
     )
 
 

@@ -1,5 +1,7 @@
 """The successor's wait: when may the new holder of the lock arm, and what must it publish meanwhile."""
 
+from dataclasses import replace
+
 import pytest
 
 from hafailover.core.beat import Beat, Phase
@@ -143,7 +145,26 @@ class TestFloor:
         for number in range(3 * KEPT):
             seen = note(seen, stored(beat(11, number, "c", gone_within_s=0.5), 2000 + number), NOW - 1)
         got = wait(seen, beat(11, 3 * KEPT - 1, "c", gone_within_s=0.5), index=2000 + 3 * KEPT - 1)
-        assert got.not_before == pytest.approx(self.UNTIL)
+        assert got.not_before == pytest.approx(NOW - 1 + 9.085)
+
+    @pytest.mark.parametrize(
+        "over",
+        [
+            beat(10, 6, gone_within_s=0.5),
+            beat(11, 6, "c", gone_within_s=0.5),
+            beat(11, 6, "c", Phase.WAITING, gone_within_s=0.5),
+            beat(9, 6, "c", Phase.RELEASED, gone_within_s=0.5),
+        ],
+        ids=["its own term", "a later one", "one that waits", "one that is over"],
+    )
+    def test_who_writes_over_each_beat_hides_no_promise(self, over: Beat) -> None:
+        """The active goes on beating, and the watch shows only what was written over its beats."""
+        seen = saw((beat(10, 5, "b"), 1000, NOW - 300))
+        for number in range(100):
+            seen = note(seen, stored(replace(over, sequence=6 + number), 1001 + number), NOW - 100 + number)
+        last = replace(over, term=12, node="c", phase=Phase.RELEASED)
+        got = wait(seen, last, Vouches(upto=9), index=2000)
+        assert got.not_before >= NOW - 1 + 9.085 - 1e-9
 
     def test_too_many_terms_are_too_many_to_remember(self) -> None:
         seen = Sightings()
@@ -153,8 +174,11 @@ class TestFloor:
         assert seen.overflows
 
     def test_what_is_long_past_is_forgotten(self) -> None:
-        seen = note(self.SEEN, stored(beat(11, 1), 1001), NOW + 80)
-        assert {term for term, _, _ in seen.promises} == {11}
+        waits = beat(9, 1, "c", Phase.WAITING)
+        seen = note(note(self.SEEN, stored(waits, 990), NOW), stored(beat(11, 1), 1001), NOW + 80)
+        assert {one.term for one in seen.promises} == {10, 11}
+        seen = note(seen, stored(beat(11, 2), 1002), NOW + 601)
+        assert {one.term for one in seen.promises} == {11}
 
     def test_the_promise_of_a_term_that_began_with_a_long_wait_does_not_last(self) -> None:
         """A holder that waited for one it did not know promised 15 s; since it signs, it promises 8.5."""
@@ -263,13 +287,15 @@ class TestLateBeats:
         assert got.not_before == pytest.approx(NOW - 4 + 15.65)
         assert got.gone_within_s == 15.0, "and is handed on"
 
-    def test_the_promise_of_another_term_is_nothing_to_it(self) -> None:
+    def test_the_promise_of_another_term_that_is_over_is_nothing_to_it(self) -> None:
         seen = saw(
-            (beat(9, 3, gone_within_s=15.0), 990, NOW - 14),
+            (beat(9, 3, gone_within_s=15.0), 990, NOW - 8),
             (beat(10, 7), 1001, NOW - 5),
             (beat(10, 6), 1002, NOW - 4),
         )
-        assert wait(seen, beat(10, 6), index=1002).not_before == pytest.approx(NOW - 4 + 9.085)
+        assert wait(seen, beat(10, 6), Vouches(upto=9), index=1002).not_before == pytest.approx(
+            NOW - 4 + 9.085
+        )
 
     def test_one_that_stands_there_again_is_as_good_as_unknown(self) -> None:
         seen = saw((beat(10, 6), 1000, NOW - 4), (beat(10, 7), 1001, NOW - 3))

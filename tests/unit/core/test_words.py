@@ -102,11 +102,11 @@ def test_many_words_are_not_all_asked_about() -> None:
 
 def test_many_terms_that_somebody_writes_make_the_wait_longest() -> None:
     core = Core().stand_by()
-    for number in range(70):
+    for number in range(210):
         core.feed(
             ev.BeatSeen(stored(beat(11 + number, 1, "c", gone_within_s=0.5), 1000 + number)), after=0.01
         )
-    core.wait_on(stored(beat(200, 1, "c", Phase.RELEASED, gone_within_s=0.5), 2000), term=300)
+    core.wait_on(stored(beat(300, 1, "c", Phase.RELEASED, gone_within_s=0.5), 2000), term=400)
     assert waits_s(core) > 14.0
 
 
