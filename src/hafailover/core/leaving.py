@@ -216,7 +216,8 @@ def lost(state: State, hold: Hold, now: float) -> Step:
     if not key_is_gone(state, hold.term, hold.history):
         return _drop_again(state, hold)
     # Only a term that was waited out before it armed may say so: while one waits, its predecessor may sign.
-    tells = hold.ever_armed and now >= hold.doubt_until
+    # And nobody asks for one of a history that is over.
+    tells = hold.ever_armed and now >= hold.doubt_until and hold.history == state.history
     if tells and (asking := awaits_word(state, hold, now)) is not None:
         return asking
     after, effects = end(state, hold, now)

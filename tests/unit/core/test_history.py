@@ -118,6 +118,19 @@ def test_what_an_agent_saw_before_it_knew_the_history_counts_if_it_is_of_that_on
         assert core.state.sightings.highest_term == highest
 
 
+def test_a_drop_in_a_history_that_is_over_is_not_recorded() -> None:
+    core = standby()
+    core.answer_beats(take(core, 798, OLD, stored(beat(700, 3, "b", history=OLD), 790)))
+    core.wait(9.2)
+    core.feed(ev.GuardSeen(guard(KeyState.LOADED, term=798, history=OLD)), after=0.05)
+    core.feed(ev.HistorySeen(NEW))
+    core.feed(ev.SessionGone(SESSION))
+    effects = core.feed(ev.GuardSeen(guard(term=798, retired=798, history=OLD)))
+    assert of(ef.RecordDropped, effects) == []
+    assert core.state.hold is None
+    assert core.state.ended_term == 0, "the term was of the history before"
+
+
 class TestIndexGoesBack:
     """A backup was restored into a cluster made anew: the same id, and terms that are over."""
 
