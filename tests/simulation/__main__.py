@@ -22,6 +22,7 @@ from typing import TypeVar
 from rich.console import Console
 
 from .faults import KINDS
+from .forging import course as forging
 from .mutants import MUTANTS, Hunt, hunt
 from .report import Total
 from .run import run
@@ -48,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seeds = range(options.first, options.first + options.seeds)
         random_ones = _all(pool, partial(run, hours=options.hours, kinds=options.kinds), seeds)
         takeovers = _all(pool, course, seeds[: options.takeovers])
-        for result in itertools.chain(random_ones, takeovers):
+        forgeries = _all(pool, forging, seeds[: options.takeovers])
+        for result in itertools.chain(random_ones, takeovers, forgeries):
             total.add(result)
             total.wall_s = time.monotonic() - began
             if result.rule:

@@ -64,7 +64,7 @@ class Forger:
     def strike(self) -> None:
         """One attack; the kinds take turns by lot."""
         world, rng = self._world, self._rng
-        if rng.random() < 0.2:
+        if rng.random() < 0.3:
             self._wipe()
             return
         attack: Callable[[], None] = rng.choice(
@@ -222,18 +222,19 @@ class Forger:
         consul = world.consul
         keep = rng.choice(list(consul.backups)) if consul.backups and rng.random() < 0.6 else None
         holder = world.holder()
-        if holder is not None and holder.agent is not None and rng.random() < 0.5 and holder.agent.stop():
+        if holder is not None and holder.agent is not None and rng.random() < 0.7 and holder.agent.stop():
             agent = holder.agent
             world.at(8.0 + 5.0 * rng.random(), agent.cont)
         world.struck("Consul lost everything" + (", and got an old state" if keep else ""))
         consul.lose_everything(keep)
-        world.at(3.0 * rng.random(), self._revive)
+        if keep is None:
+            world.at(2.0 * rng.random(), self._revive)
 
     def _revive(self) -> None:
         """A genuine release of the history before, for whoever takes the lock next."""
-        if self._last and self._beat() is None and self._rng.random() < 0.5:
+        if self._last and self._beat() is None:
             old = self._rng.choice(self._last)
             consul = self._world.consul
             consul.index = max(consul.index, old.term)
-            history = self._rng.choice((old.history, consul.history))
+            history = self._rng.choice((old.history, consul.history_id(), consul.history_id()))
             self._write(replace(old, inherits=None, phase=Phase.RELEASED, history=history), free=False)

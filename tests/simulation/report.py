@@ -41,6 +41,7 @@ class Total:
 
     seeds: int = 0
     takeovers: int = 0
+    forgeries: int = 0
     """Pools in which somebody was ordered to sign without a lease."""
     hours_each: float = 0.0
     virtual_s: float = 0.0
@@ -55,7 +56,9 @@ class Total:
     hunts: list[Hunt] = field(default_factory=list)
 
     def add(self, result: Result) -> None:
-        if result.course:
+        if result.course == "forging":
+            self.forgeries += 1
+        elif result.course:
             self.takeovers += 1
         else:
             self.seeds += 1
@@ -86,6 +89,7 @@ class Total:
         return {
             "seeds": self.seeds,
             "takeover_courses": self.takeovers,
+            "forging_courses": self.forgeries,
             "hours_each": self.hours_each,
             "virtual_hours": round(self.virtual_s / 3600, 2),
             "episodes": self.episodes,
@@ -138,7 +142,7 @@ class Total:
         total = self.faults.total()
         rate = total / self.wall_s if self.wall_s else 0.0
         console.print(
-            f"{self.seeds} seeds and {self.takeovers} courses with takeovers, "
+            f"{self.seeds} seeds, {self.takeovers} courses with takeovers, {self.forgeries} with forgeries, "
             f"{self.virtual_s / 3600:.1f} virtual hours, {total:,} faults in "
             f"{self.wall_s:.0f} s with {self.workers} processes: {rate:.0f} faults a second"
         )

@@ -55,7 +55,13 @@ def give(guard: m.Guard, event: m.VouchAsked) -> Step:
     """Gives its word that this host's key is gone and never comes back in the term, if that is so."""
     words, term = guard.config.words, event.term
     within = in_history(guard, event.history)
-    if words is None or within is None or guard.key is not KeyState.ABSENT or guard.killed:
+    if (
+        words is None
+        or not guard.config.node
+        or within is None
+        or guard.key is not KeyState.ABSENT
+        or guard.killed
+    ):
         state = "neard is being killed" if guard.killed else f"the key is {guard.key}"
         return guard, [m.Report(f"no word for the end of term {term}: {state}")]
     height = max(event.height, guard.height)
