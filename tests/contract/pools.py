@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from hafailover.core.beat import Beat, Phase
+from hafailover.core.words import Claim
 from hafailover.lab import ConsulServer
 from hafailover.lock.base import LeaseStore, LeaseWatch
 from hafailover.lock.client import Address
@@ -20,6 +21,7 @@ from hafailover.lock.memory import MemoryConsul
 from hafailover.timing import PROFILES
 
 WATCH_S = 2.0
+HISTORY = "0" * 32
 
 
 class Pool(Protocol):
@@ -40,6 +42,10 @@ class Pool(Protocol):
     def delete_lock(self) -> None: ...
 
     def put_heartbeat(self, raw: bytes | None) -> None: ...
+
+    def lose_history(self) -> None:
+        """The id of Consul's history is gone."""
+        ...
 
 
 def memory_pool() -> Pool:
@@ -79,6 +85,13 @@ class ConsulPool:
         else:
             self._put(f"/v1/kv/{self._keys.heartbeat}", raw)
 
+    def lose_history(self) -> None:
+        self._call("DELETE", f"/v1/kv/{self._keys.history_id}", b"")
+
+    def put(self, name: str, raw: bytes) -> None:
+        """Writes anything below the pool's prefix."""
+        self._put(f"/v1/kv/{self._keys.prefix}{name}", raw)
+
     def _put(self, path: str, body: bytes) -> None:
         self._call("PUT", path, body)
 
@@ -89,6 +102,11 @@ class ConsulPool:
 
 def active(term: int, sequence: int = 1, node: str = "a", phase: Phase = Phase.ACTIVE) -> Beat:
     return Beat(term, sequence, node, phase, 8.5, height=sequence)
+
+
+def claim(term: int, node: str = "a", height: int = 103) -> Claim:
+    """What is recorded of a drop, with a word that nobody checks here."""
+    return Claim(term, HISTORY, node, height, None, "a" * 64)
 
 
 def refused(error: pytest.ExceptionInfo[CallError], kind: Kind = Kind.REFUSED) -> bool:

@@ -24,6 +24,7 @@ from hafailover.orders.documents import Drain, Drill, Pause, Plan
 from hafailover.timing import PROFILES
 
 from .fake_consul import SESSION, TOKEN, failure
+from .pools import claim
 
 pytestmark = pytest.mark.consul
 
@@ -66,7 +67,7 @@ class TestAcl:
         got = store.acquire(session)
         store.beat(session, Beat(got.term, 1, "a", Phase.ACTIVE, 8.5))
         store.renew(session)
-        store.record_dropped(3, "a")
+        store.record_dropped(claim(3))
         store.forget_dropped(9)
         store.release(session, Beat(got.term, 2, "a", Phase.RELEASED, 8.5))
         store.destroy(session)
@@ -78,7 +79,7 @@ class TestAcl:
             lambda: store.acquire(session),
             lambda: store.beat(session, BEAT),
             lambda: store.release(session, BEAT),
-            lambda: store.record_dropped(3, "a"),
+            lambda: store.record_dropped(claim(3)),
         ]
         for call in calls:
             error = failure(call)

@@ -20,6 +20,7 @@ from hafailover.timing import PROFILES, with_changes
 
 from . import fake_consul as fakes
 from .fake_consul import SESSION, TOKEN, Behaviour, answer, failure, fake
+from .pools import claim
 
 DEADLINE_S = 0.6
 QUICK = with_changes(PROFILES["default"], {"call_deadline_s": DEADLINE_S})
@@ -39,7 +40,7 @@ CALLS: dict[str, Callable[[ConsulLease], object]] = {
     "acquire": lambda store: store.acquire(SESSION),
     "beat": lambda store: store.beat(SESSION, BEAT),
     "release": lambda store: store.release(SESSION, BEAT),
-    "record_dropped": lambda store: store.record_dropped(7, "a"),
+    "record_dropped": lambda store: store.record_dropped(claim(7)),
     "forget_dropped": lambda store: store.forget_dropped(7),
 }
 
@@ -95,7 +96,7 @@ class TestDeadlines:
 
     def test_an_answer_in_time_is_taken(self) -> None:
         with fake(answer(b"true")) as server:
-            lease(server.port).record_dropped(7, "a")
+            lease(server.port).record_dropped(claim(7))
 
 
 class TestUnreachable:
@@ -280,7 +281,7 @@ class TestEnvironment:
             monkeypatch.setenv("CONSUL_HTTP_TOKEN", "another-token")
             monkeypatch.setenv("CONSUL_HTTP_SSL", "true")
             monkeypatch.setenv("CONSUL_HTTP_SSL_VERIFY", "false")
-            lease(server.port).record_dropped(7, "a")
+            lease(server.port).record_dropped(claim(7))
             assert other.requests == []
             head = server.requests[0].decode().lower()
         assert f"x-consul-token: {TOKEN}" in head
@@ -292,7 +293,7 @@ class TestEnvironment:
                 monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
             monkeypatch.delenv("NO_PROXY", raising=False)
             monkeypatch.delenv("no_proxy", raising=False)
-            lease(server.port).record_dropped(7, "a")
+            lease(server.port).record_dropped(claim(7))
             assert proxy.requests == []
             assert len(server.requests) == 1
 
@@ -328,12 +329,12 @@ class TestToken:
     )
     def test_the_files_new_one_is_tried_at_once(self, body: bytes, status: str) -> None:
         with fake(self.knows(self.NEW, body, status)) as server:
-            self.lease(server.port, self.NEW).record_dropped(7, "a")
+            self.lease(server.port, self.NEW).record_dropped(claim(7))
             assert len(server.requests) == 2
 
     def test_the_same_one_is_not_tried_again_and_the_file_is_named(self) -> None:
         with fake(self.knows(self.NEW)) as server:
-            error = failure(lambda: self.lease(server.port, self.OLD).record_dropped(7, "a"))
+            error = failure(lambda: self.lease(server.port, self.OLD).record_dropped(claim(7)))
             assert len(server.requests) == 1
         assert error.kind is Kind.DENIED
         assert "Consul does not know the token; consul.token_file /a/file holds no other one" in str(error)
@@ -342,7 +343,7 @@ class TestToken:
 
     def test_a_right_that_is_missing_is_still_named(self) -> None:
         with fake(self.knows(self.NEW, b"Permission denied")) as server:
-            error = failure(lambda: self.lease(server.port, self.OLD).record_dropped(7, "a"))
+            error = failure(lambda: self.lease(server.port, self.OLD).record_dropped(claim(7)))
         rule = 'key_prefix "hafailover/pool.near/" { policy = "write" }'
         assert str(error).endswith(f"its token needs the rule: {rule}")
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -12,13 +14,13 @@ from hafailover.core.views import LockView
 from hafailover.lock.base import Acquisition, LeaseStore
 from hafailover.lock.errors import CallError, Kind
 
-from .pools import Pool, active, eventually, heartbeat, refused
+from .pools import Pool, active, claim, eventually, heartbeat, refused
 
 
 class TestAcquire:
     def test_the_first_finds_nothing_before_it(self, a: LeaseStore) -> None:
         got = a.acquire(a.open_session())
-        assert (got.predecessor, got.dropped_terms) == (None, frozenset())
+        assert (got.predecessor, got.dropped) == (None, frozenset())
         assert got.term > 0
 
     def test_while_it_is_held_others_are_refused(self, a: LeaseStore, b: LeaseStore) -> None:
@@ -72,10 +74,32 @@ class TestAcquire:
         assert got.predecessor.beat == last
         assert first.term < got.predecessor.index < got.term
 
-    def test_the_dropped_terms_are_read_with_the_lock(self, a: LeaseStore, b: LeaseStore) -> None:
-        a.record_dropped(7, "a")
-        b.record_dropped(123456789012, "b")
-        assert a.acquire(a.open_session()).dropped_terms == {7, 123456789012}
+    def test_the_drop_of_the_predecessor_is_read_with_the_lock(self, a: LeaseStore, b: LeaseStore) -> None:
+        session = a.open_session()
+        first = a.acquire(session).term
+        a.beat(session, active(first))
+        a.destroy(session)
+        for term in (first, 3, 4):
+            a.record_dropped(claim(term))
+        assert b.acquire(b.open_session()).dropped == {claim(first)}
+
+    def test_so_is_that_of_the_one_before_which_was_passed_on(self, a: LeaseStore, b: LeaseStore) -> None:
+        session = a.open_session()
+        first = a.acquire(session).term
+        passed = replace(active(first, phase=Phase.PASSED), inherits=active(3, node="b"))
+        a.release(session, passed)
+        b.record_dropped(claim(3, "b"))
+        b.record_dropped(claim(first))
+        assert b.acquire(b.open_session()).dropped == {claim(3, "b"), claim(first)}
+
+    def test_a_term_that_nobody_can_have_had_is_no_heartbeat(self, pool: Pool, a: LeaseStore) -> None:
+        """A term is the index of an earlier write; nobody could ever exceed one that is made up."""
+        for beat in (active(1 << 62), replace(active(5, phase=Phase.PASSED), inherits=active(5, node="b"))):
+            pool.put_heartbeat(beat.to_json().encode())
+            session = a.open_session()
+            assert a.acquire(session).predecessor is None
+            assert heartbeat(pool) is None
+            a.destroy(session)
 
     @pytest.mark.parametrize(
         "raw",
@@ -304,16 +328,62 @@ class TestSession:
         a.renew(second)
 
 
+class TestHistory:
+    """The id of Consul's history: one for all, made once, and lost with everything else."""
+
+    def test_it_is_made_once(self, a: LeaseStore, b: LeaseStore) -> None:
+        made = a.history_id()
+        assert re.fullmatch("[0-9a-f]{32}", made)
+        assert a.history_id() == b.history_id() == made
+        assert b.acquire(b.open_session()).history == made
+
+    def test_whoever_comes_first_makes_it(self, pool: Pool) -> None:
+        found: list[str] = []
+        stores = [pool.lease(f"n{number}") for number in range(6)]
+        threads = [threading.Thread(target=lambda s=s: found.append(s.history_id())) for s in stores]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(10)
+        assert len(found) == 6
+        assert len(set(found)) == 1
+
+    def test_one_that_is_lost_is_made_anew_and_never_the_same(self, pool: Pool, a: LeaseStore) -> None:
+        before = a.history_id()
+        pool.lose_history()
+        assert eventually(lambda: pool.watch().history(None, 0.0)[1] == "")
+        got = a.acquire(a.open_session()).history
+        assert got != before
+        assert eventually(lambda: pool.watch().history(None, 0.0)[1] == got)
+
+    def test_it_is_renewed_once_however_many_want_it(self, a: LeaseStore, b: LeaseStore) -> None:
+        before = a.history_id()
+        a.renew_history(before)
+        renewed = a.history_id()
+        assert renewed != before
+        b.renew_history(before)
+        assert b.history_id() == renewed
+
+    def test_a_new_one_wakes_the_watch(self, pool: Pool, a: LeaseStore) -> None:
+        before = a.history_id()
+        assert eventually(lambda: pool.watch().history(None, 0.0)[1] == before)
+        watch = pool.watch()
+        at, _ = watch.history(None, 0.0)
+        a.renew_history(before)
+        assert watch.history(at, 2.0)[1] == a.history_id()
+
+
 class TestDropped:
     def test_records_come_and_go(self, pool: Pool, a: LeaseStore) -> None:
-        for term in (3, 8, 21):
-            a.record_dropped(term, "a")
-        a.record_dropped(8, "a")
-        assert eventually(lambda: pool.watch().dropped(None, 0.0)[1] == {3, 8, 21})
-        a.forget_dropped(21)
-        assert eventually(lambda: pool.watch().dropped(None, 0.0)[1] == {21})
+        for term in (3, 4, 5):
+            a.record_dropped(claim(term))
+        a.record_dropped(claim(4, height=104))
+        kept = {claim(3), claim(4, height=104), claim(5)}
+        assert eventually(lambda: pool.watch().dropped(None, 0.0)[1] == kept)
+        a.forget_dropped(5)
+        assert eventually(lambda: pool.watch().dropped(None, 0.0)[1] == {claim(5)})
         a.forget_dropped(0)
-        assert a.acquire(a.open_session()).dropped_terms == {21}
+        assert pool.watch().dropped(None, 0.0)[1] == {claim(5)}
 
     def test_there_may_be_none(self, pool: Pool, a: LeaseStore) -> None:
         a.forget_dropped(100)

@@ -13,7 +13,7 @@ import pytest
 from hafailover.core.views import LockView
 from hafailover.lock.base import LeaseStore
 
-from .pools import Pool, active, eventually, heartbeat
+from .pools import Pool, active, claim, eventually, heartbeat
 
 T = TypeVar("T")
 
@@ -57,13 +57,13 @@ class TestWatch:
             assert stored.beat == active(term, number)
 
     def test_the_dropped_terms_wake_it(self, pool: Pool, a: LeaseStore) -> None:
-        a.record_dropped(3, "a")
-        eventually(lambda: pool.watch().dropped(None, 0.0)[1] == {3})
+        a.record_dropped(claim(3))
+        eventually(lambda: pool.watch().dropped(None, 0.0)[1] == {claim(3)})
         watch = pool.watch()
         at, _ = watch.dropped(None, 0.0)
         woken = in_thread(lambda: watch.dropped(at, 2.0))
-        a.record_dropped(4, "a")
-        assert woken()[1] == {3, 4}
+        a.record_dropped(claim(4))
+        assert woken()[1] == {claim(3), claim(4)}
 
     def test_without_news_it_ends_when_the_time_is_over(self, pool: Pool, a: LeaseStore) -> None:
         session = a.open_session()

@@ -20,7 +20,7 @@ from hafailover.lock.roster import RequestWatch, Roster, whom_to_stop_in
 from hafailover.observe.look import Look
 from hafailover.timing import PROFILES
 
-from .pools import eventually
+from .pools import claim, eventually
 
 pytestmark = pytest.mark.consul
 
@@ -152,11 +152,11 @@ class TestWishes:
         session = pool.roster.open_wish_session()
         pool.roster.lay_out()
         pool.roster.ask(session, self.WISH)
-        pool.lease("a").record_dropped(7, "a")
+        pool.lease("a").record_dropped(claim(7))
         pool.roster.lay_out()
         watch = ConsulWatch(pool.address, pool.account, 1.0)
         assert eventually(lambda: pool.wishes().request(None, 0.0)[1] == self.WISH)
-        assert eventually(lambda: watch.dropped(None, 0.0)[1] == {7})
+        assert eventually(lambda: watch.dropped(None, 0.0)[1] == {claim(7)})
 
 
 class TestOtherPeoplesKeys:

@@ -7,6 +7,8 @@ import json
 from typing import Any
 
 from hafailover.core.beat import Beat, Phase
+from hafailover.core.words import Claim
+from hafailover.lock.base import dropped_json
 from hafailover.lock.keys import PoolKeys
 
 from .secret import PLAIN_TOKEN, SESSION, TOKEN
@@ -34,14 +36,16 @@ def entry(key: str, value: Any, session: str | None = None, index: int = TERM) -
 LOCK = entry(KEYS.lock, {"node": "host1"}, SESSION)
 HEARTBEAT = entry(KEYS.heartbeat, BEAT.to_json(), index=TERM + 5)
 WRITTEN = {**HEARTBEAT, "Value": None}
-DROPPED = entry(f"{KEYS.dropped}17", {"node": "host2"})
+CLAIM = Claim(17, "0123456789abcdef" * 2, "host2", 103, None, "a" * 64)
+DROPPED = entry(f"{KEYS.dropped}17", json.loads(dropped_json(CLAIM)))
+HISTORY_ID = entry(KEYS.history_id, {"id": CLAIM.history})
 
 
 def results(*entries: dict[str, Any]) -> dict[str, Any]:
     return {"Results": [{"KV": one} for one in entries], "Errors": None, "Index": 0, "LastContact": 0}
 
 
-ACQUIRED = results(LOCK, HEARTBEAT, DROPPED)
+ACQUIRED = results(LOCK)
 BEATEN = results(LOCK, LOCK, WRITTEN)
 RELEASED = results(LOCK, LOCK, WRITTEN, {**LOCK, "Session": ""})
 SESSION_INFO = {

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hafailover.clock import boottime
 from hafailover.core.beat import StoredBeat
 from hafailover.core.views import LockView, Request
+from hafailover.core.words import Claim
 from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulWatch
 from hafailover.lock.errors import CallError
@@ -42,6 +43,7 @@ CALLS: dict[str, tuple[Callable[[Readers], Any], Any]] = {
     "lock": (lambda r: r.watch.lock(None, 0.0), [words.LOCK]),
     "heartbeat": (lambda r: r.watch.heartbeat(3, 0.0), [words.HEARTBEAT]),
     "dropped": (lambda r: r.watch.dropped(3, 0.0), [words.DROPPED, words.DROPPED]),
+    "history id": (lambda r: r.watch.history(3, 0.0), [words.HISTORY_ID]),
     "wish": (lambda r: r.wishes.request(None, 0.0), [words.WISH]),
     "host": (lambda r: r.roster.entry("host1"), [words.RECORD]),
     "hosts": (lambda r: r.roster.entries(), [words.RECORD, words.RECORD]),
@@ -98,7 +100,7 @@ def test_what_is_read_is_of_its_kind(
 
 def sound(name: str, got: Any) -> None:
     match name:
-        case "lock" | "heartbeat" | "dropped" | "wish":
+        case "lock" | "heartbeat" | "dropped" | "history id" | "wish":
             index, value = got
             # One of 0 would make a watch ask again without a pause, for ever.
             whole(index, 1)
@@ -133,7 +135,14 @@ def watched(value: Any) -> None:
         case Request():
             whole(value.term, 0)
         case frozenset():
-            assert all(type(term) is int and term >= 0 for term in value)
+            for claim in value:
+                assert isinstance(claim, Claim)
+                whole(claim.term, 1)
+                whole(claim.height, 0)
+                claim.node.encode()
+                assert len(claim.word) == 64
+        case str():
+            assert value == "" or len(value) == 32
         case _:
             assert value is None
 

@@ -22,14 +22,31 @@ from .strategies import odd_values, raw
 
 TERM = 7
 DEADLINE = T0 + 7.0
+HISTORY = "0123456789abcdef" * 2
+CLAIM = {
+    "term": TERM,
+    "history": HISTORY,
+    "node": "host2",
+    "height": 120,
+    "handover_to": None,
+    "word": "a" * 64,
+}
 COMMANDS: tuple[dict[str, Any], ...] = (
-    {"op": "arm", "term": TERM, "deadline": DEADLINE},
+    {"op": "arm", "term": TERM, "deadline": DEADLINE, "history": "", "claims": []},
     {"op": "grant", "term": TERM, "deadline": DEADLINE, "note": SECRET_KEY},
     {"op": "drop", "term": TERM, "urgent": False, "reason": "switchover"},
+    {"op": "vouch", "term": TERM, "history": HISTORY, "height": 120, "handover_to": "host2"},
+    {"op": "check", "claim": CLAIM},
     {"op": "restart", "reason": "it held the key", "note": SECRET_KEY},
     {"op": "ping"},
 )
-REPORT = {**protocol.describe(Bench().loaded(5).guard, "the key is loaded", 4711), "note": SECRET_KEY}
+REPORT = {
+    **protocol.describe(Bench().loaded(5).guard, "the key is loaded", 4711),
+    "note": SECRET_KEY,
+    "history": HISTORY,
+    "word": CLAIM,
+    "checked": {"claim": CLAIM, "scope": "node"},
+}
 MAX_WHOLE = (1 << 63) - 1
 
 
@@ -79,6 +96,17 @@ def asked(event: m.GuardEvent | None, said: dict[str, Any]) -> None:
             whole(term, 1)
             assert urgent is (said.get("urgent") is not False)
             reason.encode()
+        case m.VouchAsked(term, history, height, to):
+            whole(term, 1)
+            whole(height, 0)
+            assert history == said.get("history", "")
+            assert to is None or to == said["handover_to"]
+        case m.CheckAsked(claim):
+            whole(claim.term, 1)
+            whole(claim.height, 0)
+            claim.node.encode()
+            assert claim.word == said["claim"]["word"]
+            assert claim.history == said["claim"].get("history", "")
         case m.RestartAsked(reason):
             reason.encode()
         case _:

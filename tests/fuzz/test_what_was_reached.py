@@ -29,7 +29,7 @@ WANTED: dict[str, tuple[str, ...]] = {
     "test_a_settings_file_is_usable_or_refused": ("usable", "refused"),
     "test_a_token_file_holds_a_token_or_is_refused": ("a token", "refused"),
     "test_a_line_is_a_command_or_refused": (
-        *("ArmAsked", "GrantGiven", "DropAsked", "RestartAsked", "NoneType"),
+        *("ArmAsked", "GrantGiven", "DropAsked", "VouchAsked", "CheckAsked", "RestartAsked", "NoneType"),
         *("armed", "refused"),
     ),
     "test_a_line_is_a_report_or_refused": ("loaded", "refused"),
@@ -48,6 +48,7 @@ WANTED: dict[str, tuple[str, ...]] = {
     ),
     "test_what_is_read_is_of_its_kind": (
         *(f"{name}: read" for name in ("lock", "heartbeat", "dropped", "wish", "host", "hosts", "history")),
+        "history id: read",
         *("key: read", "answer: read", "session: read", "claim: read"),
         *("GARBAGE", "SERVER", "UNREACHABLE", "DENIED"),
     ),

@@ -23,6 +23,7 @@ from rich.console import Console
 
 from .faults import KINDS
 from .foreigners import course as foreigners
+from .forging import course as forging
 from .mutants import MUTANTS, Hunt, hunt
 from .report import Total
 from .run import run
@@ -50,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         random_ones = _all(pool, partial(run, hours=options.hours, kinds=options.kinds), seeds)
         takeovers = _all(pool, course, seeds[: options.takeovers])
         others = _all(pool, foreigners, seeds[: options.takeovers])
-        for result in itertools.chain(random_ones, takeovers, others):
+        forgeries = _all(pool, forging, seeds[: options.takeovers])
+        for result in itertools.chain(random_ones, takeovers, others, forgeries):
             total.add(result)
             total.wall_s = time.monotonic() - began
             if result.rule:

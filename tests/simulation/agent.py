@@ -13,6 +13,7 @@ from hafailover.core import foreign, gates
 from hafailover.core.decide import decide, initial, next_wake
 from hafailover.core.state import Config, Stage
 from hafailover.core.views import Member
+from hafailover.core.words import Claim
 from hafailover.guard import model as m
 from hafailover.lock.base import Acquisition
 from hafailover.timing import Profile
@@ -157,7 +158,7 @@ class Agent:
 
     def _perform(self, effect: ef.Effect) -> None:
         match effect:
-            case ef.Acquire() | ef.SendBeat() | ef.Release():
+            case ef.Acquire() | ef.SendBeat() | ef.Release() | ef.RenewHistory():
                 self._jobs.append(effect)
                 self._next_job()
             case ef.AbandonSession(session):
@@ -165,16 +166,21 @@ class Agent:
                 self._session = None
                 self.host.memo = None
                 self._call(lambda: self.world.consul.destroy(session), lambda *_: None)
-            case ef.RecordDropped(term):
-                self._record_dropped(term)
-            case ef.ArmGuard(term, deadline):
+            case ef.RecordDropped(claim):
+                self._record_dropped(claim)
+            case ef.ArmGuard(term, deadline, history, claims):
                 self._told_deadline(deadline)
-                self.host.tell_guard(m.ArmAsked(term, deadline))
+                self.host.tell_guard(m.ArmAsked(term, deadline, history, claims))
+                self.world.did["loads asked for by a word"] += bool(claims)
+            case ef.Vouch(term, history, height, to):
+                self.host.tell_guard(m.VouchAsked(term, history, height, to))
+            case ef.CheckWord(claim):
+                self.host.tell_guard(m.CheckAsked(claim))
             case ef.GrantGuard(term, deadline):
                 self._told_deadline(deadline)
                 self.host.tell_guard(m.GrantGiven(term, deadline))
-            case ef.DropGuard(term, urgent, reason):
-                self.host.tell_guard(m.DropAsked(term, urgent, reason))
+            case ef.DropGuard(term, urgent, reason, history):
+                self.host.tell_guard(m.DropAsked(term, urgent, reason, history))
             case ef.RestartNeard(reason):
                 self.host.tell_guard(m.RestartAsked(reason))
             case ef.KillHand():
@@ -202,12 +208,12 @@ class Agent:
     def _call(self, apply: Callable[[], object], done: Callable[[ev.Outcome, object, bool], None]) -> None:
         self._wire.call(self.profile.call_deadline_s, apply, done)
 
-    def _record_dropped(self, term: int) -> None:
+    def _record_dropped(self, claim: Claim) -> None:
         def done(outcome: ev.Outcome, _: object, __: bool) -> None:
             if outcome is not ev.Outcome.OK:
-                self.host.at(0.5, self.own(lambda: self._record_dropped(term)))
+                self.host.at(0.5, self.own(lambda: self._record_dropped(claim)))
 
-        self._call(lambda: self.world.consul.record_dropped(term), done)
+        self._call(lambda: self.world.consul.record_dropped(claim), done)
 
     # --- the lease, one call after the other
 
@@ -223,13 +229,26 @@ class Agent:
                     event = ev.AcquireAnswered(sent_at, outcome)
                     if isinstance(got, Acquisition):
                         event = replace(
-                            event, term=got.term, predecessor=got.predecessor, dropped_terms=got.dropped_terms
+                            event,
+                            term=got.term,
+                            predecessor=got.predecessor,
+                            dropped=got.dropped,
+                            history=got.history,
                         )
                     self._done(event, session, gone)
 
                 self._call(lambda: consul.acquire(session), acquired)
             case ef.SendBeat():
                 self._send_beat(job, sent_at)
+            case ef.RenewHistory(history):
+
+                def renewed(_: ev.Outcome, got: object, __: bool) -> None:
+                    self._working = False
+                    if isinstance(got, str):
+                        self.take(ev.HistorySeen(got, certain=True))
+                    self._next_job()
+
+                self._call(lambda: consul.renew_history(history), renewed)
             case ef.Release(session, beat):
 
                 def released(outcome: ev.Outcome, _: object, gone: bool) -> None:
@@ -372,7 +391,21 @@ class Agent:
             self._session = session
             if not self.host.disk_full:
                 self.host.memo = session
-            self.take(ev.SessionReady(session))
+            self._learn_history(session)
+
+    def _learn_history(self, session: str) -> None:
+        """Before the session is used; tried until Consul says it."""
+
+        def read(outcome: ev.Outcome, got: object, _: bool) -> None:
+            if self._session != session:
+                return
+            if outcome is ev.Outcome.OK and isinstance(got, str):
+                self.take(ev.HistorySeen(got, certain=True))
+                self.take(ev.SessionReady(session))
+            else:
+                self.host.at(0.2, self.own(lambda: self._learn_history(session)))
+
+        self._call(self.world.consul.history_id, read)
 
     # --- its record
 

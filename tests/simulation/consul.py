@@ -6,9 +6,10 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hafailover.core.beat import Beat, StoredBeat, parse_beat
+from hafailover.core.beat import Beat, StoredBeat
 from hafailover.core.views import LockView, Member
-from hafailover.lock.base import Acquisition
+from hafailover.core.words import Claim
+from hafailover.lock.base import Acquisition, stored_beat
 
 if TYPE_CHECKING:
     from .host import Host
@@ -47,7 +48,8 @@ class Backup:
     sessions: dict[str, Session]
     lock: LockView
     heartbeat: StoredBeat | None
-    dropped: frozenset[int]
+    dropped: frozenset[Claim]
+    history: str
     records: dict[str, Member]
 
 
@@ -61,7 +63,9 @@ class Consul:
         self.restored_at = -1e9
         self.lock = LockView(None, None, 0)
         self.heartbeat: StoredBeat | None = None
-        self.dropped: frozenset[int] = frozenset()
+        self.dropped: frozenset[Claim] = frozenset()
+        self.history = ""
+        self._histories = 0
         self.records: dict[str, Member] = {}
         self.backups: deque[Backup] = deque(maxlen=BACKUPS_KEPT)
         world.at(BACKUP_EVERY_S, self._back_up)
@@ -94,27 +98,41 @@ class Consul:
         if self.lock.session is None:
             self._set_lock(session)
             self.world.aims.happened("acquired", host)
-        return Acquisition(self.lock.index, self.stored_beat(), self.dropped)
+        return Acquisition(self.lock.index, self.stored_beat(), self.dropped, self.history_id())
 
     def beat(self, session: str, beat: Beat) -> None:
         if self.lock.session != session or self.lock.index != beat.term:
             raise NotHeldError
         # As it is written and read back.
-        parsed = parse_beat(beat.to_json())
-        assert parsed is not None
-        self.heartbeat = StoredBeat(parsed, self._next())
+        stored = stored_beat(beat.to_json().encode(), self._next())
+        assert stored is not None, beat
+        self.heartbeat = stored
         self.world.changed("heartbeat")
 
     def release(self, session: str, beat: Beat) -> None:
         self.beat(session, beat)
         self._set_lock(None)
 
-    def record_dropped(self, term: int) -> None:
-        self.dropped |= {term}
+    def history_id(self) -> str:
+        """The id of the history, made if there is none."""
+        if not self.history:
+            self._histories += 1
+            self.history = f"{self._histories:032x}"
+            self.world.changed("history")
+        return self.history
+
+    def renew_history(self, history: str) -> str:
+        if self.history == history:
+            self.history = ""
+            self.world.did["histories renewed"] += 1
+        return self.history_id()
+
+    def record_dropped(self, claim: Claim) -> None:
+        self.dropped = frozenset({*(one for one in self.dropped if one.term != claim.term), claim})
         self.world.changed("dropped")
 
     def forget_dropped(self, before: int) -> None:
-        self.dropped = frozenset(term for term in self.dropped if term >= before)
+        self.dropped = frozenset(claim for claim in self.dropped if claim.term >= before)
         self.world.changed("dropped")
 
     # --- what others do to it
@@ -135,9 +153,32 @@ class Consul:
         }
         self.lock, self.heartbeat = backup.lock, backup.heartbeat
         self.dropped, self.records = backup.dropped, dict(backup.records)
+        self.history = backup.history
         self._next()
         self.world.note(f"Consul: restored as it was {now - backup.at:.1f} s ago")
-        for what in ("lock", "heartbeat", "dropped"):
+        for what in ("lock", "heartbeat", "dropped", "history"):
+            self.world.changed(what)
+
+    def lose_everything(self, keep: Backup | None = None) -> None:
+        """All servers come back without their data, or a new cluster gets an old one's keys: a low index.
+
+        :param keep: what is imported into the new cluster; sessions, and so the lock's holder, never are.
+        """
+        self.index = 10
+        self.restored_at = self.world.now
+        self.sessions = {}
+        self.backups.clear()
+        self.lock, self.heartbeat, self.dropped = LockView(None, None, 0), None, frozenset()
+        self.history, self.records = "", {}
+        if keep is not None:
+            self.history, self.records = keep.history, dict(keep.records)
+            self.lock = LockView(None, keep.lock.node, self._next())
+            if keep.heartbeat is not None:
+                beat = keep.heartbeat.beat
+                self.heartbeat = stored_beat(beat.to_json().encode(), self._next())
+        self.world.request = None
+        self.world.note("Consul: has lost everything" + (", and got an old state" if keep else ""))
+        for what in ("lock", "heartbeat", "dropped", "history", "request"):
             self.world.changed(what)
 
     def stored_beat(self) -> StoredBeat | None:
@@ -180,6 +221,7 @@ class Consul:
             self.lock,
             self.heartbeat,
             self.dropped,
+            self.history,
             dict(self.records),
         )
         self.backups.append(backup)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .host import Host
     from .world import World
 
-WATCHED = ("lock", "heartbeat", "dropped", "request")
+WATCHED = ("lock", "heartbeat", "dropped", "history", "request")
 MEMBERS_S = 4.0
 WORK_S = 3.0
 
@@ -99,6 +99,8 @@ class Eyes:
             return ev.BeatSeen(past.heartbeat if by_past and past is not None else consul.heartbeat)
         if what == "dropped":
             return ev.DroppedSeen(consul.dropped)
+        if what == "history":
+            return ev.HistorySeen(consul.history)
         return ev.RequestSeen(self._world.request)
 
     # --- neard and the others

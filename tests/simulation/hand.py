@@ -10,6 +10,7 @@ from hafailover.guard import model as m
 from hafailover.guard import watchdog
 from hafailover.guard.decide import decide
 from hafailover.guard.protocol import describe, parse_report
+from hafailover.guard.word import WordKey
 from hafailover.timing import GRANT_TICK_S, Profile
 
 from .neard import ACCOUNT, POOL_KEY, Neard
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from .host import Host
     from .world import World
 
+WORDS = WordKey(b"a seed that all guards know of it", ACCOUNT)
 PROBE_DEADLINE_S = 0.5
 UNIT_S = 3.0
 """WatchdogSec of the guard's unit."""
@@ -36,6 +38,8 @@ class GuardProcess:
         config = m.GuardConfig(
             POOL_KEY,
             ACCOUNT,
+            node=host.name,
+            words=WORDS,
             hot_swap=world.shape.hot_swap,
             drop_budget_s=profile.drop_budget_s,
             fence_after_s=profile.fence_after_s,

@@ -19,11 +19,14 @@ from hafailover.core.effects import DropGuard
 from hafailover.core.sightings import Wait
 from hafailover.core.state import Stage
 from hafailover.core.views import KeyState
+from hafailover.core.words import Scope, Vouches
 from hafailover.guard import decide as guard_decide
-from hafailover.guard import key, watchdog
+from hafailover.guard import key, vouch, watchdog
+from hafailover.guard.word import WordKey
 
 from .agent import Agent
 from .foreigners import course as foreigners
+from .forging import course as forging
 from .hand import GuardProcess
 from .run import Result, run
 from .takeovers import course as takeovers
@@ -99,7 +102,9 @@ def hunt(one: Mutant) -> Hunt:
 
 @mutant("no wait for the predecessor", ("host cut off", "agent frozen", "session ended by hand"))
 def _no_wait(patch: Patch) -> None:
-    patch.setattr(SUCCESSOR_WAIT, lambda seen, last, terms, now, profile: Wait(now, 8.5, "mutant"))
+    patch.setattr(
+        SUCCESSOR_WAIT, lambda seen, last, vouches, now, profile, *rest, **more: Wait(now, 8.5, "mutant")
+    )
 
 
 @mutant("the wait counts from the first beat of the term", ("host cut off", "agent frozen", "neard syncing"))
@@ -108,6 +113,7 @@ def _wait_from_the_first_beat(patch: Patch) -> None:
         return min((s.first_seen for s in seen.seen if s.term == term), default=None)
 
     patch.setattr(sightings, "first_seen", first_seen)
+    _no_floor(patch)
 
 
 @mutant(
@@ -118,7 +124,10 @@ def _wait_from_the_first_beat(patch: Patch) -> None:
 def _lower_term_trusted(patch: Patch) -> None:
     """Without the rule for short memories, too, which would still protect from what a backup brings back."""
     original = sightings.successor_wait
-    patch.setattr(SUCCESSOR_WAIT, lambda seen, *rest: original(replace(seen, highest_term=0), *rest))
+    patch.setattr(
+        SUCCESSOR_WAIT,
+        lambda seen, *rest, **more: original(replace(seen, highest_term=0), *rest, **more),
+    )
     _short_memory_trusted(patch)
 
 
@@ -155,8 +164,9 @@ def _own_profile(patch: Patch) -> None:
 def _own_promise_only(patch: Patch) -> None:
     original = sightings.successor_wait
 
-    def wait(*args: Any) -> Wait:
-        return replace(original(*args), gone_within_s=args[-1].gone_within_s)
+    def wait(seen: Any, last: Any, vouches: Any, now: float, profile: Any, *rest: Any, **more: Any) -> Wait:
+        wait = original(seen, last, vouches, now, profile, *rest, **more)
+        return replace(wait, gone_within_s=profile.gone_within_s)
 
     patch.setattr(SUCCESSOR_WAIT, wait)
 
@@ -274,7 +284,7 @@ def _wall_clock(patch: Patch) -> None:
 
 @mutant("the drop is not confirmed", ("switchover", "neard loses signals", "neard reloads slowly"))
 def _not_confirmed(patch: Patch) -> None:
-    patch.setattr(leaving, "key_is_gone", lambda state, hold: True)
+    patch.setattr(leaving, "key_is_gone", lambda *_: True)
 
 
 @mutant("the lock is released before the drop", ("switchover", "neard syncing"))
@@ -437,3 +447,59 @@ def _late_counts_alarm(patch: Patch) -> None:
         return state.lock_at if original(state, now) is not None else None
 
     patch.setattr(foreign, "_quiet_since", quiet_since)
+
+
+# --- forged words, and histories of Consul's
+
+
+def _no_floor(patch: Patch) -> None:
+    patch.setattr(sightings, "_floor", lambda *_: None)
+
+
+@mutant("a word is not checked", within=20, course=forging)
+def _word_not_checked(patch: Patch) -> None:
+    patch.setattr(vouch, "_scope", lambda guard, claim: Scope.ALL)
+
+
+@mutant("a forged beat may shorten the wait", within=20, course=forging)
+def _floor_left_out(patch: Patch) -> None:
+    _no_floor(patch)
+
+
+@mutant("a promise that was written over is forgotten", within=60, course=forging)
+def _written_over(patch: Patch) -> None:
+    """Each promise counts from its own last sight alone."""
+
+    def floor(seen: Any, vouches: Any, now: float, profile: Any) -> Wait | None:
+        waits = [
+            sightings._timed(min(at, now), one.gone_within_s, profile, "mutant")
+            for one, at in seen.promises.items()
+            if not vouches.covers(one.term, one.node)
+        ]
+        return max(waits, key=lambda wait: wait.not_before, default=None)
+
+    patch.setattr(sightings, "_floor", floor)
+
+
+def _word_without(patch: Patch, **blank: Any) -> None:
+    word = WordKey._word
+    patch.setattr(WordKey, "_word", lambda key, kind, claim: word(key, kind, replace(claim, **blank)))
+
+
+@mutant("a word of another term is good", within=60, course=forging)
+def _word_of_another_term(patch: Patch) -> None:
+    _word_without(patch, term=0)
+
+
+@mutant("a word of another history is good", within=60, course=forging)
+def _word_of_another_history(patch: Patch) -> None:
+    """Without the rule for short memories, too, which would still protect from what a new history brings."""
+    _word_without(patch, history="")
+    _short_memory_trusted(patch)
+
+
+@mutant("a word speaks for other hosts, too", within=60, course=forging)
+def _word_for_others(patch: Patch) -> None:
+    """That of a guard which has not armed in the term, and of a compromised agent that asks it."""
+    hearing = Vouches.hearing
+    patch.setattr(Vouches, "hearing", lambda known, claim, scope: hearing(known, claim, Scope.ALL))

@@ -101,7 +101,7 @@ class Referee:
         # A Consul that was restored may have forgotten a term, and an older one goes on after a long wait.
         forgotten = self._world.consul.restored_at > self._last_load_at
         lower = term < self._last_term and not forgotten
-        if lower or (term == self._last_term and host is not self._last_host):
+        if lower or (term == self._last_term and host is not self._last_host and not forgotten):
             last = self._last_host.name if self._last_host else "nobody"
             self.broken(
                 "order of terms", f"{host.name} arms for term {term} after {last} had term {self._last_term}"

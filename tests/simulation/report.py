@@ -42,6 +42,8 @@ class Total:
     seeds: int = 0
     takeovers: int = 0
     """Pools in which somebody was ordered to sign without a lease."""
+    forgeries: int = 0
+    """Pools in whose Consul somebody forged words."""
     foreigners: int = 0
     """Pools that started while somebody else signed with their key."""
     hours_each: float = 0.0
@@ -59,6 +61,8 @@ class Total:
     def add(self, result: Result) -> None:
         if result.course == "foreigners":
             self.foreigners += 1
+        elif result.course == "forging":
+            self.forgeries += 1
         elif result.course:
             self.takeovers += 1
         else:
@@ -91,6 +95,7 @@ class Total:
             "seeds": self.seeds,
             "takeover_courses": self.takeovers,
             "foreign_courses": self.foreigners,
+            "forging_courses": self.forgeries,
             "hours_each": self.hours_each,
             "virtual_hours": round(self.virtual_s / 3600, 2),
             "episodes": self.episodes,
@@ -143,7 +148,7 @@ class Total:
         total = self.faults.total()
         rate = total / self.wall_s if self.wall_s else 0.0
         console.print(
-            f"{self.seeds} seeds and {self.takeovers} courses with takeovers, "
+            f"{self.seeds} seeds, {self.takeovers} courses with takeovers, {self.forgeries} with forgeries, "
             f"{self.foreigners} with somebody else who signs, "
             f"{self.virtual_s / 3600:.1f} virtual hours, {total:,} faults in "
             f"{self.wall_s:.0f} s with {self.workers} processes: {rate:.0f} faults a second"

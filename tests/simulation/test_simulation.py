@@ -17,6 +17,7 @@ import pytest
 from .__main__ import main
 from .faults import KINDS
 from .foreigners import course as foreigners
+from .forging import course as forging
 from .mutants import MUTANTS, Hunt, hunt
 from .plan import plan
 from .referee import Violation
@@ -47,6 +48,8 @@ def test_random_faults_never_make_two_signers_and_one_signs_afterwards() -> None
         for result in workers.map(course, range(SEEDS // 2)):
             total.add(result)
         for result in workers.map(foreigners, range(SEEDS // 2)):
+            total.add(result)
+        for result in workers.map(forging, range(SEEDS // 3)):
             total.add(result)
     if total.violations:
         worst = total.violations[0]
@@ -200,7 +203,7 @@ def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["--seeds", "2", "--hours", "0.01", "--no-mutants", "--out", str(out)]) == 0
     figures = json.loads(out.read_text())
     assert figures["seeds"] == 2
-    assert figures["takeover_courses"] == 1
+    assert figures["takeover_courses"] == figures["forging_courses"] == 1
     assert figures["foreign_courses"] == 1
     assert figures["faults"] == sum(figures["faults_by_kind"].values()) > 0
     assert figures["violations"] == []

@@ -11,6 +11,7 @@ from typing import Any
 from hafailover.agent.persist import Complaints
 from hafailover.clock import boottime
 from hafailover.core import events as ev
+from hafailover.core.words import Claim
 from hafailover.lock.base import LeaseStore
 from hafailover.lock.errors import CallError, Kind
 from hafailover.lock.roster import Entry, Roster
@@ -75,8 +76,8 @@ class Chores:
         self._members_at = -MEMBERS_EVERY_S
         self._jobs.put(("", lambda: None, boottime()))
 
-    def record_dropped(self, term: int) -> None:
-        self.once("recording the drop", lambda: self._store.record_dropped(term, self._node))
+    def record_dropped(self, claim: Claim) -> None:
+        self.once("recording the drop", lambda: self._store.record_dropped(claim))
 
     def record_term(self, record: TermRecord) -> None:
         name = f"{record.term:020d}.{record.event}"

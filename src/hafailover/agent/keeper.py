@@ -112,6 +112,9 @@ class SessionKeeper:
             self._session = None
             self._destroy(session)
             raise NameTakenError(self._taken())
+        # Before the session is used: terms mean nothing without the history that they belong to.
+        history = persist(self._store.history_id, self._stop, self._complaints)
+        self._emit(ev.HistorySeen(history, certain=True))
         self._emit(ev.SessionReady(session))
         try:
             self._store.sweep()

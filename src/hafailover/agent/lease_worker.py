@@ -18,7 +18,7 @@ from hafailover.log import fields
 
 log = logging.getLogger(__name__)
 
-LeaseEffect = ef.Acquire | ef.SendBeat | ef.Release
+LeaseEffect = ef.Acquire | ef.SendBeat | ef.Release | ef.RenewHistory
 
 
 class LeaseWorker:
@@ -52,6 +52,8 @@ class LeaseWorker:
                     self._beat(job)
                 case ef.Release():
                     self._release(job)
+                case ef.RenewHistory(history):
+                    self._renew_history(history)
 
     def _acquire(self, session: str) -> None:
         sent_at = boottime()
@@ -61,7 +63,11 @@ class LeaseWorker:
             self._failed(error, session)
             self._emit(ev.AcquireAnswered(sent_at, _outcome(error), detail=str(error)))
             return
-        self._emit(ev.AcquireAnswered(sent_at, ev.Outcome.OK, got.term, got.predecessor, got.dropped_terms))
+        self._emit(
+            ev.AcquireAnswered(
+                sent_at, ev.Outcome.OK, got.term, got.predecessor, got.dropped, history=got.history
+            )
+        )
 
     def _beat(self, job: ef.SendBeat) -> None:
         beat = job.beat
@@ -95,6 +101,20 @@ class LeaseWorker:
         what = "released" if job.beat.phase is Phase.RELEASED else "passed on"
         log.info("term %d: the lock is %s", job.beat.term, what, extra=fields(event=what.replace(" ", "_")))
         self._emit(ev.ReleaseAnswered(job.beat.term, ev.Outcome.OK))
+
+    def _renew_history(self, history: str) -> None:
+        """Once: what still stands in the way then is found by the next acquisition."""
+        try:
+            self._store.renew_history(history)
+            self._emit(ev.HistorySeen(self._store.history_id(), certain=True))
+        except CallError as error:
+            self._complaints.trouble(str(error))
+            return
+        self._complaints.fine()
+        log.warning(
+            "Consul's index has gone back, so its history has a new id: all hosts wait longest once",
+            extra=fields(event="history"),
+        )
 
     def _complain(self, error: CallError, outcome: ev.Outcome) -> None:
         """Five tries a second fail where nobody listens, and say the same; a refusal comes once."""

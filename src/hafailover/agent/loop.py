@@ -39,7 +39,7 @@ from hafailover.core import foreign, gates
 from hafailover.core.decide import decide, initial, next_wake
 from hafailover.core.state import Config, Stage, State
 from hafailover.core.views import Orders
-from hafailover.guard.protocol import GuardReport
+from hafailover.guard.protocol import GuardReport, order_of
 from hafailover.local import start as local
 from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulLease, ConsulWatch
@@ -229,19 +229,17 @@ class Agent:
 
     def _perform(self, effect: ef.Effect) -> None:
         match effect:
-            case ef.Acquire() | ef.SendBeat() | ef.Release():
+            case ef.Acquire() | ef.SendBeat() | ef.Release() | ef.RenewHistory():
                 self._lease.do(effect)
             case ef.AbandonSession(session, reason):
                 log.warning("giving up the session: %s", reason, extra=fields(event="session", reason=reason))
                 self._keeper.abandon(session)
-            case ef.RecordDropped(term):
-                self._chores.record_dropped(term)
-            case ef.ArmGuard(term, deadline):
-                self._hand.send({"op": "arm", "term": term, "deadline": deadline})
+            case ef.RecordDropped(claim):
+                self._chores.record_dropped(claim)
+            case ef.ArmGuard() | ef.DropGuard() | ef.Vouch() | ef.CheckWord():
+                self._hand.send(order_of(effect))
             case ef.GrantGuard(term, deadline):
                 self._hand.send({"op": "grant", "term": term, "deadline": deadline})
-            case ef.DropGuard(term, urgent, reason):
-                self._hand.send({"op": "drop", "term": term, "urgent": urgent, "reason": reason})
             case ef.RestartNeard(reason):
                 self._hand.send({"op": "restart", "reason": reason})
             case ef.KillHand(reason):

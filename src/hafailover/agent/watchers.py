@@ -100,6 +100,7 @@ class LeaseEyes:
 
     def start(self) -> None:
         lock, heartbeat, dropped = self._open_watch(), self._open_watch(), self._open_watch()
+        history = self._open_watch()
         requests = self._open_requests()
         Watcher("lock", lock.lock, self._lock_seen).start()
         Watcher(
@@ -111,7 +112,12 @@ class LeaseEyes:
         Watcher(
             "dropped terms",
             dropped.dropped,
-            lambda _, terms: self._emit(ev.DroppedSeen(terms)),
+            lambda _, claims: self._emit(ev.DroppedSeen(claims)),
+        ).start()
+        Watcher(
+            "history's id",
+            history.history,
+            lambda _, seen: self._emit(ev.HistorySeen(seen)),
         ).start()
         Watcher(
             "wishes",

@@ -6,28 +6,65 @@ from dataclasses import replace
 
 from hafailover.core import foreign, gates, leaving
 from hafailover.core.beat import Phase
-from hafailover.core.effects import ArmGuard, RecordTerm, WatchClosely
-from hafailover.core.sightings import dropped_reason, ended_at_once
+from hafailover.core.effects import ArmGuard, CheckWord, RecordTerm, WatchClosely
+from hafailover.core.sightings import successor_wait, with_short_memory
 from hafailover.core.state import Hold, Stage, State, Step
-from hafailover.core.views import KeyState, NeardPhase
+from hafailover.core.views import GuardView, KeyState, NeardPhase
+from hafailover.core.words import Scope, claims_for
 from hafailover.timing import MIN_GRANT_S
 
+MOST_ASKED = 8
+"""Words that a guard is asked about in one term; a pool has two or three."""
 
-def dropped_seen(state: State, now: float) -> State:
-    """The predecessor has recorded that its key is gone: nothing is left to wait for."""
+
+def words_heard(state: State, guard: GuardView, now: float) -> State:
+    """What this host's guard has just said of words: one of its own, or what it made of another guard's."""
+    own, checked = guard.word, guard.checked
+    if own is not None and own.history == state.history and own.node == state.config.node:
+        state = replace(state, vouches=state.vouches.hearing(own, Scope.NODE))
     hold = state.hold
-    if hold is None or hold.stage is not Stage.WAITING or hold.predecessor is None:
+    if checked is None or hold is None or checked.claim not in hold.asked or checked.claim in hold.good:
         return state
-    beat = hold.predecessor.beat
-    if beat.phase is Phase.PASSED and beat.inherits is not None:
-        beat = beat.inherits
-    if beat.term not in state.dropped_terms or beat.phase is Phase.PASSED or now >= hold.wait.not_before:
+    if checked.scope is Scope.BAD or checked.claim.history != hold.history:
         return state
-    wait = ended_at_once(now, state.config.profile, dropped_reason(beat), unplanned=True)
-    return replace(state, hold=replace(hold, wait=wait))
+    if state.history == hold.history:
+        state = replace(state, vouches=state.vouches.hearing(checked.claim, checked.scope))
+    hold = replace(hold, good=(*hold.good, checked.claim))
+    return replace(state, hold=_shortened(state, hold, now))
+
+
+def _shortened(state: State, hold: Hold, now: float) -> Hold:
+    """The hold with the wait that is left once good words are counted; it never gets longer by them."""
+    if hold.stage is not Stage.WAITING or hold.predecessor is None or state.history != hold.history:
+        return hold
+    profile = state.config.profile
+    wait = successor_wait(
+        state.sightings, hold.predecessor, state.vouches, hold.began_at, profile, hold.history, told_at=now
+    )
+    if not hold.handed:
+        since = state.watching_since if state.watching_since is not None else now
+        wait = with_short_memory(wait, since, profile)
+    return replace(hold, wait=wait) if wait.not_before <= hold.wait.not_before else hold
+
+
+def _ask_about_words(state: State, hold: Hold, now: float) -> Step:
+    """Has the guard check what might shorten the wait. Only a guard can: it alone has the pool's key."""
+    guard = state.guard
+    if guard is None or hold.predecessor is None or now >= hold.wait.not_before:
+        return state, []
+    claims = claims_for(hold.predecessor.beat, state.dropped)
+    new = [claim for claim in claims if claim not in hold.asked and claim.history == hold.history]
+    if not new or len(hold.asked) >= MOST_ASKED:
+        return state, []
+    new = new[: MOST_ASKED - len(hold.asked)]
+    hold = replace(hold, asked=hold.asked | frozenset(new))
+    return replace(state, hold=hold), [CheckWord(claim) for claim in new]
 
 
 def waiting(state: State, hold: Hold, now: float) -> Step:
+    state, asks = _ask_about_words(state, hold, now)
+    if asks:
+        return state, asks
     # The first beat of the term must stand in Consul before the key can be loaded: it is what a
     # successor of ours would wait by.
     proof = hold.proven_at
@@ -49,7 +86,9 @@ def waiting(state: State, hold: Hold, now: float) -> Step:
         return state, []
     state, ended = foreign.use_order(state, hold)
     hold = replace(hold, stage=Stage.ARMING, stage_since=now, ever_armed=True)
-    return replace(state, hold=hold, unfit_since=None), [ArmGuard(hold.term, deadline), *ended]
+    words = hold.good if hold.wait.at_once else ()
+    arm = ArmGuard(hold.term, deadline, hold.history, words)
+    return replace(state, hold=hold, unfit_since=None), [arm, *ended]
 
 
 def _lose_patience(state: State, hold: Hold, problems: list[str], now: float) -> Step:
@@ -65,7 +104,7 @@ def _lose_patience(state: State, hold: Hold, problems: list[str], now: float) ->
 
 def loading(state: State, hold: Hold, now: float) -> Step:
     guard = state.guard
-    if guard is not None and guard.term == hold.term and guard.key is KeyState.LOADED:
+    if guard is not None and leaving.is_of(guard, hold) and guard.key is KeyState.LOADED:
         # Whoever came before is gone; from here on only this host's own promise counts.
         own = gates.promise_s(state)
         hold = replace(hold, stage=Stage.ARMED, stage_since=now, next_beat_at=now, gone_within_s=own)
@@ -106,7 +145,7 @@ def _silent_s(state: State, hold: Hold, now: float) -> float | None:
 def fenced(state: State, hold: Hold, now: float) -> Step:
     profile = state.config.profile
     guard = state.guard
-    if guard is not None and guard.key is KeyState.LOADED and guard.term == hold.term:
+    if guard is not None and guard.key is KeyState.LOADED and leaving.is_of(guard, hold):
         # The report that made this look like a fence was older than the load.
         return replace(state, hold=replace(hold, stage=Stage.ARMED, stage_since=now)), []
     if hold.proven_at is None or hold.proven_at + profile.fence_after_s - now < MIN_GRANT_S:
@@ -122,4 +161,4 @@ def fenced(state: State, hold: Hold, now: float) -> Step:
         return state, []
     deadline = hold.proven_at + profile.fence_after_s
     hold = replace(hold, stage=Stage.ARMING, stage_since=now)
-    return replace(state, hold=hold, unfit_since=None), [ArmGuard(hold.term, deadline)]
+    return replace(state, hold=hold, unfit_since=None), [ArmGuard(hold.term, deadline, hold.history)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from hafailover.text import is_text
 
 MAX_BEAT_BYTES = 4096
+HISTORY_ID = re.compile(r"[0-9a-f]{32}")
+WORD = re.compile(r"[0-9a-f]{64}")
 
 
 class Phase(StrEnum):
@@ -40,6 +43,10 @@ class Beat:
     cause: str = ""
     inherits: Beat | None = None
     """The predecessor's beat, unchanged, in beats of a holder that has not armed."""
+    history: str = ""
+    """The id of Consul's history that the term belongs to."""
+    word: str = ""
+    """Its guard's word that the key is gone, in the last beat of a term: :mod:`hafailover.core.words`."""
 
     def to_json(self) -> str:
         return json.dumps(_plain(self), separators=(",", ":"), sort_keys=True)
@@ -87,6 +94,10 @@ def _plain(beat: Beat) -> dict[str, Any]:
         data["handover_to"] = beat.handover_to
     if beat.cause:
         data["cause"] = beat.cause
+    if beat.history:
+        data["history"] = beat.history
+    if beat.word:
+        data["word"] = beat.word
     if beat.inherits is not None:
         data["inherits"] = _plain(beat.inherits)
     return data
@@ -118,7 +129,18 @@ def _beat(data: Any, depth: int) -> Beat:
         handover_to=_text(data, "handover_to") if data.get("handover_to") is not None else None,
         cause=_text(data, "cause") if data.get("cause") else "",
         inherits=_beat(inherits, depth + 1) if inherits is not None else None,
+        history=_hex(data, "history", HISTORY_ID),
+        word=_hex(data, "word", WORD),
     )
+
+
+def _hex(data: dict[str, Any], name: str, form: re.Pattern[str]) -> str:
+    value = data.get(name, "")
+    if value == "":
+        return ""
+    if not isinstance(value, str) or form.fullmatch(value) is None:
+        raise BeatError(f"heartbeat has a {name} that is none")
+    return value
 
 
 def _whole(data: dict[str, Any], name: str) -> int:

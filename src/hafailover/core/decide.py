@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from hafailover.core import arming, forced, foreign, gates, holder, leaving, standby
+from hafailover.core import arming, forced, foreign, gates, history, holder, leaving, standby
 from hafailover.core import events as ev
 from hafailover.core.beat import StoredBeat
 from hafailover.core.effects import Effect
-from hafailover.core.sightings import forget, note
+from hafailover.core.sightings import Sightings, forget, note
 from hafailover.core.state import Config, Decision, Forced, Hold, Stage, State
 from hafailover.core.views import GuardView, KeyState, LockView, NeardPhase, NeardView, Role
 
@@ -75,8 +75,10 @@ def _absorb(state: State, event: ev.Event, now: float) -> tuple[State, list[Effe
             return _beat_seen(state, stored, now), []
         case ev.WatchGap():
             return replace(state, sightings=forget(state.sightings), watching_since=None), []
-        case ev.DroppedSeen(terms):
-            return arming.dropped_seen(replace(state, dropped_terms=terms), now), []
+        case ev.DroppedSeen(claims):
+            return replace(state, dropped=claims), []
+        case ev.HistorySeen(seen, certain):
+            return history.seen(state, seen, certain, now), []
         case ev.MembersSeen(members, key):
             return replace(state, members=members, members_at=now, pool_public_key=key), []
         case ev.RequestSeen(request):
@@ -102,9 +104,10 @@ def _absorb(state: State, event: ev.Event, now: float) -> tuple[State, list[Effe
                 state = replace(state, neard=None, neard_at=None)
             reports = state.guard_reports + 1
             hold = _with_gone_height(state.hold, guard)
-            return replace(
+            state = replace(
                 state, hold=hold, guard=guard, guard_at=now, guard_reports=reports, hand_gone=False
-            ), []
+            )
+            return arming.words_heard(state, guard, now), []
         case ev.GuardLost():
             return replace(state, guard=None, guard_at=now, neard=None, neard_at=None), []
         case ev.HandGone():
@@ -169,16 +172,24 @@ def _beat_seen(state: State, stored: StoredBeat | None, now: float) -> State:
         state = replace(state, watching_since=now)
     if stored is None:
         return replace(state, heartbeat=None)
+    if stored.beat.history != state.history and state.history:
+        # It says nothing of this history; whether there is another one by now, Consul's leader will tell.
+        return replace(state, heartbeat=None)
     if state.heartbeat is not None and stored.index < state.heartbeat.index:
         # What was written last is there no more: Consul was restored from a backup.
         state = replace(state, sightings=forget(state.sightings), watching_since=now)
     before = state.heartbeat.beat if state.heartbeat else None
     changed = before is None or (before.term, before.phase) != (stored.beat.term, stored.beat.phase)
+    sightings = note(state.sightings, stored, now)
+    if sightings.overflows:
+        # Nobody can tell any more which of these terms were real: all may have the key.
+        sightings = Sightings(highest_term=sightings.highest_term)
+        state = replace(state, watching_since=now)
     return replace(
         state,
         heartbeat=stored,
         heartbeat_since=now if changed else state.heartbeat_since,
-        sightings=note(state.sightings, stored, now),
+        sightings=sightings,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hafailover.core.beat import Beat
+from hafailover.core.words import Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +41,43 @@ class AbandonSession:
 
 @dataclass(frozen=True, slots=True)
 class RecordDropped:
-    """Record that the key of a lost term is confirmed gone."""
+    """Record that the key of a lost term is confirmed gone, with the guard's word for it."""
+
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True)
+class RenewHistory:
+    """Consul's index went back within the history of this id: give it a fresh one, unless somebody has."""
+
+    history: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vouch:
+    """Have the guard give its word that this host's key of the term is gone for good."""
 
     term: int
+    history: str
+    height: int
+    handover_to: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckWord:
+    """Have the guard check another guard's word."""
+
+    claim: Claim
 
 
 @dataclass(frozen=True, slots=True)
 class ArmGuard:
+    """``claims``: words by which it arms earlier than the timed wait; the guard checks them once more."""
+
     term: int
     deadline: float
+    history: str = ""
+    claims: tuple[Claim, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +99,7 @@ class DropGuard:
     term: int
     urgent: bool
     reason: str
+    history: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +178,9 @@ Effect = (
     | Release
     | AbandonSession
     | RecordDropped
+    | RenewHistory
+    | Vouch
+    | CheckWord
     | ArmGuard
     | GrantGuard
     | DropGuard

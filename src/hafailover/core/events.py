@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from hafailover.core.beat import StoredBeat
 from hafailover.core.views import GuardView, LockView, Member, NeardView, Orders, Request
+from hafailover.core.words import Claim
 from hafailover.core.work import Pass, Work
 
 
@@ -82,9 +83,17 @@ class WatchGap:
 
 @dataclass(frozen=True, slots=True)
 class DroppedSeen:
-    """Lost terms whose holders have recorded that their key is gone."""
+    """Records of lost terms whose holders say that their key is gone."""
 
-    terms: frozenset[int]
+    claims: frozenset[Claim]
+
+
+@dataclass(frozen=True, slots=True)
+class HistorySeen:
+    """The id of Consul's history, as a watch shows it or as a consistent read has it (``certain``)."""
+
+    history: str
+    certain: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +129,9 @@ class AcquireAnswered:
     outcome: Outcome
     term: int = 0
     predecessor: StoredBeat | None = None
-    dropped_terms: frozenset[int] = frozenset()
+    dropped: frozenset[Claim] = frozenset()
     detail: str = ""
+    history: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +220,7 @@ Event = (
     | BeatSeen
     | WatchGap
     | DroppedSeen
+    | HistorySeen
     | MembersSeen
     | RequestSeen
     | OrdersSeen

@@ -29,8 +29,10 @@ def ordered(state: State, event: ev.TakeoverOrdered, now: float) -> Step:
     if refusal:
         return state, [AnswerTakeover(event.order, False, refusal)]
     term = _next_term(state)
-    forced = Forced(event.order, event.by, term, now, event.silent_at)
-    return replace(state, forced=forced), [ArmGuard(term, _deadline(state, forced))]
+    # Its guard's history, if Consul has never been heard: nothing else is at hand while it is dead.
+    history = state.history or (state.guard.history if state.guard is not None else "")
+    forced = Forced(event.order, event.by, term, now, event.silent_at, history=history)
+    return replace(state, forced=forced), [ArmGuard(term, _deadline(state, forced), forced.history)]
 
 
 def problems(state: State, silent_at: float, now: float) -> list[str]:
@@ -77,7 +79,7 @@ def give_way(state: State, cause: str) -> Step:
     if forced is None or forced.leaving:
         return state, []
     told = replace(forced, leaving=cause, drop_told=state.guard_reports)
-    return replace(state, forced=told), [DropGuard(forced.term, urgent=True, reason=cause)]
+    return replace(state, forced=told), [DropGuard(forced.term, True, cause, forced.history)]
 
 
 def step(state: State, now: float) -> Step:
@@ -90,7 +92,8 @@ def step(state: State, now: float) -> Step:
         return give_way(state, "the guard and its neard died")
     if guard is None:
         return state, []
-    loaded = guard.key is KeyState.LOADED and guard.term == forced.term
+    ours = (guard.term, guard.history) == (forced.term, forced.history)
+    loaded = guard.key is KeyState.LOADED and ours
     if forced.loaded_at is None:
         return _loading(state, forced, loaded, now)
     if not loaded:
@@ -127,17 +130,18 @@ def _loading(state: State, forced: Forced, loaded: bool, now: float) -> Step:
 
 
 def _left(state: State, forced: Forced, now: float) -> Step:
-    if not leaving.key_is_gone(state, forced.term):
-        if not leaving.is_to_be_told_again(state, forced.term, forced.drop_told):
+    if not leaving.key_is_gone(state, forced.term, forced.history):
+        if not leaving.is_to_be_told_again(state, forced.term, forced.history, forced.drop_told):
             return state, []
         forced = replace(forced, drop_told=state.guard_reports)
-        again = DropGuard(forced.term, urgent=True, reason=forced.leaving)
+        again = DropGuard(forced.term, True, forced.leaving, forced.history)
         return replace(state, forced=forced), [again]
     effects: list[Effect] = [AnswerTakeover(forced.order, False, forced.leaving)]
     if forced.loaded_at is not None:
         height = gates.head_height(state)
         effects.append(RecordTerm(forced.term, False, forced.leaving, None, height, now - forced.loaded_at))
-    ended = max(state.ended_term, forced.term)
+    same = forced.history == state.history
+    ended = max(state.ended_term, forced.term) if same else state.ended_term
     return replace(state, forced=None, ended_term=ended, unfit_since=None), effects
 
 

@@ -68,6 +68,7 @@ def _beat(state: State, hold: Hold, now: float) -> Step:
         gone_within_s=max(hold.gone_within_s, gates.promise_s(state)),
         height=gates.head_height(state),
         inherits=predecessor,
+        history=hold.history,
     )
     hold = replace(
         hold, sequence=sequence, beat_in_flight=True, next_beat_at=now + state.config.profile.beat_s
@@ -90,7 +91,7 @@ def _abandon(state: State, hold: Hold, now: float) -> Step:
     backoff = now + state.config.backoff_s
     after = replace(after, session=session, lock=None, free_since=None, acquire_at=backoff)
     return after, [
-        DropGuard(hold.term, urgent=True, reason=cause),
+        DropGuard(hold.term, True, cause, hold.history),
         AbandonSession(hold.session, cause),
         *effects,
     ]
@@ -102,7 +103,7 @@ def _kill_hand(state: State, hold: Hold, now: float) -> Step:
         hold.killed_hand
         or not hold.ever_armed
         or hold.stage is Stage.FENCED
-        or leaving.key_is_gone(state, hold.term)
+        or leaving.key_is_gone(state, hold.term, hold.history)
     ):
         return state, []
     if now - state.awake_at < AWAKE_GRACE_S:

@@ -7,10 +7,21 @@ from dataclasses import replace
 from hafailover.core import events as ev
 from hafailover.core import gates
 from hafailover.core.beat import Beat, Phase
-from hafailover.core.effects import DropGuard, Effect, RecordDropped, RecordTerm, Release, WatchClosely
+from hafailover.core.effects import (
+    DropGuard,
+    Effect,
+    RecordDropped,
+    RecordTerm,
+    Release,
+    Vouch,
+    WatchClosely,
+)
 from hafailover.core.state import Hold, Stage, State, Step
-from hafailover.core.views import KeyState, NeardPhase
+from hafailover.core.views import GuardView, KeyState, NeardPhase
 from hafailover.timing import LONGEST_GONE_WITHIN_S
+
+VOUCH_AGAIN_S = 0.2
+"""A guard that has not given its word is asked again after so long; it answers within a millisecond."""
 
 
 def lose(state: State, why: str, now: float) -> Step:
@@ -20,25 +31,66 @@ def lose(state: State, why: str, now: float) -> Step:
     if hold.stage is Stage.LOST:
         return state, []
     cause = f"lock lost: {why}"
-    hold = replace(hold, stage=Stage.LOST, stage_since=now, cause=cause, drop_told=state.guard_reports)
-    return replace(state, hold=hold), [DropGuard(hold.term, urgent=True, reason=hold.cause)]
+    hold = replace(
+        hold,
+        stage=Stage.LOST,
+        stage_since=now,
+        cause=cause,
+        handover_to=None,
+        drop_told=state.guard_reports,
+        gone_since=None,
+    )
+    return replace(state, hold=hold), [DropGuard(hold.term, True, hold.cause, hold.history)]
 
 
-def key_is_gone(state: State, term: int) -> bool:
+def is_of(guard: GuardView, hold: Hold) -> bool:
+    """Whether the guard's last grant is of this very term: numbers alone come again in another history."""
+    return guard.term == hold.term and guard.history == hold.history
+
+
+def key_is_gone(state: State, term: int, history: str) -> bool:
     """Whether this host's key is confirmed gone and cannot come back in this term."""
     if state.hand_gone:
         return True
     guard = state.guard
-    return guard is not None and guard.key is KeyState.ABSENT and guard.retired >= term
+    return guard is not None and guard.key is KeyState.ABSENT and _has_retired(guard, term, history)
 
 
-def is_to_be_told_again(state: State, term: int, told: int) -> bool:
+def is_to_be_told_again(state: State, term: int, history: str, told: int) -> bool:
     """Whether the guard knows nothing of the drop: one that has just come back, for instance.
 
     :param told: of the guards' reports, the last one before it was told.
     """
     guard = state.guard
-    return guard is not None and guard.retired < term and state.guard_reports > told
+    return guard is not None and not _has_retired(guard, term, history) and state.guard_reports > told
+
+
+def _has_retired(guard: GuardView, term: int, history: str) -> bool:
+    return guard.history == history and guard.retired >= term
+
+
+def awaits_word(state: State, hold: Hold, now: float) -> Step | None:
+    """Asks this host's guard for its word that the key is gone; ``None`` when there is nothing to wait for.
+
+    Without a word a successor waits as for a host that died. A guard that has died with its neard comes back
+    in a moment, and until then nobody could sign anyway.
+    """
+    guard = state.guard
+    if hold.word is None and guard is not None and guard.word is not None:
+        word = guard.word
+        if (word.term, word.history, word.handover_to) == (hold.term, hold.history, hold.handover_to):
+            return replace(state, hold=replace(hold, word=word)), []
+    if hold.word is not None:
+        return None
+    if hold.gone_since is None:
+        return replace(state, hold=replace(hold, gone_since=now)), []
+    if now - hold.gone_since >= state.config.patience_s:
+        return None
+    if guard is None or now < hold.vouch_at:
+        return state, []
+    hold = replace(hold, vouch_at=now + VOUCH_AGAIN_S)
+    height = gates.head_height(state)
+    return replace(state, hold=hold), [Vouch(hold.term, hold.history, height, hold.handover_to)]
 
 
 def lapsed(state: State, hold: Hold, now: float) -> bool:
@@ -96,18 +148,21 @@ def give_way(
         handover_to=handover_to,
         final=final,
         drop_told=state.guard_reports,
+        gone_since=None,
     )
     backoff = now + state.config.backoff_s
     return (
         replace(state, hold=hold, unfit_since=None, acquire_at=backoff),
-        [DropGuard(hold.term, urgent=False, reason=cause)],
+        [DropGuard(hold.term, False, cause, hold.history)],
     )
 
 
 def dropping(state: State, hold: Hold, now: float) -> Step:
     never = not hold.ever_armed and state.guard is None
-    if not never and not key_is_gone(state, hold.term):
+    if not never and not key_is_gone(state, hold.term, hold.history):
         return _drop_again(state, hold)
+    if not never and (asking := awaits_word(state, hold, now)) is not None:
+        return asking
     settled = now if _tells_its_last_block(state, hold) else now + state.config.settle_s
     hold = replace(hold, stage=Stage.RELEASING, stage_since=now, next_beat_at=settled)
     return replace(state, hold=hold), []
@@ -124,11 +179,11 @@ def _tells_its_last_block(state: State, hold: Hold) -> bool:
 
 
 def _drop_again(state: State, hold: Hold) -> Step:
-    if not is_to_be_told_again(state, hold.term, hold.drop_told):
+    if not is_to_be_told_again(state, hold.term, hold.history, hold.drop_told):
         return state, []
     hold = replace(hold, drop_told=state.guard_reports)
     urgent = hold.stage is Stage.LOST
-    return replace(state, hold=hold), [DropGuard(hold.term, urgent=urgent, reason=hold.cause)]
+    return replace(state, hold=hold), [DropGuard(hold.term, urgent, hold.cause, hold.history)]
 
 
 def releasing(state: State, hold: Hold, now: float) -> Step:
@@ -144,10 +199,13 @@ def releasing(state: State, hold: Hold, now: float) -> Step:
         node=state.config.node,
         phase=hold.final,
         gone_within_s=hold.gone_within_s,
-        height=gates.head_height(state),
+        # The word is for this very height; nothing was signed since.
+        height=hold.word.height if hold.word is not None else gates.head_height(state),
         handover_to=hold.handover_to,
         cause=hold.cause[:200],
         inherits=hold.passed_on if hold.final is Phase.PASSED else None,
+        history=hold.history,
+        word=hold.word.word if hold.word is not None else "",
     )
     return replace(state, hold=replace(hold, sequence=sequence, release_in_flight=True)), [
         Release(hold.session, beat)
@@ -155,12 +213,16 @@ def releasing(state: State, hold: Hold, now: float) -> Step:
 
 
 def lost(state: State, hold: Hold, now: float) -> Step:
-    if not key_is_gone(state, hold.term):
+    if not key_is_gone(state, hold.term, hold.history):
         return _drop_again(state, hold)
-    after, effects = end(state, hold, now)
     # Only a term that was waited out before it armed may say so: while one waits, its predecessor may sign.
-    if hold.ever_armed and now >= hold.doubt_until:
-        effects.insert(0, RecordDropped(hold.term))
+    # And nobody asks for one of a history that is over.
+    tells = hold.ever_armed and now >= hold.doubt_until and hold.history == state.history
+    if tells and (asking := awaits_word(state, hold, now)) is not None:
+        return asking
+    after, effects = end(state, hold, now)
+    if tells and hold.word is not None:
+        effects.insert(0, RecordDropped(hold.word))
     return after, effects
 
 
@@ -177,7 +239,7 @@ def end(state: State, hold: Hold, now: float) -> Step:
         hold=None,
         lock=lock,
         free_since=state.free_since if lock is not None else None,
-        ended_term=max(state.ended_term, hold.term),
+        ended_term=max(state.ended_term, hold.term) if hold.history == state.history else state.ended_term,
         watching_closely=False,
         unfit_since=None,
     )

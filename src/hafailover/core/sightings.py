@@ -1,6 +1,9 @@
 """When this host first saw which beat, and how long a successor therefore has to wait.
 
 This is the arithmetic that keeps two hosts from signing at once; ``docs/how-it-works.md`` proves it in words.
+A heartbeat may have been forged by whoever can write to Consul, so two things here rest on no single one:
+only a guard's word ends a wait early (:mod:`hafailover.core.words`), and no beat makes the wait end before
+what earlier beats of any term have promised (:func:`_floor`).
 """
 
 from __future__ import annotations
@@ -8,10 +11,21 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from hafailover.core.beat import Beat, Phase, StoredBeat
+from hafailover.core.words import Vouches
 from hafailover.timing import LONGEST_GONE_WITHIN_S, Profile
 
 KEPT = 128
 """Beats remembered: two minutes of them, far more than any wait is long."""
+
+WAITING_KEPT_S = 75.0
+"""How long the promise of a holder that waits matters: the longest is 60 s, the margin comes on top."""
+
+SIGNING_KEPT_S = 600.0
+"""How long it is remembered what a holder that signs has promised, although its beats are not seen any more:
+somebody may write over each of them before the watch has shown it."""
+
+MOST_PROMISES = 200
+"""More than these in that time are no pool's; somebody writes them, and nothing of them is certain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +38,16 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """What beats of one node in one term have promised, while it waited or since."""
+
+    term: int
+    node: str
+    gone_within_s: float
+    waiting: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Sightings:
     """Beats that this host saw in its watch, oldest first, and the highest term it ever saw."""
 
@@ -31,6 +55,17 @@ class Sightings:
     highest_term: int = 0
     tops: dict[int, int] = field(default_factory=dict)
     """The highest sequence seen of each remembered term."""
+    promises: dict[Promise, float] = field(default_factory=dict)
+    """When a beat with this promise was last seen for the first time.
+
+    Kept for itself, so that no number of later beats can push one out of memory.
+    """
+    backwards_at: float = -1e9
+    """When a beat of a lower term than the highest was last seen: a backup's, or a forged one."""
+
+    @property
+    def overflows(self) -> bool:
+        return len(self.promises) > MOST_PROMISES
 
 
 def note(sightings: Sightings, stored: StoredBeat, now: float) -> Sightings:
@@ -47,11 +82,21 @@ def note(sightings: Sightings, stored: StoredBeat, now: float) -> Sightings:
     terms = {s.term for s in seen}
     tops = {term: top for term, top in sightings.tops.items() if term in terms}
     tops[beat.term] = max(beat.sequence, tops.get(beat.term, -1))
-    return Sightings(seen, max(sightings.highest_term, beat.term), tops)
+    promises = {
+        one: at
+        for one, at in sightings.promises.items()
+        if now - at < (WAITING_KEPT_S if one.waiting else SIGNING_KEPT_S)
+    }
+    promises[Promise(beat.term, beat.node, beat.gone_within_s, beat.phase is Phase.WAITING)] = now
+    backwards_at = now if beat.term < sightings.highest_term else sightings.backwards_at
+    return Sightings(seen, max(sightings.highest_term, beat.term), tops, promises, backwards_at)
 
 
 def forget(sightings: Sightings) -> Sightings:
-    """Drops what was seen when, keeping the highest term: after a gap in the watch nothing is certain."""
+    """Drops what was seen when: after a gap in the watch nothing of it is certain.
+
+    The highest term stays, and so do promises: they only ever make a wait longer.
+    """
     return replace(sightings, seen=(), tops={})
 
 
@@ -103,27 +148,30 @@ class Wait:
 def successor_wait(
     sightings: Sightings,
     predecessor: StoredBeat | None,
-    dropped_terms: frozenset[int],
+    vouches: Vouches,
     now: float,
     profile: Profile,
+    history: str = "",
+    told_at: float | None = None,
 ) -> Wait:
     """How long the new holder of the lock waits before it may arm.
 
-    :param predecessor: the heartbeat as read by the acquiring transaction; ``None`` if absent or unreadable.
-    :param dropped_terms: lost terms whose holders have recorded that their key is confirmed gone.
+    :param predecessor: the heartbeat as read after the acquisition; ``None`` if absent or unreadable.
+    :param vouches: what guards' words that were checked have said.
     :param now: CLOCK_BOOTTIME after the acquisition, in seconds.
+    :param history: the id of Consul's history in which the lock was taken.
+    :param told_at: when the last of these words was checked; ``now`` unless given.
     """
     if predecessor is None:
         return _unknown(now, profile, "no readable heartbeat of a predecessor")
     beat = predecessor.beat
+    if beat.history != history:
+        return _unknown(now, profile, f"the heartbeat of {beat.node} is of another history of Consul")
     if beat.term < sightings.highest_term:
         seen = f"the heartbeat is of term {beat.term}, but term {sightings.highest_term} was seen before"
         return _unknown(now, profile, seen)
-    if beat.phase is Phase.PASSED:
-        if beat.inherits is None:
-            return _unknown(now, profile, f"{beat.node} passed on an unknown wait")
-        return _wait_for(sightings, beat.inherits, None, dropped_terms, now, profile)
-    return _wait_for(sightings, beat, predecessor.index, dropped_terms, now, profile)
+    wait = _wait_for_ends(sightings, predecessor, vouches, now, profile, told_at)
+    return _no_earlier(wait, _floor(sightings, vouches, now, profile))
 
 
 def with_short_memory(wait: Wait, since: float, profile: Profile) -> Wait:
@@ -164,21 +212,76 @@ def ended_at_once(now: float, profile: Profile, reason: str, unplanned: bool) ->
     )
 
 
-def _wait_for(
+def _wait_for_ends(
     sightings: Sightings,
-    beat: Beat,
-    index: int | None,
-    dropped_terms: frozenset[int],
+    predecessor: StoredBeat,
+    vouches: Vouches,
     now: float,
     profile: Profile,
+    told_at: float | None,
 ) -> Wait:
-    if beat.phase is Phase.RELEASED:
-        unplanned = beat.handover_to is None
-        return ended_at_once(now, profile, f"term {beat.term} was released by {beat.node}", unplanned)
-    if beat.term in dropped_terms:
-        return ended_at_once(now, profile, dropped_reason(beat), unplanned=True)
+    """The wait for every term whose key may still be there, as the last beat tells of them."""
+    beat = predecessor.beat
+    ends: list[tuple[Beat, int | None]] = [(beat, predecessor.index)]
+    if _speaks_for_another(beat, vouches):
+        before = beat.inherits
+        if before is None or before.phase is Phase.PASSED or before.history != beat.history:
+            return _unknown(now, profile, f"{beat.node} passed on an unknown wait")
+        ends.append((before, None))
+    waits = [
+        _wait_for(sightings, one, index, now, profile)
+        for one, index in ends
+        if not vouches.covers(one.term, one.node)
+    ]
+    if waits:
+        return max(waits, key=lambda wait: wait.not_before)
+    last = ends[-1][0]
+    told = now if told_at is None else told_at
+    return ended_at_once(told, profile, _how_it_ended(last), unplanned=last.handover_to is None)
+
+
+def _speaks_for_another(beat: Beat, vouches: Vouches) -> bool:
+    """Whether the holder whose last beat this is never armed, so that its predecessor is waited for, too.
+
+    While it only waited, its own promise covers its predecessor; but once its guard's word has done away with
+    that promise, the predecessor's is left.
+    """
     if beat.phase is Phase.PASSED:
-        return _unknown(now, profile, f"{beat.node} passed on an unknown wait")
+        return True
+    only_its_own = beat.term > vouches.upto and vouches.covers(beat.term, beat.node)
+    return beat.phase is Phase.WAITING and only_its_own
+
+
+def _floor(sightings: Sightings, vouches: Vouches, now: float, profile: Profile) -> Wait | None:
+    """The latest end of all that the beats seen have promised, but for terms that a word has vouched for.
+
+    A beat that was forged can only make the wait longer: it takes back nothing that others have promised, and
+    it may stand in the place of a beat of theirs, which was made good and not seen.
+    """
+    left = {one: at for one, at in sightings.promises.items() if not vouches.covers(one.term, one.node)}
+    if not left:
+        return None
+    last = max(sightings.backwards_at, *left.values())
+    waits = [
+        _timed(
+            min(at if one.waiting else last, now),
+            one.gone_within_s,
+            profile,
+            f"{one.node} (term {one.term}) may have its key for so long",
+        )
+        for one, at in left.items()
+    ]
+    return max(waits, key=lambda wait: wait.not_before, default=None)
+
+
+def _no_earlier(wait: Wait, floor: Wait | None) -> Wait:
+    if floor is None or wait.not_before >= floor.not_before:
+        return wait
+    promised = max(wait.gone_within_s, floor.gone_within_s)
+    return replace(floor, gone_within_s=promised, known=wait.known)
+
+
+def _wait_for(sightings: Sightings, beat: Beat, index: int | None, now: float, profile: Profile) -> Wait:
     gone_within_s = beat.gone_within_s
     if beat.sequence < sightings.tops.get(beat.term, 0):
         if not _written_last(sightings, beat.term, index):
@@ -189,8 +292,12 @@ def _wait_for(
     seen = first_seen(sightings, beat.term, beat.sequence, index)
     since = now if seen is None else min(seen, now)
     reason = f"the key of {beat.node} (term {beat.term}) is gone {gone_within_s:g} s after its last beat"
+    if beat.phase in (Phase.RELEASED, Phase.PASSED):
+        reason = f"{beat.node}'s release carries no word of its guard that could be checked: waiting it out"
     return _timed(since, gone_within_s, profile, reason)
 
 
-def dropped_reason(beat: Beat) -> str:
+def _how_it_ended(beat: Beat) -> str:
+    if beat.phase is Phase.RELEASED:
+        return f"term {beat.term} was released by {beat.node}"
     return f"{beat.node} confirmed that its key of term {beat.term} is gone"

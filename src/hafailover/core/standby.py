@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hafailover.core import events as ev
-from hafailover.core import foreign, gates
+from hafailover.core import foreign, gates, history
 from hafailover.core.beat import Phase, StoredBeat
 from hafailover.core.effects import (
     AbandonSession,
@@ -14,6 +14,7 @@ from hafailover.core.effects import (
     Effect,
     ExpectHandover,
     KillHand,
+    RenewHistory,
     RestartNeard,
     WatchClosely,
 )
@@ -87,19 +88,26 @@ def acquire_answered(state: State, event: ev.AcquireAnswered, now: float) -> tup
         if state.watching_closely:
             state, effects = replace(state, watching_closely=False), [WatchClosely(False)]
         return replace(state, retry_at=now + state.config.profile.retry_s), effects
+    if history.goes_back(state, event.history, event.term):
+        why = f"Consul's index has gone back to {event.term}: its history gets a new id"
+        state, effects = _abandon(state, why, now)
+        return state, [RenewHistory(event.history), *effects]
+    state = history.seen(state, event.history, True, now)
     if event.term <= state.ended_term:
         return _abandon(state, f"term {event.term} is over and must not be taken up again", now)
-    state = replace(state, dropped_terms=event.dropped_terms)
+    state = replace(state, dropped=state.dropped | event.dropped)
     previous = event.predecessor
     if previous is not None and previous.beat.term == event.term:
         return _resume(state, event, previous, now)
-    wait = successor_wait(state.sightings, previous, event.dropped_terms, now, state.config.profile)
-    if not _saw_the_handover(state, previous):
+    profile = state.config.profile
+    wait = successor_wait(state.sightings, previous, state.vouches, now, profile, state.history)
+    handed = _saw_the_handover(state, previous)
+    if not handed:
         since = state.watching_since if state.watching_since is not None else now
-        wait = with_short_memory(wait, since, state.config.profile)
-    if previous is not None:
+        wait = with_short_memory(wait, since, profile)
+    if previous is not None and previous.beat.history == state.history:
         state = replace(state, sightings=note(state.sightings, previous, now))
-    return _begin(state, event, wait, previous if wait.known else None, now)
+    return _begin(state, event, wait, previous if wait.known else None, now, handed)
 
 
 def _saw_the_handover(state: State, previous: StoredBeat | None) -> bool:
@@ -117,6 +125,7 @@ def _saw_the_handover(state: State, previous: StoredBeat | None) -> bool:
         and request.id == state.expected_request
         and request.term == beat.term
         and any(s.term == beat.term and s.sequence < beat.sequence for s in state.sightings.seen)
+        and any((one.term, one.node) == (beat.term, beat.node) for one in state.sightings.promises)
     )
 
 
@@ -129,7 +138,7 @@ def _take_up_again(state: State, now: float) -> tuple[State, list[Effect]]:
             return state, []
         dropped = replace(state, stray_term=guard.term)
         return dropped, [
-            DropGuard(guard.term, urgent=True, reason=f"the lock is held in term {term}, not {guard.term}")
+            DropGuard(guard.term, True, f"the lock is held in term {term}, not {guard.term}", guard.history)
         ]
     if guard is not None and guard.key in (KeyState.LOADED, KeyState.ABSENT):
         return replace(state, acquiring=True), [Acquire(state.session)]
@@ -157,7 +166,12 @@ def _abandon(state: State, reason: str, now: float) -> tuple[State, list[Effect]
 
 
 def _begin(
-    state: State, event: ev.AcquireAnswered, wait: Wait, predecessor: StoredBeat | None, now: float
+    state: State,
+    event: ev.AcquireAnswered,
+    wait: Wait,
+    predecessor: StoredBeat | None,
+    now: float,
+    handed: bool = False,
 ) -> tuple[State, list[Effect]]:
     assert state.session is not None
     hold = Hold(
@@ -171,6 +185,9 @@ def _begin(
         first=foreign.nobody_on_record(event.predecessor),
         next_beat_at=now,
         gone_within_s=max(wait.gone_within_s, gates.promise_s(state)),
+        history=state.history,
+        began_at=now,
+        handed=handed,
     )
     if state.quiet_since < state.height_at:
         state = replace(state, quiet_since=now)
@@ -187,7 +204,8 @@ def _resume(
     its way to Consul, and only the end of the session makes sure that it changes nothing.
     """
     guard = state.guard
-    if guard is None or guard.term != event.term or guard.key is not KeyState.LOADED:
+    ours = guard is not None and (guard.term, guard.history) == (event.term, state.history)
+    if guard is None or not ours or guard.key is not KeyState.LOADED:
         return _abandon(state, f"term {event.term} is from before a restart, and its key is not loaded", now)
     wait = Wait(now, own.beat.gone_within_s, "this host was active in this term already")
     state, effects = _begin(state, event, wait, own, now)
@@ -287,7 +305,7 @@ def _drop_stray_key(state: State, _: float) -> tuple[State, list[Effect]]:
     if lock.session == state.session and lock.index > state.ended_term:
         return state, []
     told = replace(state, stray_term=guard.term)
-    return told, [DropGuard(guard.term, urgent=True, reason="this host does not hold the lock")]
+    return told, [DropGuard(guard.term, True, "this host does not hold the lock", guard.history)]
 
 
 def _should_restart_neard(state: State, now: float) -> bool:

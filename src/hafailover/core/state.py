@@ -9,6 +9,7 @@ from hafailover.core.beat import Beat, Phase, StoredBeat
 from hafailover.core.effects import Effect
 from hafailover.core.sightings import Sightings, Wait
 from hafailover.core.views import GuardView, LockView, Member, NeardView, Orders, Request, Role
+from hafailover.core.words import Claim, Vouches
 from hafailover.core.work import Chain
 from hafailover.timing import Profile
 
@@ -98,6 +99,22 @@ class Hold:
     killed_hand: bool = False
     doubt_until: float = 0.0
     """After a lapse in the proof: until then another may have the key, if Consul was restored meanwhile."""
+    history: str = ""
+    """The id of Consul's history in which the lock was taken; it stays the term's own whatever comes."""
+    began_at: float = 0.0
+    """When the acquisition's answer came: a predecessor's beat that was never seen counts from here."""
+    handed: bool = False
+    """It has watched live the term that was handed over to it: a short memory does not hold it back."""
+    asked: frozenset[Claim] = frozenset()
+    """Words of others that the guard was asked about."""
+    good: tuple[Claim, ...] = ()
+    """Those that it found good, by which the wait was shortened."""
+    gone_since: float | None = None
+    """Since when this host's own key is confirmed gone, while its guard's word for that is awaited."""
+    vouch_at: float = 0.0
+    """When the guard is asked for its word again."""
+    word: Claim | None = None
+    """Its word for the end of this term."""
     witnessed_at: float | None = None
     """When a block of the pool's account was last seen to appear, before this host armed."""
 
@@ -126,6 +143,7 @@ class Forced:
     leaving: str = ""
     """Why the key goes; empty as long as it stays."""
     drop_told: int = 0
+    history: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +169,13 @@ class State:
     sightings: Sightings = field(default_factory=Sightings)
     watching_since: float | None = None
     """Since when this process has watched the heartbeat without a gap; ``None`` if it does not yet."""
-    dropped_terms: frozenset[int] = frozenset()
+    dropped: frozenset[Claim] = frozenset()
+    """Records of lost terms; none of them is believed before the guard has checked its word."""
+    history: str = ""
+    """The id of Consul's history. Terms, sightings, records and words mean nothing in another one."""
+    past_histories: tuple[str, ...] = ()
+    vouches: Vouches = field(default_factory=Vouches)
+    """What guards' words that were checked have said in this history."""
     members: tuple[Member, ...] = ()
     pool_public_key: str | None = None
     members_at: float = -1e9

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from hafailover.core.words import Checked, Claim
+
 FORCED = "forced by "
 """So begins, in the history, the cause of a term without a lease."""
 
@@ -54,6 +56,12 @@ class GuardView:
     """The highest term that it will never arm again. With the key absent, this is the proof of a drop."""
     alarm: str = ""
     """It has seen a neard with a key that it had not given to it; kept until the guard starts anew."""
+    history: str = ""
+    """Of Consul's history: what ``term``, ``retired`` and ``refused_term`` belong to."""
+    word: Claim | None = None
+    """The last word that it gave."""
+    checked: Checked | None = None
+    """What it made of the last word that it was asked about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hafailover.core.views import KeyState, NeardPhase
-from hafailover.guard import fileops, key, process
+from hafailover.guard import fileops, key, process, vouch
 from hafailover.guard import model as m
 from hafailover.guard.model import Link
 from hafailover.guard.process import KILL_AGAIN_S, PROBE_AGAIN_S, PROBE_BOOT_S, TERMINATE_AGAIN_S, Step
@@ -39,12 +39,16 @@ def decide(guard: m.Guard, event: m.GuardEvent, now: float) -> Step:
                 guard, effects = key.disowned(guard, stranger)
         case m.Prepared() | m.PrepareFailed() | m.Linked() | m.LinkFailed() | m.Unlinked() | m.UnlinkFailed():
             guard, effects = _file_ended(guard, event, now)
-        case m.ArmAsked(term, deadline):
-            guard, effects = key.arm(guard, term, deadline, now)
+        case m.ArmAsked():
+            guard, effects = vouch.arm(guard, event, now)
         case m.GrantGiven(term, deadline):
             guard, effects = key.grant(guard, term, deadline, now), []
-        case m.DropAsked(term, urgent, reason):
-            guard, effects = key.drop_asked(guard, term, urgent, reason, now)
+        case m.DropAsked():
+            guard, effects = vouch.drop(guard, event, now)
+        case m.VouchAsked():
+            guard, effects = vouch.give(guard, event)
+        case m.CheckAsked(claim):
+            guard, effects = vouch.check(guard, claim)
         case m.RestartAsked(reason):
             guard, effects = process.restart(guard, reason, now)
         case m.DrillAsked(whole):

@@ -35,6 +35,7 @@ from hafailover.guard.server import AgentSocket, SocketTakenError
 from hafailover.guard.settings import GuardSettings
 from hafailover.guard.unitgroup import LeftoverError, end_others
 from hafailover.guard.watchdog import Pat, next_look, next_pat, reaches_too_far
+from hafailover.guard.word import read_word_key
 from hafailover.log import fields, remember, set_up
 from hafailover.log_writer import flush
 from hafailover.near.home import HomeError, NeardHome, load_home
@@ -369,6 +370,7 @@ def prepare(settings: GuardSettings) -> Prepared:
     try:
         home = load_home(settings.home_path)
         identity = read_key(Path(settings.validator_key_file), settings.account_id)
+        words = read_word_key(Path(settings.validator_key_file), settings.account_id)
         node = Path(settings.validator_node_key_file) if settings.validator_node_key_file else None
         node_keys = {read_key(node, name=NODE_CREDENTIAL).public_key} if node is not None else set()
         link = KeyLink(
@@ -382,6 +384,8 @@ def prepare(settings: GuardSettings) -> Prepared:
         public_key=identity.public_key,
         account_id=identity.account_id,
         home=settings.home,
+        node=settings.node_name,
+        words=words,
         hot_swap=settings.hot_swap,
         drop_budget_s=settings.drop_budget_s,
         stop_s=settings.stop_s,

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from hafailover.core.views import KeyState, NeardPhase
+from hafailover.core.words import Checked, Claim
 from hafailover.timing import LONGEST_GONE_WITHIN_S
+
+if TYPE_CHECKING:
+    from hafailover.guard.word import WordKey
 
 
 class Link(StrEnum):
@@ -28,6 +33,10 @@ class GuardConfig:
     account_id: str
     home: str = "neard's home"
     """For messages."""
+    node: str = ""
+    """This host's name, which stands in the words that it gives."""
+    words: WordKey | None = field(default=None, repr=False, compare=False)
+    """What makes and checks words; a guard without it gives none and believes none."""
     hot_swap: bool = True
     drop_budget_s: float = 1.5
     fence_after_s: float = LONGEST_GONE_WITHIN_S
@@ -67,6 +76,12 @@ class Guard:
     deadline: float = 0.0
     retired: int = 0
     refused_term: int = 0
+    history: str = ""
+    """The id of Consul's history that ``term``, ``retired`` and ``refused_term`` belong to."""
+    word: Claim | None = None
+    """The last word that it gave."""
+    checked: Checked | None = None
+    """What it made of the last word that it was asked about."""
     problem: str = ""
     """Why this host cannot arm, or could not a short while ago."""
     problem_until: float | None = None
@@ -209,8 +224,12 @@ class UnlinkFailed:
 
 @dataclass(frozen=True, slots=True)
 class ArmAsked:
+    """``claims``: other guards' words by which the agent has shortened its wait."""
+
     term: int
     deadline: float
+    history: str = ""
+    claims: tuple[Claim, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,6 +243,24 @@ class DropAsked:
     term: int
     urgent: bool
     reason: str
+    history: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class VouchAsked:
+    """Give a word that this host's key is gone in the term; ``height``: the highest that the agent knows."""
+
+    term: int
+    history: str
+    height: int
+    handover_to: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAsked:
+    """Say what another guard's word is worth."""
+
+    claim: Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +297,8 @@ GuardEvent = (
     | ArmAsked
     | GrantGiven
     | DropAsked
+    | VouchAsked
+    | CheckAsked
     | RestartAsked
     | DrillAsked
     | StopAsked

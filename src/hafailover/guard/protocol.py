@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from hafailover.core.beat import HISTORY_ID, WORD
+from hafailover.core.effects import ArmGuard, CheckWord, DropGuard, Vouch
 from hafailover.core.views import GuardView, KeyState, NeardPhase
+from hafailover.core.words import Checked, Claim, Scope
 from hafailover.guard import model as m
 from hafailover.text import is_text
 
@@ -22,6 +25,8 @@ E = TypeVar("E", bound=StrEnum)
 MAX_LINE_BYTES = 64 * 1024
 MOST_TERM = 1 << 53
 """A term is an index of Consul's: a thousand writes a second reach this in 285000 years."""
+MAX_CLAIMS = 8
+MAX_NAME_CHARS = 256
 
 PING: dict[str, Any] = {"op": "ping"}
 
@@ -62,6 +67,20 @@ def decode(line: bytes) -> dict[str, Any]:
     return data
 
 
+def order_of(effect: ArmGuard | DropGuard | Vouch | CheckWord) -> dict[str, Any]:
+    """The command by which the agent has the guard do what the core wants."""
+    match effect:
+        case ArmGuard():
+            op = "arm"
+        case DropGuard():
+            op = "drop"
+        case Vouch():
+            op = "vouch"
+        case CheckWord():
+            op = "check"
+    return {"op": op, **asdict(effect)}
+
+
 def parse_command(data: dict[str, Any]) -> m.GuardEvent | None:
     """The event that a command asks for; ``None`` for a ping.
 
@@ -71,11 +90,18 @@ def parse_command(data: dict[str, Any]) -> m.GuardEvent | None:
         case "ping":
             return None
         case "arm":
-            return m.ArmAsked(_term(data), _deadline(data))
+            return m.ArmAsked(_term(data), _deadline(data), _history(data), _claims(data))
         case "grant":
             return m.GrantGiven(_term(data), _deadline(data))
         case "drop":
-            return m.DropAsked(_term(data), data.get("urgent") is not False, _reason(data))
+            urgent = data.get("urgent") is not False
+            return m.DropAsked(_term(data), urgent, _reason(data), _history(data))
+        case "vouch":
+            return m.VouchAsked(
+                _term(data), _history(data), _whole(data, "height"), _name(data, "handover_to")
+            )
+        case "check":
+            return m.CheckAsked(_claim(data.get("claim")))
         case "restart":
             return m.RestartAsked(_reason(data))
         case "drill":
@@ -105,6 +131,9 @@ def describe(guard: m.Guard, event: str, guard_pid: int) -> dict[str, Any]:
         "restarts": max(guard.restarts, 0),
         "load_s": guard.load_s,
         "drop_s": guard.drop_s,
+        "history": guard.history,
+        "word": asdict(guard.word) if guard.word is not None else None,
+        "checked": asdict(guard.checked) if guard.checked is not None else None,
     }
 
 
@@ -125,6 +154,9 @@ def parse_report(data: dict[str, Any]) -> GuardReport:
         retired=_whole(data, "retired"),
         alarm=_text(data, "alarm") if "alarm" in data else "",
         drop_budget_s=_duration(data.get("drop_budget_s")) or 0.0,
+        history=_history(data),
+        word=_claim(data["word"]) if data.get("word") is not None else None,
+        checked=_checked(data.get("checked")),
     )
     pid = data.get("neard_pid")
     return GuardReport(
@@ -136,6 +168,49 @@ def parse_report(data: dict[str, Any]) -> GuardReport:
         load_s=_duration(data.get("load_s")),
         drop_s=_duration(data.get("drop_s")),
     )
+
+
+def _history(data: dict[str, Any]) -> str:
+    value = data.get("history", "")
+    if value == "":
+        return ""
+    if not isinstance(value, str) or HISTORY_ID.fullmatch(value) is None:
+        raise ProtocolError("no id of a history")
+    return value
+
+
+def _claims(data: dict[str, Any]) -> tuple[Claim, ...]:
+    value = data.get("claims", [])
+    if not isinstance(value, list) or len(value) > MAX_CLAIMS:
+        raise ProtocolError("no list of claims")
+    return tuple(_claim(one) for one in value)
+
+
+def _claim(data: Any) -> Claim:
+    if not isinstance(data, dict):
+        raise ProtocolError("no claim")
+    node, word = _name(data, "node"), data.get("word")
+    if node is None or not isinstance(word, str) or WORD.fullmatch(word) is None:
+        raise ProtocolError("a claim without its node or its word")
+    return Claim(_term(data), _history(data), node, _whole(data, "height"), _name(data, "handover_to"), word)
+
+
+def _checked(data: Any) -> Checked | None:
+    if data is None:
+        return None
+    if not isinstance(data, dict):
+        raise ProtocolError("no known value of checked")
+    return Checked(_claim(data.get("claim")), _one_of(Scope, data, "scope"))
+
+
+def _name(data: dict[str, Any], name: str) -> str | None:
+    """A host's name, or none at all."""
+    value = data.get(name)
+    if value is None:
+        return None
+    if not is_text(value) or not value or len(value) > MAX_NAME_CHARS:
+        raise ProtocolError(f"no name {name}")
+    return value
 
 
 def _term(data: dict[str, Any]) -> int:

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 LOCK_OPERATIONS = (0, 1)
 """The first operations of our transactions take the lock, or check its session and index: nothing else can
-make them fail, and the reads that follow an acquisition never do."""
+make them fail."""
 
 # Everything that python-consul2, requests and the parsing of their answers can raise.
 RAISED = (

@@ -11,9 +11,10 @@ from typing import Any, TypeVar
 
 from consul import base as consul_base
 
-from hafailover.core.beat import Beat, StoredBeat
+from hafailover.core.beat import Beat, Phase, StoredBeat
 from hafailover.core.views import LockView
-from hafailover.lock.base import Acquisition, stored_beat
+from hafailover.core.words import Claim
+from hafailover.lock.base import Acquisition, dropped_json, dropped_record, history_of, stored_beat
 from hafailover.lock.classify import call
 from hafailover.lock.client import Address, connect
 from hafailover.lock.errors import CallError, Kind
@@ -24,6 +25,9 @@ from hafailover.text import is_node_name, is_text
 from hafailover.timing import Profile
 
 T = TypeVar("T")
+
+HISTORY_TRIES = 3
+"""The id is read, made where there is none, and read again: somebody else may have made it meanwhile."""
 
 WATCH_SLACK_S = 2.0
 """A blocking query may take a sixteenth longer than asked, plus the way there and back."""
@@ -159,23 +163,80 @@ class ConsulLease:
         call("ending the session", self._session_rule, lambda: self._consul.session.destroy(session))
 
     def acquire(self, session: str) -> Acquisition:
+        return self.found(self.take(session))
+
+    def take(self, session: str) -> int:
+        """Takes the lock, and nothing more; returns the term."""
         value = json.dumps({"node": self._node})
 
-        def read(results: list[dict[str, Any]]) -> Acquisition:
+        def read(results: list[dict[str, Any]]) -> int:
             lock = _entry(results, self._keys.lock)
             if lock is None or lock.get("Session") != session:
                 raise CallError(Kind.GARBAGE, "acquiring the lock: Consul did not confirm the holder")
-            beat = _entry(results, self._keys.heartbeat)
-            predecessor = stored_beat(_value(beat), index_of(beat)) if beat is not None else None
-            return Acquisition(index_of(lock), predecessor, self._terms(results))
+            return index_of(lock)
 
-        return self._transact(
-            "acquiring the lock",
-            read,
-            {"Verb": "lock", "Key": self._keys.lock, "Value": _b64(value), "Session": session},
-            {"Verb": "get-tree", "Key": self._keys.heartbeat},
-            {"Verb": "get-tree", "Key": self._keys.dropped},
+        operation = {"Verb": "lock", "Key": self._keys.lock, "Value": _b64(value), "Session": session}
+        return self._transact("acquiring the lock", read, operation)
+
+    def found(self, term: int) -> Acquisition:
+        """What was there when the term began.
+
+        Each is read by its own key: a transaction can only ask for a key that may be absent together with all
+        that begins with its name, and there somebody may have put more than can be read in time.
+        """
+        history = self.history_id()
+        beat = self._read("reading the heartbeat", self._keys.heartbeat)
+        predecessor = stored_beat(beat.get("Value"), index_of(beat)) if beat is not None else None
+        return Acquisition(term, predecessor, self._dropped_by(predecessor), history)
+
+    def _dropped_by(self, predecessor: StoredBeat | None) -> frozenset[Claim]:
+        if predecessor is None:
+            return frozenset()
+        claims = set()
+        for beat in (predecessor.beat, predecessor.beat.inherits):
+            if beat is None or beat.phase is Phase.RELEASED:
+                continue
+            name = str(beat.term)
+            entry = self._read("reading the record of a drop", self._keys.dropped + name)
+            if entry is not None:
+                claims.add(dropped_record(name, entry.get("Value"), index_of(entry)))
+        return frozenset(claim for claim in claims if claim is not None)
+
+    def history_id(self) -> str:
+        for _ in range(HISTORY_TRIES):
+            entry = self._read("reading the history's id", self._keys.history_id)
+            found = history_of(entry.get("Value")) if entry is not None else ""
+            if found:
+                return found
+            self._make_history(index_of(entry) if entry is not None else 0)
+        raise CallError(Kind.GARBAGE, "reading the history's id: Consul does not keep the one it was given")
+
+    def renew_history(self, history: str) -> None:
+        entry = self._read("reading the history's id", self._keys.history_id)
+        if entry is not None and history_of(entry.get("Value")) == history:
+            self._make_history(index_of(entry))
+
+    def _make_history(self, index: int) -> None:
+        """Makes a fresh id where nobody has written since ``index``; 0 where there was no key."""
+        value = json.dumps({"id": secrets.token_hex(16)})
+        call(
+            "making the history's id",
+            self._keys.rule,
+            lambda: self._consul.kv.put(self._keys.history_id, value, cas=index),
         )
+
+    def _read(self, what: str, key: str) -> dict[str, Any] | None:
+        """One key, as the leader has it, confirmed by a majority that it is the leader still."""
+
+        def read() -> dict[str, Any] | None:
+            _, entry = self._consul.kv.get(key, consistency="consistent")
+            if entry is None:
+                return None
+            if key_of(entry) != key:
+                raise ValueError("another key than the one asked for")
+            return dict(entry)
+
+        return call(what, self._keys.rule, read)
 
     def beat(self, session: str, beat: Beat) -> None:
         self._transact(
@@ -195,15 +256,15 @@ class ConsulLease:
             {"Verb": "unlock", "Key": self._keys.lock, "Value": _b64(value), "Session": session},
         )
 
-    def record_dropped(self, term: int, node: str) -> None:
-        self._put("recording the drop", f"{self._keys.dropped}{term}", json.dumps({"node": node}))
+    def record_dropped(self, claim: Claim) -> None:
+        self._put("recording the drop", f"{self._keys.dropped}{claim.term}", dropped_json(claim))
 
     def forget_dropped(self, before_term: int) -> None:
         def forget() -> None:
             _, entries = self._consul.kv.get(self._keys.dropped, recurse=True)
-            for term in self._terms(entries or []):
-                if term < before_term:
-                    self._consul.kv.delete(f"{self._keys.dropped}{term}")
+            for claim in _records(entries, self._keys.dropped):
+                if claim.term < before_term:
+                    self._consul.kv.delete(f"{self._keys.dropped}{claim.term}")
 
         call("removing old records", self._keys.rule, forget)
 
@@ -246,10 +307,6 @@ class ConsulLease:
         if not ours or _entry(results, self._keys.heartbeat) is None:
             raise CallError(Kind.GARBAGE, f"{what}: Consul's answer does not confirm it")
 
-    def _terms(self, entries: list[dict[str, Any]]) -> frozenset[int]:
-        names = (str(entry.get("Key", "")).removeprefix(self._keys.dropped) for entry in entries)
-        return frozenset(int(name) for name in names if name.isascii() and name.isdigit())
-
 
 class ConsulWatch:
     """Blocking queries on the lease: stale, so that they outlive Consul's leader, and with a deadline."""
@@ -273,12 +330,17 @@ class ConsulWatch:
             self._keys.heartbeat, index, wait_s, read, consistency="default" if fast else "stale"
         )
 
-    def dropped(self, index: int | None, wait_s: float) -> tuple[int, frozenset[int]]:
-        def read(entries: Any) -> frozenset[int]:
-            names = (key_of(entry).removeprefix(self._keys.dropped) for entry in entries or [])
-            return frozenset(int(name) for name in names if name.isascii() and name.isdigit())
+    def dropped(self, index: int | None, wait_s: float) -> tuple[int, frozenset[Claim]]:
+        def read(entries: Any) -> frozenset[Claim]:
+            return _records(entries, self._keys.dropped)
 
         return self._get(self._keys.dropped, index, wait_s, read, recurse=True)
+
+    def history(self, index: int | None, wait_s: float) -> tuple[int, str]:
+        def read(entry: Any) -> str:
+            return history_of(entry["Value"]) if entry is not None else ""
+
+        return self._get(self._keys.history_id, index, wait_s, read)
 
     def _get(
         self,
@@ -306,6 +368,15 @@ def _service_of(session: dict[str, Any]) -> str | None:
     return found[0] if found else None
 
 
+def _records(entries: Any, prefix: str) -> frozenset[Claim]:
+    """What is a record of a drop; anything else below the prefix is left where it is."""
+    found = (
+        dropped_record(key_of(entry).removeprefix(prefix), entry["Value"], index_of(entry))
+        for entry in entries or []
+    )
+    return frozenset(claim for claim in found if claim is not None)
+
+
 def lock_view(entry: dict[str, Any] | None) -> LockView:
     """The lock out of Consul's answer; one that was never taken is free."""
     if entry is None:
@@ -320,11 +391,6 @@ def _b64(text: str) -> str:
 def _entry(results: list[dict[str, Any]], key: str) -> dict[str, Any] | None:
     """The first entry for a key: a transaction that checks and then unlocks returns the lock twice."""
     return next((entry for entry in results if entry.get("Key") == key), None)
-
-
-def _value(entry: dict[str, Any] | None) -> bytes | None:
-    raw = entry.get("Value") if entry is not None else None
-    return base64.b64decode(raw) if isinstance(raw, str) else None
 
 
 def _node_of(entry: dict[str, Any]) -> str | None:

@@ -47,6 +47,11 @@ class PoolKeys:
         return self.prefix + "history/"
 
     @property
+    def history_id(self) -> str:
+        """The id of Consul's own history: made once, and lost with everything else."""
+        return self.prefix + "consul-history"
+
+    @property
     def nodes(self) -> str:
         return self.prefix + "nodes/"
 

@@ -11,14 +11,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from hafailover.core.beat import Beat, StoredBeat
+from hafailover.core.beat import Beat, Phase, StoredBeat
 from hafailover.core.views import LockView
+from hafailover.core.words import Claim
 from hafailover.lock.base import Acquisition, stored_beat
 from hafailover.lock.errors import CallError, Kind
 
-LOCK, HEARTBEAT, DROPPED = "lock", "heartbeat", "dropped"
+LOCK, HEARTBEAT, DROPPED, HISTORY = "lock", "heartbeat", "dropped", "history"
 
 
 @dataclass(slots=True)
@@ -38,8 +39,9 @@ class MemoryConsul:
         """The live sessions' ids, and the node of each."""
         self.lock: LockView | None = None
         self.heartbeat: tuple[bytes, int] | None = None
-        self.dropped: frozenset[int] = frozenset()
-        self.touched = {LOCK: 1, HEARTBEAT: 1, DROPPED: 1}
+        self.dropped: frozenset[Claim] = frozenset()
+        self.history = ""
+        self.touched = {LOCK: 1, HEARTBEAT: 1, DROPPED: 1, HISTORY: 1}
         """The index at which each part last changed."""
         self._index = 10
         self._opened = 0
@@ -89,6 +91,12 @@ class MemoryConsul:
             index = self.touch(HEARTBEAT)
             self.heartbeat = (raw, index) if raw is not None else None
 
+    def lose_history(self) -> None:
+        """Deletes the id of the history."""
+        with self.changed:
+            self.history = ""
+            self.touch(HISTORY)
+
     # --- what stores and watches do with it, always within ``call``
 
     @contextmanager
@@ -132,6 +140,15 @@ class MemoryConsul:
         self.changed.notify_all()
         return self._index
 
+    def known_history(self) -> str:
+        """The history's id, made if there is none."""
+        if not self.history:
+            self.make_history()
+        return self.history
+
+    def make_history(self) -> None:
+        self.history = f"{self.touch(HISTORY):032x}"
+
     def _trouble(self, node: str) -> _Trouble:
         return self._troubles.setdefault(node, _Trouble())
 
@@ -174,7 +191,9 @@ class MemoryLease:
             if consul.holder is None:
                 consul.set_lock(session)
             assert consul.lock is not None
-            return Acquisition(consul.lock.index, _stored(consul), consul.dropped)
+            return Acquisition(
+                consul.lock.index, _stored(consul), _dropped_by(consul), consul.known_history()
+            )
 
     def beat(self, session: str, beat: Beat) -> None:
         with self._consul.call(self._node):
@@ -185,14 +204,25 @@ class MemoryLease:
             self._write(session, beat)
             self._consul.set_lock(None)
 
-    def record_dropped(self, term: int, node: str) -> None:
+    def record_dropped(self, claim: Claim) -> None:
         with self._consul.call(self._node):
-            self._consul.dropped |= {term}
+            others = {one for one in self._consul.dropped if one.term != claim.term}
+            self._consul.dropped = frozenset({*others, replace(claim, handover_to=None)})
             self._consul.touch(DROPPED)
+
+    def history_id(self) -> str:
+        with self._consul.call(self._node):
+            return self._consul.known_history()
+
+    def renew_history(self, history: str) -> None:
+        with self._consul.call(self._node):
+            if self._consul.known_history() == history:
+                self._consul.make_history()
 
     def forget_dropped(self, before_term: int) -> None:
         with self._consul.call(self._node):
-            self._consul.dropped = frozenset(t for t in self._consul.dropped if t >= before_term)
+            kept = (one for one in self._consul.dropped if one.term >= before_term)
+            self._consul.dropped = frozenset(kept)
             self._consul.touch(DROPPED)
 
     def _write(self, session: str, beat: Beat) -> None:
@@ -226,11 +256,17 @@ class MemoryWatch:
             stored = _stored(self._consul)
         return at, stored
 
-    def dropped(self, index: int | None, wait_s: float) -> tuple[int, frozenset[int]]:
+    def dropped(self, index: int | None, wait_s: float) -> tuple[int, frozenset[Claim]]:
         at = self._await(DROPPED, index, wait_s)
         with self._consul.call(self._node):
-            terms = self._consul.dropped
-        return at, terms
+            claims = self._consul.dropped
+        return at, claims
+
+    def history(self, index: int | None, wait_s: float) -> tuple[int, str]:
+        at = self._await(HISTORY, index, wait_s)
+        with self._consul.call(self._node):
+            history = self._consul.history
+        return at, history
 
     def _await(self, part: str, index: int | None, wait_s: float) -> int:
         consul = self._consul
@@ -238,6 +274,14 @@ class MemoryWatch:
             if index is not None:
                 consul.changed.wait_for(lambda: consul.touched[part] > index, timeout=max(wait_s, 0.0))
             return consul.touched[part]
+
+
+def _dropped_by(consul: MemoryConsul) -> frozenset[Claim]:
+    """The records that the wait for the predecessor could end by."""
+    stored = _stored(consul)
+    beats = (stored.beat, stored.beat.inherits) if stored is not None else ()
+    terms = {beat.term for beat in beats if beat is not None and beat.phase is not Phase.RELEASED}
+    return frozenset(claim for claim in consul.dropped if claim.term in terms)
 
 
 def _stored(consul: MemoryConsul) -> StoredBeat | None:

@@ -13,13 +13,16 @@ import hashlib
 import os
 import re
 import stat
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from hafailover.near import jsonc
 from hafailover.near.files import read_regular
 from hafailover.text import is_text
+
+T = TypeVar("T")
 
 MAX_KEY_FILE_BYTES = 64 * 1024
 MAX_KEY_CHARS = 256
@@ -58,6 +61,23 @@ def read_key(path: Path, account_id: str | None = None, name: str = "validator_k
     """
     try:
         return _checked(path, account_id, name)
+    except KeyFileError as error:
+        raise KeyFileError(f"{name}: {error}") from None
+
+
+def derived_from(path: Path, account_id: str, derive: Callable[[bytes], T]) -> T:
+    """What ``derive`` makes of the 32-byte seed of the pool's key: the one way to it, and only for the guard.
+
+    :raises KeyFileError: as :func:`read_key` does.
+    """
+    name = "validator_key_file"
+    read_key(path, account_id, name)
+    try:
+        data = jsonc.loads(_read_private(path, name))
+        secret = "private_key" if "private_key" in data else "secret_key"
+        return derive(_decode(path, secret, _text(path, data, secret), 64)[:32])
+    except (ValueError, TypeError):
+        raise KeyFileError(f"{name}: {path}: it has changed while it was read; try again") from None
     except KeyFileError as error:
         raise KeyFileError(f"{name}: {error}") from None
 

@@ -10,6 +10,7 @@ import pytest
 from hafailover.agent import chores as module
 from hafailover.agent.chores import Chores
 from hafailover.core import events as ev
+from hafailover.core.words import Claim
 from hafailover.lock.consul import ConsulLease
 from hafailover.lock.errors import CallError, Kind
 from hafailover.lock.roster import Roster
@@ -22,6 +23,8 @@ from .parts import Events, park
 RECORD = KEYS.nodes + "a"
 SESSION = "session-a"
 TWO_BEATS_S = 2 * PROFILES["default"].beat_s
+CLAIM = Claim(19, "0" * 32, "a", 103, None, "a" * 64)
+RECORDED = {"node": "a", "height": 103, "history": "0" * 32, "word": "a" * 64}
 
 
 @dataclass
@@ -149,8 +152,8 @@ def test_a_term_that_ends_puts_no_key_on_record(bench: Bench) -> None:
 
 
 def test_drops_and_answers_are_written(bench: Bench) -> None:
-    bench.chores.record_dropped(19)
-    assert bench.consul.await_key(f"{KEYS.dropped}19") == {"node": "a"}
+    bench.chores.record_dropped(CLAIM)
+    assert bench.consul.await_key(f"{KEYS.dropped}19") == RECORDED
     bench.chores.answer("wish-1", True, "handing over")
     answer = bench.consul.await_key(KEYS.answer)
     assert answer == {"id": "wish-1", "accepted": True, "reason": "handing over"}
@@ -161,11 +164,11 @@ def test_what_must_be_written_once_is_tried_until_consul_takes_it(bench: Bench) 
     bench.consul.down = True
     tried: list[int] = []
     bench.chores.once("counting", lambda: tried.append(1))
-    bench.chores.record_dropped(19)
+    bench.chores.record_dropped(CLAIM)
     until(lambda: tried, "the first try")
     assert bench.consul.get(f"{KEYS.dropped}19") is None
     bench.consul.down = False
-    assert bench.consul.await_key(f"{KEYS.dropped}19") == {"node": "a"}
+    assert bench.consul.await_key(f"{KEYS.dropped}19") == RECORDED
 
 
 def test_one_that_fails_holds_up_no_other_and_is_given_up(
@@ -179,7 +182,7 @@ def test_one_that_fails_holds_up_no_other_and_is_given_up(
         raise CallError(Kind.DENIED, "Consul denied it")
 
     bench.chores.once("writing the history", refuse)
-    bench.chores.record_dropped(19)
+    bench.chores.record_dropped(CLAIM)
     bench.consul.await_key(f"{KEYS.dropped}19")
     until(lambda: "writing the history: given up: Consul denied it" in caplog.messages, "the end of trying")
     assert len(tries) > 1

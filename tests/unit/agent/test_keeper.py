@@ -64,6 +64,22 @@ def test_a_session_is_noted_and_holds_the_hosts_name_before_it_is_used(bench: Be
     assert bench.consul.get(RECORD)["role"] == "starting"
 
 
+def test_the_history_is_known_before_the_session_is_used(bench: Bench) -> None:
+    """Whoever comes first makes it, and each session reads it again: Consul may have lost everything."""
+    bench.keeper.start()
+    session = bench.ready()
+    made = bench.consul.get(KEYS.history_id)["id"]
+    kinds = [type(event) for event in bench.events.all]
+    assert kinds.index(ev.HistorySeen) < kinds.index(ev.SessionReady)
+    assert bench.events.wait(ev.HistorySeen) == ev.HistorySeen(made, certain=True)
+    with bench.consul.changed:
+        bench.consul.items.clear()
+    bench.consul.expire(session)
+    bench.ready(2)
+    again = bench.events.wait(ev.HistorySeen, 2).history
+    assert again == bench.consul.get(KEYS.history_id)["id"] != made
+
+
 def test_it_is_fed(bench: Bench) -> None:
     bench.keeper.start()
     bench.ready()

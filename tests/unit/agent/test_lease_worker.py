@@ -11,6 +11,7 @@ from hafailover.clock import boottime
 from hafailover.core import effects as ef
 from hafailover.core import events as ev
 from hafailover.core.beat import Phase
+from hafailover.core.words import Claim
 from hafailover.lock.errors import Kind
 from hafailover.lock.memory import MemoryConsul
 
@@ -60,12 +61,25 @@ def test_a_lease_from_its_begin_to_its_end(bench: Bench) -> None:
 
 
 def test_an_acquisition_brings_what_was_there(bench: Bench) -> None:
+    claim = Claim(7, "0" * 32, "b", 103, None, "a" * 64)
     bench.memory.put_heartbeat(beat("b", 7).to_json().encode())
-    bench.memory.lease("b").record_dropped(7, "b")
+    bench.memory.lease("b").record_dropped(claim)
     acquired = bench.acquire()
     assert acquired.predecessor is not None
     assert acquired.predecessor.beat == beat("b", 7)
-    assert acquired.dropped_terms == {7}
+    assert acquired.dropped == {claim}
+    assert acquired.history == bench.memory.history
+
+
+def test_a_history_whose_index_went_back_is_renewed_once(bench: Bench) -> None:
+    before = bench.memory.lease("b").history_id()
+    bench.worker.do(ef.RenewHistory(before))
+    seen = bench.events.wait(ev.HistorySeen)
+    assert seen.certain
+    assert seen.history == bench.memory.history != before
+    # Another host has found the same, and is later.
+    bench.worker.do(ef.RenewHistory(before))
+    assert bench.events.wait(ev.HistorySeen, 2) == seen
 
 
 @pytest.mark.parametrize("kind", list(Kind))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from typing import Any
 
@@ -11,6 +12,8 @@ from hafailover.agent import watchers as module
 from hafailover.agent.watchers import LeaseEyes, Watcher
 from hafailover.core import events as ev
 from hafailover.core.views import LockView, Request
+from hafailover.core.words import Claim
+from hafailover.lock.base import dropped_json
 from hafailover.lock.consul import ConsulWatch
 from hafailover.lock.errors import CallError, Kind
 from hafailover.lock.roster import RequestWatch
@@ -19,6 +22,11 @@ from hafailover.orders.desk import OrdersWatch
 from ..observe.pool import beat, fill
 from ..observe.tiny_consul import ACCOUNT, KEYS, TinyConsul
 from .parts import Events, Mortals
+
+
+def claim(term: int) -> Claim:
+    return Claim(term, "0" * 32, "b", 103, None, "a" * 64)
+
 
 DOWN = CallError(Kind.UNREACHABLE, "no connection to Consul")
 
@@ -121,7 +129,8 @@ def eyes(consul: TinyConsul, events: Events, mortals: Mortals) -> LeaseEyes:
 
 def test_what_is_there_is_seen_at_once(consul: TinyConsul, events: Events, eyes: LeaseEyes) -> None:
     fill(consul)
-    consul.put(KEYS.dropped + "19", {"node": "b"})
+    consul.put(KEYS.dropped + "10", json.loads(dropped_json(claim(10))))
+    consul.put(KEYS.history_id, {"id": claim(10).history})
     consul.put(KEYS.request, {"id": "wish-1", "to": "b", "term": 20}, "session-of-asker")
     eyes.start()
     lock = events.wait(ev.LockSeen).lock
@@ -129,7 +138,8 @@ def test_what_is_there_is_seen_at_once(consul: TinyConsul, events: Events, eyes:
     stored = events.wait(ev.BeatSeen).stored
     assert stored is not None
     assert stored.beat == beat("a", 20)
-    assert events.wait(ev.DroppedSeen).terms == {19}
+    assert events.wait(ev.DroppedSeen).claims == {claim(10)}
+    assert events.wait(ev.HistorySeen) == ev.HistorySeen(claim(10).history)
     assert events.wait(ev.RequestSeen).request == Request("wish-1", "b", 20)
 
 
@@ -147,8 +157,8 @@ def test_every_change_wakes_its_watcher(consul: TinyConsul, events: Events, eyes
     stored = events.wait(ev.BeatSeen, 2).stored
     assert stored is not None
     assert stored.beat.term == 33
-    consul.put(KEYS.dropped + "20", {"node": "a"})
-    assert events.wait(ev.DroppedSeen, 2).terms == {20}
+    consul.put(KEYS.dropped + "11", json.loads(dropped_json(claim(11))))
+    assert events.wait(ev.DroppedSeen, 2).claims == {claim(11)}
     consul.put(KEYS.request, {"id": "wish-1", "to": "b", "term": 33}, "session-of-asker")
     assert events.wait(ev.RequestSeen, 2).request == Request("wish-1", "b", 33)
     consul.expire("session-of-asker")

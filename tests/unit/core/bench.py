@@ -11,6 +11,7 @@ from hafailover.core.beat import Beat, Phase, StoredBeat
 from hafailover.core.decide import decide, initial
 from hafailover.core.state import Config, Hold, State
 from hafailover.core.views import GuardView, KeyState, LockView, Member, NeardPhase, NeardView, Role
+from hafailover.core.words import Checked, Claim, Scope
 from hafailover.core.work import Work
 from hafailover.timing import PROFILES
 
@@ -18,13 +19,27 @@ ACCOUNT = "pool.near"
 KEY = "ed25519:pool"
 SESSION = "session-a"
 OTHER = "session-b"
+WORD = "e" * 64
 DEFAULT = PROFILES["default"]
 
 
 def beat(
     term: int = 10, sequence: int = 5, node: str = "b", phase: Phase = Phase.ACTIVE, **more: Any
 ) -> Beat:
+    if phase in (Phase.RELEASED, Phase.PASSED):
+        # As a guard's word goes with it, which this host's own guard finds good.
+        more.setdefault("word", WORD)
     return Beat(term, sequence, node, phase, more.pop("gone_within_s", DEFAULT.gone_within_s), **more)
+
+
+def dropped(*terms: int, node: str = "b", word: str = "d" * 64) -> frozenset[Claim]:
+    """Records of drops."""
+    return frozenset(Claim(term, "", node, 100, None, word) for term in terms)
+
+
+def own_word(term: int, height: int, handover_to: str | None = None) -> Claim:
+    """The word that this host's guard gives on the bench."""
+    return Claim(term, "", "a", height, handover_to, "f" * 64)
 
 
 def stored(one: Beat, index: int = 1000) -> StoredBeat:
@@ -60,6 +75,12 @@ class Core:
         """Whether this host's own record is among those that it reads."""
         self.no_validator = True
         """neard says of the account that it is no validator of this epoch, as of one with nothing to do."""
+        self.scope: Scope | None = Scope.ALL
+        """What this host's guard finds of every word that it is asked about; ``None``: it does not answer."""
+        self.vouches = True
+        """Whether it gives its own word when it is asked for it."""
+        self.asked: list[ef.Effect] = []
+        """What it was asked of words."""
         self.state: State = replace(initial(Config(**given), self.now), watching_since=since)
 
     def feed(self, event: ev.Event, after: float = 0.0) -> list[ef.Effect]:
@@ -69,9 +90,34 @@ class Core:
             own = member(self.state.config.node, ready=False, height=0)
             others = tuple(one for one in event.members if one.node != own.node)
             event = replace(event, members=(own, *others))
+        effects: list[ef.Effect] = []
+        for effect in self.step(event):
+            if isinstance(effect, ef.Vouch | ef.CheckWord):
+                self.asked.append(effect)
+                effects += self._answer(effect)
+            else:
+                effects.append(effect)
+        return effects
+
+    def step(self, event: ev.Event) -> list[ef.Effect]:
+        """One decision, and all that it wants."""
         decision = decide(self.state, event, self.now)
         self.state = decision.state
         return list(decision.effects)
+
+    def _answer(self, asked: ef.Vouch | ef.CheckWord) -> list[ef.Effect]:
+        """The guard answers what it is asked of words, at once."""
+        known = self.state.guard
+        if known is None:
+            return []
+        if isinstance(asked, ef.Vouch):
+            if not self.vouches:
+                return []
+            word = replace(own_word(asked.term, asked.height, asked.handover_to), history=asked.history)
+            return self.feed(ev.GuardSeen(replace(known, word=word)))
+        if self.scope is None:
+            return []
+        return self.feed(ev.GuardSeen(replace(known, checked=Checked(asked.claim, self.scope))))
 
     def feeds(self, *events: ev.Event) -> list[ef.Effect]:
         return [effect for event in events for effect in self.feed(event)]
@@ -146,7 +192,7 @@ class Core:
         self,
         predecessor: StoredBeat | None,
         term: int = 20,
-        dropped: frozenset[int] = frozenset(),
+        dropped: frozenset[Claim] = frozenset(),
         outcome: ev.Outcome = ev.Outcome.OK,
     ) -> list[ef.Effect]:
         """The lock gets free, and this host's acquisition is answered."""

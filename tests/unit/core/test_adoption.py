@@ -7,6 +7,7 @@ from hafailover.core import events as ev
 from hafailover.core.beat import Beat, Phase
 from hafailover.core.state import Stage
 from hafailover.core.views import KeyState, LockView, NeardPhase, Role
+from hafailover.core.words import Claim
 from hafailover.timing import PROFILES
 
 from .bench import KEY, SESSION, Core, beat, guard, neard, of, stored
@@ -28,7 +29,7 @@ def back(key: KeyState, profile: str = "default", term: int = 20, retired: int =
     return core
 
 
-def taken_up(core: Core, own: Beat, dropped: frozenset[int] = frozenset()) -> list[ef.Effect]:
+def taken_up(core: Core, own: Beat, dropped: frozenset[Claim] = frozenset()) -> list[ef.Effect]:
     assert core.feed(OURS) == [ef.Acquire(SESSION)]
     return core.feed(ev.AcquireAnswered(core.now, OK, 20, stored(own), dropped), after=0.005)
 

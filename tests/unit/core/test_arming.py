@@ -7,8 +7,9 @@ from hafailover.core import events as ev
 from hafailover.core.beat import Phase, StoredBeat
 from hafailover.core.state import Stage
 from hafailover.core.views import KeyState, LockView, NeardPhase, Role
+from hafailover.core.words import Scope
 
-from .bench import KEY, SESSION, Core, beat, drops, guard, member, neard, of, stored
+from .bench import KEY, SESSION, Core, beat, dropped, drops, guard, member, neard, of, own_word, stored
 
 OK, REFUSED, NO_PROOF = ev.Outcome.OK, ev.Outcome.REFUSED, ev.Outcome.NO_PROOF
 HANDED = stored(beat(phase=Phase.RELEASED, handover_to="a", height=100))
@@ -58,7 +59,7 @@ class TestGates:
         core.feed(ev.BeatSeen(stored(beat(10, 5))))
         core.wait_on(stored(beat(10, 5)))
         core.wait(1.0)
-        effects = core.feed(ev.DroppedSeen(frozenset({10}))) + look(core, after=0.05)
+        effects = core.feed(ev.DroppedSeen(dropped(10))) + look(core, after=0.05)
         assert of(ef.ArmGuard, effects) == []
         assert of(ef.ArmGuard, look(core, after=0.3))
 
@@ -81,7 +82,7 @@ class TestGates:
         core = about_to_arm()
         proven = core.hold.proven_at
         assert proven is not None
-        assert of(ef.ArmGuard, look(core, after=0.5)) == [ef.ArmGuard(20, proven + 7.0)]
+        assert of(ef.ArmGuard, look(core, after=0.5)) == [ef.ArmGuard(20, proven + 7.0, "", core.hold.good)]
 
 
 class TestWitness:
@@ -169,26 +170,28 @@ class TestDroppedMeanwhile:
     def test_the_wait_ends(self) -> None:
         core = Core().stand_by().wait_on(stored(beat(10, 5)))
         core.wait(1.0)
-        effects = core.feed(ev.DroppedSeen(frozenset({10})))
+        effects = core.feed(ev.DroppedSeen(dropped(10)))
         assert core.hold.wait.reason == "b confirmed that its key of term 10 is gone"
         assert of(ef.ArmGuard, effects + core.wait(0.6))
 
     def test_it_ends_for_one_that_was_passed_on_too(self) -> None:
         passed = beat(10, 5, phase=Phase.PASSED, inherits=beat(9, 3, "c"))
         core = Core().stand_by().wait_on(stored(passed))
-        effects = core.feed(ev.DroppedSeen(frozenset({9})))
+        effects = core.feed(ev.DroppedSeen(dropped(9, node="c")))
         assert of(ef.ArmGuard, effects + core.wait(1.0))
 
-    @pytest.mark.parametrize("terms", [frozenset({9, 11}), frozenset()])
-    def test_the_drop_of_another_term_says_nothing(self, terms: frozenset[int]) -> None:
+    @pytest.mark.parametrize("terms", [(9, 11), ()])
+    def test_the_drop_of_another_term_says_nothing(self, terms: tuple[int, ...]) -> None:
         core = Core().stand_by().wait_on(stored(beat(10, 5)))
-        core.feed(ev.DroppedSeen(terms))
+        core.feed(ev.DroppedSeen(dropped(*terms)))
         assert of(ef.ArmGuard, core.wait(5.0)) == []
 
     def test_the_drop_of_one_who_only_passed_it_on_says_nothing(self) -> None:
         passed = beat(10, 5, phase=Phase.PASSED, inherits=beat(9, 3, "c"))
-        core = Core().stand_by().wait_on(stored(passed))
-        effects = core.feed(ev.DroppedSeen(frozenset({10})))
+        core = Core().stand_by()
+        core.scope = Scope.NODE
+        core.wait_on(stored(passed))
+        effects = core.feed(ev.DroppedSeen(dropped(10)))
         assert of(ef.ArmGuard, effects + core.wait(5.0)) == []
 
     def test_a_restored_backup_with_its_old_records_says_nothing(self) -> None:
@@ -196,7 +199,7 @@ class TestDroppedMeanwhile:
         core.feed(ev.BeatSeen(stored(beat(30, 7, "c"), 3000)))
         core.wait_on(stored(beat(10, 5)), term=40)
         assert core.hold.wait.reason == "the heartbeat is of term 10, but term 30 was seen before"
-        effects = core.feed(ev.DroppedSeen(frozenset({10})))
+        effects = core.feed(ev.DroppedSeen(dropped(10)))
         assert of(ef.ArmGuard, effects + core.wait(5.0)) == []
 
 
@@ -260,7 +263,7 @@ class TestLoading:
         core = self.loading()
         effects = core.feed(ev.BeatAnswered(20, 2, core.now, REFUSED))
         assert drops(effects)[0].urgent
-        assert of(ef.RecordDropped, core.say_guard(retired=20)) == [ef.RecordDropped(20)]
+        assert of(ef.RecordDropped, core.say_guard(retired=20)) == [ef.RecordDropped(own_word(20, 100))]
 
 
 def test_it_never_arms_without_a_session_of_its_own() -> None:

@@ -7,7 +7,7 @@ from hafailover.core import events as ev
 from hafailover.core.beat import Phase
 from hafailover.core.views import KeyState, NeardPhase, Role
 
-from .bench import Core, beat, drops, guard, neard, of, stored
+from .bench import Core, beat, drops, guard, neard, of, own_word, stored
 
 OK, REFUSED, NO_PROOF = ev.Outcome.OK, ev.Outcome.REFUSED, ev.Outcome.NO_PROOF
 
@@ -102,8 +102,21 @@ class TestDeath:
         core = Core().arm()
         core.feed(ev.GuardLost())
         effects = core.feed(ev.HandGone())
+        # Nobody can sign before the next guard is up, and a word of that one spares the successor its wait.
+        assert of(ef.Release, effects + core.wait(1.0)) == []
+        core.feed(ev.GuardSeen(guard(neard=NeardPhase.BOOTING)))
+        effects = core.feed(ev.GuardSeen(guard(neard=NeardPhase.BOOTING, retired=20)))
         released = of(ef.Release, effects + core.wait(0.5))[0].beat
         assert (released.phase, released.cause) == (Phase.RELEASED, "the guard and its neard died")
+        assert released.word == own_word(20, 100).word
+
+    def test_a_guard_that_does_not_come_back_is_not_waited_for_long(self) -> None:
+        core = Core().arm()
+        core.feed(ev.GuardLost())
+        effects = core.feed(ev.HandGone())
+        assert of(ef.Release, effects + core.wait(2.9)) == []
+        released = of(ef.Release, core.wait(0.5))[0].beat
+        assert (released.phase, released.word) == (Phase.RELEASED, "")
 
     def test_a_lost_connection_alone_is_no_death(self) -> None:
         core = Core().arm()

@@ -10,7 +10,7 @@ from hafailover.core.beat import Phase
 from hafailover.core.state import Stage
 from hafailover.core.views import KeyState, LockView, NeardPhase, Role
 
-from .bench import KEY, SESSION, Core, beat, drops, member, neard, of, stored
+from .bench import KEY, SESSION, Core, beat, drops, guard, member, neard, of, own_word, stored
 
 OK, REFUSED, NO_PROOF = ev.Outcome.OK, ev.Outcome.REFUSED, ev.Outcome.NO_PROOF
 RELEASED = stored(beat(phase=Phase.RELEASED, handover_to="a"))
@@ -90,7 +90,7 @@ class TestDefiniteLoss:
         assert of(ef.RecordDropped, core.say_guard(key=KeyState.DROPPING, retired=20)) == []
         assert of(ef.RecordDropped, core.wait(1.0)) == []
         effects = core.say_guard(key=KeyState.ABSENT)
-        assert of(ef.RecordDropped, effects) == [ef.RecordDropped(20)]
+        assert of(ef.RecordDropped, effects) == [ef.RecordDropped(own_word(20, 100))]
         ended = of(ef.RecordTerm, effects)[0]
         assert (ended.term, ended.began) == (20, False)
         assert core.state.hold is None
@@ -107,12 +107,27 @@ class TestDefiniteLoss:
         effects = core.say_guard(key=KeyState.ABSENT, retired=19)
         assert of(ef.RecordDropped, effects) == []
         assert of(ef.DropGuard, effects), "a guard that knows nothing of it is told again"
-        assert of(ef.RecordDropped, core.say_guard(retired=20)) == [ef.RecordDropped(20)]
+        assert of(ef.RecordDropped, core.say_guard(retired=20)) == [ef.RecordDropped(own_word(20, 100))]
 
-    def test_a_dead_guard_and_neard_are_as_good(self) -> None:
+    def test_a_dead_guard_and_neard_are_as_good_once_the_next_guard_says_so(self) -> None:
         core = self.lost()
         assert core.feed(ev.GuardLost()) == []
-        assert of(ef.RecordDropped, core.feed(ev.HandGone())) == [ef.RecordDropped(20)]
+        assert of(ef.RecordDropped, core.feed(ev.HandGone()) + core.wait(1.0)) == []
+        effects = core.feed(ev.GuardSeen(guard(neard=NeardPhase.BOOTING)))
+        assert of(ef.DropGuard, effects), "a guard that has just started knows of no term"
+        effects = core.feed(ev.GuardSeen(guard(neard=NeardPhase.BOOTING, retired=20)))
+        assert of(ef.RecordDropped, effects) == [ef.RecordDropped(own_word(20, 100))]
+
+    def test_a_record_without_a_word_would_be_worth_nothing(self) -> None:
+        core = self.lost()
+        core.vouches = False
+        effects = core.say_guard(key=KeyState.ABSENT, retired=20)
+        effects += core.wait(2.9)
+        assert core.hold.stage is Stage.LOST, "it waits for its guard's word"
+        effects += core.wait(0.3)
+        assert core.state.hold is None
+        assert of(ef.RecordDropped, effects) == []
+        assert len(core.asked) < 20, "asked again, but not without a pause"
 
     def test_no_beats_any_more(self) -> None:
         assert of(ef.SendBeat, self.lost().wait(5.0)) == []
@@ -192,7 +207,7 @@ class TestFence:
     def test_a_refusal_ends_it(self) -> None:
         core = self.fenced()
         core.feed(ev.BeatAnswered(20, 50, core.now, REFUSED))
-        assert of(ef.RecordDropped, core.say_guard(retired=20)) == [ef.RecordDropped(20)]
+        assert of(ef.RecordDropped, core.say_guard(retired=20)) == [ef.RecordDropped(own_word(20, 100))]
 
     def test_a_proof_that_never_comes_back_gives_the_lock_to_others(self) -> None:
         """The session lives on, since it is renewed beside the beats, so nothing else would free the lock."""

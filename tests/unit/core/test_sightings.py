@@ -1,9 +1,21 @@
 """The successor's wait: when may the new holder of the lock arm, and what must it publish meanwhile."""
 
+from dataclasses import replace
+
 import pytest
 
 from hafailover.core.beat import Beat, Phase
-from hafailover.core.sightings import KEPT, Sightings, Wait, first_seen, forget, note, successor_wait
+from hafailover.core.sightings import (
+    KEPT,
+    MOST_PROMISES,
+    Sightings,
+    Wait,
+    first_seen,
+    forget,
+    note,
+    successor_wait,
+)
+from hafailover.core.words import Vouches
 from hafailover.timing import LONGEST_GONE_WITHIN_S, PROFILES, Profile
 
 from .bench import beat, stored
@@ -11,7 +23,7 @@ from .bench import beat, stored
 DEFAULT = PROFILES["default"]
 WIDE = PROFILES["wide"]
 NOW = 500.0
-NONE: frozenset[int] = frozenset()
+NONE = Vouches()
 LONGEST = LONGEST_GONE_WITHIN_S * 1.01 + DEFAULT.margin_s
 
 
@@ -25,12 +37,17 @@ def saw(*sights: tuple[Beat, int, float]) -> Sightings:
 def wait(
     sightings: Sightings,
     predecessor: Beat | None,
-    dropped: frozenset[int] = NONE,
+    vouches: Vouches = NONE,
     index: int = 1000,
     profile: Profile = DEFAULT,
 ) -> Wait:
     before = stored(predecessor, index) if predecessor is not None else None
-    return successor_wait(sightings, before, dropped, NOW, profile)
+    return successor_wait(sightings, before, vouches, NOW, profile)
+
+
+def own(term: int, node: str = "b") -> Vouches:
+    """A word that this node's key is gone."""
+    return Vouches(nodes=((node, term),))
 
 
 def test_the_wait_runs_from_when_that_very_beat_was_first_seen() -> None:
@@ -68,32 +85,138 @@ def test_no_heartbeat_means_the_longest_wait_of_any_profile_from_now() -> None:
     assert got.reason == "no readable heartbeat of a predecessor"
 
 
-def test_released_may_be_followed_at_once() -> None:
-    got = wait(Sightings(), beat(10, 6, phase=Phase.RELEASED))
+def test_released_may_be_followed_at_once_if_its_guards_word_is_good() -> None:
+    got = wait(Sightings(), beat(10, 6, phase=Phase.RELEASED), Vouches(upto=10))
     assert (got.not_before, got.reason) == (NOW, "term 10 was released by b")
     assert got.suspicious_after == NOW + DEFAULT.margin_s
 
 
 def test_a_recorded_drop_may_be_followed_at_once() -> None:
-    got = wait(Sightings(), beat(10, 6), frozenset({4, 10}))
+    got = wait(Sightings(), beat(10, 6), own(10))
     assert (got.not_before, got.reason) == (NOW, "b confirmed that its key of term 10 is gone")
 
 
 def test_the_drop_of_another_term_says_nothing() -> None:
-    assert wait(Sightings(), beat(10, 6), frozenset({9, 11})).not_before == pytest.approx(NOW + 9.085)
+    assert wait(Sightings(), beat(10, 6), own(9)).not_before == pytest.approx(NOW + 9.085)
+    assert wait(Sightings(), beat(10, 6), own(11, "c")).not_before == pytest.approx(NOW + 9.085)
+
+
+@pytest.mark.parametrize("phase", [Phase.RELEASED, Phase.PASSED])
+def test_without_a_word_that_is_good_an_end_is_waited_out(phase: Phase) -> None:
+    """Whoever may write to Consul can write that a term is over."""
+    got = wait(Sightings(), beat(10, 6, phase=phase, inherits=beat(9, 3, "c")), Vouches(upto=9))
+    assert got.not_before == pytest.approx(NOW + 9.085)
+    assert got.reason == "b's release carries no word of its guard that could be checked: waiting it out"
+
+
+class TestFloor:
+    """No beat takes back what others have promised, whoever wrote it."""
+
+    SEEN = saw((beat(10, 5, "b"), 1000, NOW - 2))
+    UNTIL = NOW - 2 + 9.085
+
+    @pytest.mark.parametrize(
+        "forged",
+        [
+            beat(10, 6, "b", gone_within_s=0.5),
+            beat(11, 1, "c", gone_within_s=0.5),
+            beat(11, 1, "c", Phase.WAITING, gone_within_s=0.5),
+            beat(11, 1, "c", Phase.PASSED, gone_within_s=0.5, inherits=beat(9, 9, "c", Phase.RELEASED)),
+            beat(11, 1, "c", Phase.RELEASED, gone_within_s=0.5),
+        ],
+        ids=["a shorter promise", "a later term", "one that waits", "an old release", "a release"],
+    )
+    def test_a_forged_beat_makes_the_wait_no_shorter(self, forged: Beat) -> None:
+        assert wait(self.SEEN, forged, index=1001).not_before >= self.UNTIL - 1e-9
+
+    def test_nor_do_old_words_or_those_of_other_hosts(self) -> None:
+        """A compromised agent can have its own guard say that its own key is gone, in any term."""
+        released = beat(11, 1, "c", Phase.RELEASED, gone_within_s=0.5)
+        for vouches in (Vouches(upto=9), own(11, "c"), own(10, "c"), own(9, "b")):
+            got = wait(self.SEEN, released, vouches, index=1001)
+            assert got.not_before >= self.UNTIL - 1e-9, vouches
+
+    def test_a_word_of_a_later_term_ends_all_before_it(self) -> None:
+        released = beat(11, 1, "c", Phase.RELEASED)
+        assert wait(self.SEEN, released, Vouches(upto=11), index=1001).not_before == NOW
+
+    def test_many_later_beats_do_not_push_a_promise_out_of_memory(self) -> None:
+        seen = self.SEEN
+        for number in range(3 * KEPT):
+            seen = note(seen, stored(beat(11, number, "c", gone_within_s=0.5), 2000 + number), NOW - 1)
+        got = wait(seen, beat(11, 3 * KEPT - 1, "c", gone_within_s=0.5), index=2000 + 3 * KEPT - 1)
+        assert got.not_before == pytest.approx(NOW - 1 + 9.085)
+
+    @pytest.mark.parametrize(
+        "over",
+        [
+            beat(10, 6, gone_within_s=0.5),
+            beat(11, 6, "c", gone_within_s=0.5),
+            beat(11, 6, "c", Phase.WAITING, gone_within_s=0.5),
+            beat(9, 6, "c", Phase.RELEASED, gone_within_s=0.5),
+        ],
+        ids=["its own term", "a later one", "one that waits", "one that is over"],
+    )
+    def test_who_writes_over_each_beat_hides_no_promise(self, over: Beat) -> None:
+        """The active goes on beating, and the watch shows only what was written over its beats."""
+        seen = saw((beat(10, 5, "b"), 1000, NOW - 300))
+        for number in range(100):
+            seen = note(seen, stored(replace(over, sequence=6 + number), 1001 + number), NOW - 100 + number)
+        last = replace(over, term=12, node="c", phase=Phase.RELEASED)
+        got = wait(seen, last, Vouches(upto=9), index=2000)
+        assert got.not_before >= NOW - 1 + 9.085 - 1e-9
+
+    def test_too_many_terms_are_too_many_to_remember(self) -> None:
+        seen = Sightings()
+        for term in range(MOST_PROMISES + 1):
+            assert not seen.overflows
+            seen = note(seen, stored(beat(10 + term, 1), 1000 + term), NOW)
+        assert seen.overflows
+
+    def test_what_is_long_past_is_forgotten(self) -> None:
+        waits = beat(9, 1, "c", Phase.WAITING)
+        seen = note(note(self.SEEN, stored(waits, 990), NOW), stored(beat(11, 1), 1001), NOW + 80)
+        assert {one.term for one in seen.promises} == {10, 11}
+        seen = note(seen, stored(beat(11, 2), 1002), NOW + 601)
+        assert {one.term for one in seen.promises} == {11}
+
+    def test_the_promise_of_a_term_that_began_with_a_long_wait_does_not_last(self) -> None:
+        """A holder that waited for one it did not know promised 15 s; since it signs, it promises 8.5."""
+        waited = beat(10, 1, phase=Phase.WAITING, gone_within_s=15.0)
+        seen = saw((waited, 990, NOW - 300), (beat(10, 300), 1290, NOW - 5))
+        assert wait(seen, beat(10, 300), index=1290).not_before == pytest.approx(NOW - 5 + 9.085)
+
+
+def test_a_waiting_holder_whose_guard_vouches_for_it_leaves_its_predecessor() -> None:
+    last = beat(10, 5, phase=Phase.WAITING, inherits=beat(9, 3, "c"))
+    assert wait(Sightings(), last, own(10)).not_before == pytest.approx(NOW + 9.085)
+    assert "the key of c (term 9)" in wait(Sightings(), last, own(10)).reason
+    assert wait(Sightings(), beat(10, 5, phase=Phase.WAITING), own(10)).not_before == pytest.approx(
+        NOW + LONGEST
+    )
+    # But once it has armed, all before it was over.
+    assert wait(Sightings(), last, Vouches(upto=10)).not_before == NOW
+
+
+def test_a_heartbeat_of_another_history_says_nothing() -> None:
+    got = wait(Sightings(), beat(10, 6, history="0" * 32), Vouches(upto=10))
+    assert got.not_before == pytest.approx(NOW + LONGEST)
+    assert not got.known
+    passed = beat(10, 6, phase=Phase.PASSED, inherits=beat(9, 6, "c", history="0" * 32))
+    assert wait(Sightings(), passed, Vouches(upto=10)).not_before == pytest.approx(NOW + LONGEST)
 
 
 @pytest.mark.parametrize("phase", [Phase.WAITING, Phase.ACTIVE])
 def test_a_holder_that_waited_may_have_armed_since(phase: Phase) -> None:
     inner = beat(9, 3, "c", gone_within_s=15.0)
     last = beat(10, 5, phase=phase, gone_within_s=15.0, inherits=inner)
-    got = wait(saw((inner, 800, NOW - 90), (last, 1000, NOW - 2)), last)
+    got = wait(saw((inner, 800, NOW - 70), (last, 1000, NOW - 2)), last)
     assert got.not_before == pytest.approx(NOW - 2 + 15.65)
 
 
 def test_a_waiting_holders_predecessor_is_not_shortened_by_a_record_of_its_drop() -> None:
     last = beat(10, 5, phase=Phase.WAITING, inherits=beat(9, 3, "c"))
-    assert wait(Sightings(), last, frozenset({9})).not_before == pytest.approx(NOW + 9.085)
+    assert wait(Sightings(), last, own(9, "c")).not_before == pytest.approx(NOW + 9.085)
 
 
 class TestPassedOn:
@@ -101,31 +224,32 @@ class TestPassedOn:
 
     def test_the_wait_goes_on_where_it_began(self) -> None:
         inner = beat(9, 3, "c")
-        got = wait(saw((inner, 800, NOW - 7)), beat(10, 5, phase=Phase.PASSED, inherits=inner))
+        got = wait(saw((inner, 800, NOW - 7)), beat(10, 5, phase=Phase.PASSED, inherits=inner), own(10))
         assert got.not_before == pytest.approx(NOW - 7 + 9.085)
         assert "the key of c (term 9)" in got.reason
 
     def test_one_not_seen_counts_from_now(self) -> None:
         passed = beat(10, 5, phase=Phase.PASSED, inherits=beat(9, 3, "c"))
-        assert wait(Sightings(), passed).not_before == pytest.approx(NOW + 9.085)
+        assert wait(Sightings(), passed, own(10)).not_before == pytest.approx(NOW + 9.085)
 
     def test_one_that_was_overtaken_is_as_good_as_unknown(self) -> None:
         """The later beat, which was seen, may have promised more."""
         inner = beat(9, 3, "c")
         seen = saw((inner, 800, NOW - 7), (beat(9, 4, "c"), 801, NOW - 6))
-        got = wait(seen, beat(10, 5, phase=Phase.PASSED, inherits=inner))
+        got = wait(seen, beat(10, 5, phase=Phase.PASSED, inherits=inner), own(10))
         assert got.not_before == pytest.approx(NOW + 15.65)
         assert not got.known
 
     def test_released_and_dropped_still_count(self) -> None:
         released = beat(10, 5, phase=Phase.PASSED, inherits=beat(9, 3, "c", Phase.RELEASED))
-        assert wait(Sightings(), released).not_before == NOW
+        both = Vouches(upto=9, nodes=(("b", 10),))
+        assert wait(Sightings(), released, both).not_before == NOW
         passed = beat(10, 5, phase=Phase.PASSED, inherits=beat(9, 3, "c"))
-        assert wait(Sightings(), passed, frozenset({9})).not_before == NOW
+        assert wait(Sightings(), passed, both).not_before == NOW
 
     def test_the_drop_of_the_one_who_passed_it_on_says_nothing(self) -> None:
         passed = beat(10, 5, phase=Phase.PASSED, inherits=beat(9, 3, "c"))
-        assert wait(Sightings(), passed, frozenset({10})).not_before == pytest.approx(NOW + 9.085)
+        assert wait(Sightings(), passed, own(10)).not_before == pytest.approx(NOW + 9.085)
 
     def test_an_unknown_wait_is_the_longest(self) -> None:
         got = wait(Sightings(), beat(10, 5, phase=Phase.PASSED))
@@ -134,13 +258,13 @@ class TestPassedOn:
 
     def test_a_chain_that_was_not_flattened_is_unknown(self) -> None:
         inner = beat(9, 3, "c", Phase.PASSED)
-        got = wait(Sightings(), beat(10, 5, phase=Phase.PASSED, inherits=inner), frozenset({8}))
+        got = wait(Sightings(), beat(10, 5, phase=Phase.PASSED, inherits=inner), Vouches(upto=10))
         assert got.not_before == pytest.approx(NOW + LONGEST)
 
     def test_of_two_writes_with_one_sequence_the_later_sight_counts(self) -> None:
         inner = beat(9, 3, "c")
         seen = saw((inner, 800, NOW - 7), (inner, 805, NOW - 4))
-        got = wait(seen, beat(10, 5, phase=Phase.PASSED, inherits=inner))
+        got = wait(seen, beat(10, 5, phase=Phase.PASSED, inherits=inner), own(10))
         assert got.not_before == pytest.approx(NOW - 4 + 9.085)
 
 
@@ -163,13 +287,15 @@ class TestLateBeats:
         assert got.not_before == pytest.approx(NOW - 4 + 15.65)
         assert got.gone_within_s == 15.0, "and is handed on"
 
-    def test_the_promise_of_another_term_is_nothing_to_it(self) -> None:
+    def test_the_promise_of_another_term_that_is_over_is_nothing_to_it(self) -> None:
         seen = saw(
             (beat(9, 3, gone_within_s=15.0), 990, NOW - 8),
             (beat(10, 7), 1001, NOW - 5),
             (beat(10, 6), 1002, NOW - 4),
         )
-        assert wait(seen, beat(10, 6), index=1002).not_before == pytest.approx(NOW - 4 + 9.085)
+        assert wait(seen, beat(10, 6), Vouches(upto=9), index=1002).not_before == pytest.approx(
+            NOW - 4 + 9.085
+        )
 
     def test_one_that_stands_there_again_is_as_good_as_unknown(self) -> None:
         seen = saw((beat(10, 6), 1000, NOW - 4), (beat(10, 7), 1001, NOW - 3))
@@ -192,7 +318,7 @@ class TestRestoredBackup:
     )
     def test_a_lower_term_than_ever_seen_is_the_longest_wait(self, old: Beat) -> None:
         seen = saw((old, 1000, NOW - 300), (beat(20, 1, "c"), 2000, NOW - 100))
-        got = wait(seen, old, frozenset({9, 10}))
+        got = wait(seen, old, Vouches(upto=10))
         assert got.not_before == pytest.approx(NOW + LONGEST)
         assert got.reason == "the heartbeat is of term 10, but term 20 was seen before"
 
@@ -220,7 +346,7 @@ def test_after_a_gap_in_the_watch_what_was_seen_before_is_not_relied_on() -> Non
     assert first_seen(note(seen, stored(last, 1000), NOW - 1), 10, 5, 1000) == NOW - 1
 
 
-def test_a_sight_in_the_future_shortens_nothing() -> None:
+def test_a_sight_in_the_future_changes_nothing() -> None:
     last = beat(10, 5)
     assert wait(saw((last, 1000, NOW + 50)), last).not_before == pytest.approx(NOW + 9.085)
 

@@ -160,7 +160,8 @@ class TestAcquisition:
         assert of(ef.ArmGuard, core.wait(0.5, beats=None)) == [], "no key before the first beat stands"
         sent_at = core.now
         effects = core.feed(ev.BeatAnswered(20, sent.beat.sequence, sent_at, OK), after=0.004)
-        assert effects == [ef.ArmGuard(20, sent_at + 7.0)]
+        assert effects == [ef.ArmGuard(20, sent_at + 7.0, "", core.hold.good)]
+        assert [claim.word for claim in core.hold.good] == [RELEASED.beat.word]
         assert core.reason == "term 20: loading the key"
 
     def test_an_unknown_predecessor_is_waited_out(self) -> None:

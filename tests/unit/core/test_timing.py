@@ -8,6 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hafailover.core.sightings import Sightings, note, successor_wait
+from hafailover.core.words import Vouches
 from hafailover.timing import (
     CLOCK_OFF,
     CLOCKS_APART,
@@ -136,7 +137,7 @@ def test_the_old_key_is_gone_before_the_new_one_may_be_loaded(
     seen, acquired = sent + seen_after, sent + seen_after + acquired_after
     sightings = note(Sightings(), last, seen * new_rate)
     for watched, known in ((sightings, last), (Sightings(), last), (sightings, None)):
-        wait = successor_wait(watched, known, frozenset(), acquired * new_rate, new)
+        wait = successor_wait(watched, known, Vouches(), acquired * new_rate, new)
         assert wait.not_before / new_rate > gone
         assert wait.gone_within_s >= new.gone_within_s
 

@@ -13,7 +13,7 @@ from hafailover.core.work import Work
 from hafailover.notify.notice import Notice, Severity, What, message
 from hafailover.notify.watch import RoleWatch, drill_failed
 
-from ..core.bench import KEY, SESSION, Core, beat, guard, member, neard, stored
+from ..core.bench import KEY, SESSION, Core, beat, dropped, guard, member, neard, stored
 
 
 class Told(Core):
@@ -24,9 +24,9 @@ class Told(Core):
         self.watch = RoleWatch("a")
         self.news: list[Notice] = []
 
-    def feed(self, event: ev.Event, after: float = 0.0) -> list[Any]:
+    def step(self, event: ev.Event) -> list[Any]:
         before = self.state
-        effects = super().feed(event, after)
+        effects = super().step(event)
         self.news += self.watch.step(before, self.state, effects)
         return effects
 
@@ -88,7 +88,7 @@ def test_a_successor_tells_what_the_one_before_gave_as_its_reason() -> None:
 
 
 def test_a_successor_tells_of_a_confirmed_drop() -> None:
-    one = Told().take_over(stored(beat()), dropped=frozenset({10}))
+    one = Told().take_over(stored(beat()), dropped=dropped(10))
     assert "which lost the lock and has confirmed that its key is gone" in one.text
     assert one.severity is Severity.WARNING
 

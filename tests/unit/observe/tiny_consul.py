@@ -64,7 +64,7 @@ class TinyConsul:
         self.registers_nothing = False
         """Takes a registration and forgets it at once."""
         self.changed = threading.Condition()
-        self._index = 10
+        self._index = 100
         self._opened = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
         self._server.daemon_threads = True
