@@ -74,3 +74,15 @@ def test_the_bound_on_clocks_is_the_same_wherever_it_is_told() -> None:
     bound = {f"{CLOCKS_APART * 100:g} %"}
     assert told == {"how-it-works.md": bound, "guarantees.md": bound, "README.md": bound}
     assert Shape(()).drift == CLOCKS_APART
+
+
+def test_every_test_that_a_document_names_is_there() -> None:
+    named = 0
+    for page in ROOT.glob("docs/*.md"):
+        for path, test in re.findall(r"`(tests/[a-z_/0-9.]+)(?:::(\w+))?`", page.read_text()):
+            named += 1
+            assert (ROOT / path).exists(), f"{page.name} names {path}"
+            if test:
+                text = (ROOT / path).read_text()
+                assert re.search(rf"def {test}\(", text), f"{page.name} names {path}::{test}"
+    assert named > 20
