@@ -113,7 +113,8 @@ class Agent:
         for work in backlog:
             self.run(work)
 
-    def take(self, event: ev.Event) -> None:
+    def take(self, event: ev.Event, *, timer: bool = True) -> None:
+        """:param timer: ``False`` for what sets no time: so it draws no lot, and moves nothing else."""
         before, world = self.state, self.world
         decision = decide(before, event, self.now())
         self.state = state = decision.state
@@ -129,7 +130,8 @@ class Agent:
             self._tell_world(before.hold is None)
         if before.session is not None and state.session is None and self._session == before.session:
             self._session = None
-        self._set_timer()
+        if timer:
+            self._set_timer()
 
     def now(self) -> float:
         return self.host.clock()

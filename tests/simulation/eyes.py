@@ -156,9 +156,9 @@ class Eyes:
         neard, agent = self._host.neard, self._agent
         silent = self._world.now < self._host.silent_of_work_until
         if silent or neard is None or not neard.up or neard.silent or not neard.alive:
-            agent.take(ev.WorkFailed("no answer"))
+            agent.take(ev.WorkFailed("no answer"), timer=False)
         else:
-            agent.take(ev.WorkSeen(self._world.chain.work(self._host)))
+            agent.take(ev.WorkSeen(self._world.chain.work(self._host)), timer=False)
 
     def _look_at_members(self) -> None:
         self.tell_members()
