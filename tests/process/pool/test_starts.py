@@ -147,7 +147,9 @@ def test_a_neard_whose_port_is_taken_is_started_again(standby: FailoverHost) -> 
     ) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline().strip() == "held"
-        logged(standby.guard_log, "exited with code 1", 20, before)
+        told = f"listens on {host}:{port} and was not started by this guard"
+        logged(standby.guard_log, told, 20, before)
+        assert f"pid {holder.pid} (" in log_since(standby.guard_log, before)
         holder.kill()
     wait_until(
         lambda: "neard's RPC answers" in log_since(standby.guard_log, before),
