@@ -115,7 +115,7 @@ def test_a_killed_guard_takes_its_neard_with_it(pool: LabPool) -> None:
     guard.signal(signal.SIGKILL)
 
     assert neard.wait_gone(2.0)
-    other_active(pool, active, 10)
+    other_active(pool, active, 25)
 
 
 def test_an_agent_that_thaws_late_finds_its_term_over(pool: LabPool) -> None:
