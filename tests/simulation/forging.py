@@ -82,7 +82,8 @@ class Forger:
         holder = world.holder()
         if holder is None:
             return
-        fate = rng.random()
+        # The one that is written over beats on.
+        fate = rng.random() if attack != self._written_over else 1.0
         if fate < 0.6 and holder.agent is not None and holder.agent.stop():
             agent = holder.agent
             world.at(10.0 + 5.0 * rng.random(), agent.cont)
@@ -207,14 +208,23 @@ class Forger:
             self._world.consul.free_by_hand()
 
     def _written_over(self) -> None:
-        """Beats are written over for some seconds, so that hardly a watch shows one; then comes a release."""
-        beat = self._active()
-        if beat is None:
-            return
-        for number in range(120):
-            over = replace(beat, sequence=beat.sequence + 2 + number, gone_within_s=SHORT_S)
-            self._world.at(0.1 * number, lambda over=over: self._write(over, free=False))  # type: ignore[misc]
-        self._world.at(12.0, self._released)
+        """Each beat is written over at once, so that no watch shows one; then the active freezes."""
+        consul = self._world.consul
+        write = consul.beat
+
+        def over(session: str, beat: Beat) -> None:
+            write(session, beat)
+            self._write(replace(beat, sequence=beat.sequence + 1000, gone_within_s=SHORT_S), free=False)
+
+        def strike() -> None:
+            consul.beat = write  # type: ignore[method-assign]
+            holder = self._world.holder()
+            if holder is not None and holder.agent is not None and holder.agent.stop():
+                self._world.at(10.0, holder.agent.cont)
+            self._released()
+
+        consul.beat = over  # type: ignore[method-assign]
+        self._world.at(12.0 + self._rng.random(), strike)
 
     def _wipe(self) -> None:
         """All servers lose their data; somebody imports what was there, or not, and then forges on."""

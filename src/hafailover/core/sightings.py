@@ -293,7 +293,8 @@ def _wait_for(sightings: Sightings, beat: Beat, index: int | None, now: float, p
     since = now if seen is None else min(seen, now)
     reason = f"the key of {beat.node} (term {beat.term}) is gone {gone_within_s:g} s after its last beat"
     if beat.phase in (Phase.RELEASED, Phase.PASSED):
-        reason = f"{beat.node}'s release carries no word of its guard that could be checked: waiting it out"
+        word = "a word that this host's guard has not found good" if beat.word else "no word of its guard"
+        reason = f"{beat.node}'s release carries {word}: waiting it out"
     return _timed(since, gone_within_s, profile, reason)
 
 

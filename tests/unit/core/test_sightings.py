@@ -106,7 +106,11 @@ def test_without_a_word_that_is_good_an_end_is_waited_out(phase: Phase) -> None:
     """Whoever may write to Consul can write that a term is over."""
     got = wait(Sightings(), beat(10, 6, phase=phase, inherits=beat(9, 3, "c")), Vouches(upto=9))
     assert got.not_before == pytest.approx(NOW + 9.085)
-    assert got.reason == "b's release carries no word of its guard that could be checked: waiting it out"
+    assert (
+        got.reason == "b's release carries a word that this host's guard has not found good: waiting it out"
+    )
+    got = wait(Sightings(), beat(10, 6, phase=phase, word="", inherits=beat(9, 3, "c")), Vouches(upto=9))
+    assert got.reason == "b's release carries no word of its guard: waiting it out"
 
 
 class TestFloor:
