@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hafailover.text import is_node_name
 
-SINGLE = frozenset({"lock", "heartbeat", "history-id", "pool", "request", "answer"})
+SINGLE = frozenset({"lock", "heartbeat", "consul-history", "pool", "request", "answer"})
 ORDERS = frozenset({".keep", "pause", "plan", "drill", "last_drill"})
 SERVICE = "hafailover"
 """The Consul service that the agents' checks belong to."""
