@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hafailover.text import is_node_name
 
-SINGLE = frozenset({"lock", "heartbeat", "history-id", "pool", "request", "answer"})
+SINGLE = frozenset({"lock", "heartbeat", "consul-history", "pool", "request", "answer"})
 ORDERS = frozenset({".keep", "pause", "plan", "drill", "last_drill"})
 OLD_SERVICE = "hafailover"
 """The Consul service of all hosts of all pools, as long as it had one name for all."""

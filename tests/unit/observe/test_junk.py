@@ -45,7 +45,7 @@ def test_what_agents_write_is_none(consul: TinyConsul) -> None:
         "pool",
         "request",
         "answer",
-        "history-id",
+        "consul-history",
         "dropped/.keep",
         "dropped/17",
         "operator/.keep",
