@@ -2,8 +2,8 @@
 
 ``python -m hafailover.config.nixdata FOLDER`` writes ``timing.json`` (profiles and bounds),
 ``timing-cases.json`` and ``policy.json`` (the least policies of tokens) into it. The module refuses wrong
-timings while it is evaluated, so it states the rules in its own language; the cases (changes of a profile, and
-the settings that the broken rules name) hold both together.
+timings while it is evaluated, so it states the rules in its own language; the cases (changes of a profile,
+and the settings that the broken rules name) hold both together.
 """
 
 from __future__ import annotations
