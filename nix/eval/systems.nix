@@ -186,6 +186,12 @@ let
       && full.services.consul.extraConfig.ports.https == 8501
       && !(single.services.hafailover.settings ? consul.address)
       && !(single.services.consul.extraConfig ? ports);
+    "the least policies are this host's" =
+      full.services.hafailover.consul.acl.policies.host == lib.concatStringsSep "\n" [
+        "key_prefix \"hafailover/mypool.poolv1.near/\" { policy = \"write\" }"
+        "session \"host1\" { policy = \"write\" }"
+        "service \"hafailover-mypool.poolv1.near--host1\" { policy = \"write\" }"
+      ];
     "the agent gets its TLS key" =
       (agent overridden).serviceConfig.LoadCredential == [ "consul_key:/var/lib/secrets/consul.key" ]
       && (agent overridden).environment.HAFAILOVER_CONSUL__KEY_FILE == "%d/consul_key";

@@ -119,6 +119,14 @@ let
     )
   '';
 
+  # The module names Consul's node after the host.
+  policy =
+    rules:
+    lib.replaceStrings
+      [ "@account_id@" "@node_name@" "@consul_node@" ]
+      [ cfg.accountId nodeName nodeName ]
+      (lib.concatStringsSep "\n" rules);
+
   name = types.attrsOf types.str;
   runtimePath =
     description:
@@ -227,6 +235,17 @@ in
     acl = {
       enable = mkEnableOption "Consul's access control: without a token, nothing may be read or written";
       agentTokenFile = runtimePath "File with the token of the Consul agent itself. Never in the Nix store.";
+      policies = mkOption {
+        type = types.attrsOf types.str;
+        readOnly = true;
+        default = lib.mapAttrs (_: policy) (lib.importJSON ../policy.json);
+        defaultText = lib.literalMD "made of `accountId` and `nodeName`";
+        description = ''
+          The least policies for the tokens of this host: `host` for `tokenFile`, `operator` for the commands of
+          people. To show one, for Consul:
+          `nix eval --raw .#nixosConfigurations.HOST.config.services.hafailover.consul.acl.policies.host`.
+        '';
+      };
     };
   };
 

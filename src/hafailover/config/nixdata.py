@@ -1,9 +1,9 @@
-"""What the NixOS module knows of timing, made from :mod:`hafailover.timing`.
+"""What the NixOS module knows of timing and of rights, made from the program's own.
 
-``python -m hafailover.config.nixdata FOLDER`` writes ``timing.json`` (profiles and bounds) and
-``timing-cases.json`` into it. The module refuses wrong timings while it is evaluated, so it states the rules
-in its own language; the cases (changes of a profile, and the settings that the broken rules name) hold both
-together.
+``python -m hafailover.config.nixdata FOLDER`` writes ``timing.json`` (profiles and bounds),
+``timing-cases.json`` and ``policy.json`` (the least policies of tokens) into it. The module refuses wrong
+timings while it is evaluated, so it states the rules in its own language; the cases (changes of a profile,
+and the settings that the broken rules name) hold both together.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hafailover import timing
+from hafailover.lock.policy import host_policy, operator_policy
 from hafailover.near.files import write_whole
 from hafailover.timing import PROFILES, Profile, violations, with_changes
 
@@ -91,10 +92,19 @@ def broken_settings(profile: str, changes: dict[str, float]) -> list[str]:
     return found
 
 
+def policies() -> dict[str, list[str]]:
+    """``policy.json``: the rules, with ``@...@`` for what differs from host to host."""
+    return {
+        "host": host_policy("@account_id@", "@node_name@", "@consul_node@"),
+        "operator": operator_policy("@account_id@", "@consul_node@"),
+    }
+
+
 def files() -> dict[str, str]:
     """The files' names and texts."""
     return {
         "timing.json": json.dumps(timing_table(), indent=2) + "\n",
+        "policy.json": json.dumps(policies(), indent=2) + "\n",
         "timing-cases.json": json.dumps(timing_cases(), indent=2) + "\n",
     }
 
