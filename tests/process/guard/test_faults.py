@@ -183,7 +183,7 @@ def test_a_defect_in_the_guard_itself_does_not_keep_the_key(host: GuardHost) -> 
     assert host.guard.wait(5) == 70
     assert not host.link.is_symlink()
     written = host.text()
-    assert "a defect in the guard; it ends, and neard with it" in written
+    assert "a defect in the guard: it ends, and neard with it" in written
     assert "RuntimeError: a defect" in written
     assert not any(secret in written for secret in SECRETS)
     # Only here is a traceback in the log what is wanted.
