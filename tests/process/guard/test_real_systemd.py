@@ -45,7 +45,8 @@ def unit(host: GuardHost, command: Path) -> str:
         "guard_stop_s": str(STOP_S),
     }
     values = tomllib.loads((resources.files("hafailover.units") / "neard.toml").read_text())
-    values["Service"].update(User="root", Group="root", PrivateTmp=False, ReadWritePaths=str(host.folder))
+    values["Service"].update(User="root", Group="root", PrivateTmp=False, ProtectHome=False)
+    values["Service"].update(ReadWritePaths=str(host.folder))
     values["Service"].update(StandardOutput=f"append:{host.log}", StandardError=f"append:{host.log}")
     lines = []
     for section, entries in values.items():
