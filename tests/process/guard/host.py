@@ -32,6 +32,7 @@ FAKE = Path(__file__).resolve().parent.parent / "fakes" / "faulty_neard.py"
 POOL_KEY = public_key("pool")
 SECRETS = [secret_key(name).removeprefix("ed25519:") for name in ("pool", "other", "host", "pool-node")]
 BUDGET_S = 1.0
+LINES_S = 0.2
 KILL_SLACK_S = 0.15
 """A SIGKILL and a busy machine: what a kill may take beyond its time."""
 
@@ -254,7 +255,8 @@ class GuardHost:
     # --- what has happened
 
     def text(self) -> str:
-        """All that the guard has written."""
+        """All that the guard has written; its lines come a moment after what they tell of."""
+        time.sleep(LINES_S)
         return self.log.read_text() if self.log.exists() else ""
 
     def events(self, *names: str) -> list[dict[str, Any]]:

@@ -58,6 +58,8 @@ class Machine:
             (self.folder / "disk" / name if "/" in name else self.folder / name).mkdir(parents=True)
         for name, text in {"test.target": TARGET, **self._units}.items():
             (self.folder / "disk/etc/systemd/system" / name).write_text(text)
+        # It would empty /tmp, where what is shown may be.
+        (self.folder / "disk/etc/systemd/system/systemd-tmpfiles-setup.service").symlink_to("/dev/null")
         (self.folder / "disk/etc/machine-id").write_text("1" * 32 + "\n")
         for cgroup in self._cgroups():
             cgroup.mkdir(parents=True, exist_ok=True)
@@ -105,6 +107,8 @@ class Machine:
 
     def succeed(self, *command: str) -> str:
         code, text = self.run(*command)
+        if code != 0:
+            text += self.run("journalctl", "--no-pager", "-q", "-n", "40")[1]
         assert code == 0, f"{' '.join(command)}: {text}"
         return text
 

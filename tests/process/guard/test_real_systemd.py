@@ -45,7 +45,8 @@ def unit(host: GuardHost, command: Path) -> str:
         "guard_stop_s": str(STOP_S),
     }
     values = tomllib.loads((resources.files("hafailover.units") / "neard.toml").read_text())
-    values["Service"].update(User="root", Group="root", PrivateTmp=False, ReadWritePaths=str(host.folder))
+    values["Service"].update(User="root", Group="root", PrivateTmp=False, ProtectHome=False)
+    values["Service"].update(ReadWritePaths=str(host.folder))
     values["Service"].update(StandardOutput=f"append:{host.log}", StandardError=f"append:{host.log}")
     lines = []
     for section, entries in values.items():
@@ -127,6 +128,8 @@ def test_the_watchdog_ends_all_that_the_guard_started_though_the_guard_itself_ca
     wait_until(lambda: not running(beside), timeout_s=2, what="the end of what neard's script left behind")
     assert threads_that_wait(guard), "the guard has ended: this tests nothing"
     rig.disk.thaw()
+    # Its socket takes connections until then.
+    wait_until(lambda: not Path(f"/proc/{guard}").exists(), timeout_s=5, what="the guard's end")
     again = rig.host.agent()
     again.until_up(30)
     assert again.now()["key"] == "absent"
