@@ -94,7 +94,7 @@ class TestAcquire:
 
     def test_a_term_that_nobody_can_have_had_is_no_heartbeat(self, pool: Pool, a: LeaseStore) -> None:
         """A term is the index of an earlier write; nobody could ever exceed one that is made up."""
-        for beat in (active(1 << 62), replace(active(5, phase=Phase.PASSED), inherits=active(5, node="b"))):
+        for beat in (active(1 << 62), replace(active(5, phase=Phase.PASSED), inherits=active(6, node="b"))):
             pool.put_heartbeat(beat.to_json().encode())
             session = a.open_session()
             assert a.acquire(session).predecessor is None

@@ -62,8 +62,8 @@ def test_a_beat_is_sensible_or_none_at_all(silence: Silence, data: bytes) -> Non
         beat = parse_beat(data)
         assert beat is not None
         sensible(beat)
-        # A term is an index of Consul's that is older than the heartbeat, and a predecessor's is lower still.
-        can_be = beat.term <= INDEX and (beat.inherits is None or beat.inherits.term < beat.term)
+        # A term is an index of Consul's that is older than the heartbeat, and a predecessor's is no later.
+        can_be = beat.term <= INDEX and (beat.inherits is None or beat.inherits.term <= beat.term)
         assert (stored_beat(data, INDEX) is not None) is can_be
         came_to("test_a_beat_is_sensible_or_none_at_all", "a beat")
     except BeatError as refusal:

@@ -19,7 +19,7 @@ from hafailover.core.effects import DropGuard
 from hafailover.core.sightings import Wait
 from hafailover.core.state import Stage
 from hafailover.core.views import KeyState
-from hafailover.core.words import Scope, Vouches
+from hafailover.core.words import Claim, Scope, Vouches
 from hafailover.guard import decide as guard_decide
 from hafailover.guard import key, vouch, watchdog
 from hafailover.guard.word import WordKey
@@ -169,6 +169,7 @@ def _own_promise_only(patch: Patch) -> None:
         return replace(wait, gone_within_s=profile.gone_within_s)
 
     patch.setattr(SUCCESSOR_WAIT, wait)
+    _no_floor(patch)
 
 
 @mutant(
@@ -182,6 +183,7 @@ def _passed_as_released(patch: Patch) -> None:
         Stage.RELEASING,
         lambda state, hold, now: original(state, replace(hold, final=Phase.RELEASED), now),
     )
+    _no_floor(patch)
 
 
 @mutant(
@@ -196,6 +198,9 @@ def _dropped_though_never_armed(patch: Patch) -> None:
         Stage.LOST,
         lambda state, hold, now: original(state, replace(hold, ever_armed=True), now),
     )
+    # A word that speaks for its own host alone, and the floor, would still protect.
+    _word_for_others(patch)
+    _no_floor(patch)
 
 
 # --- the proof of the lease
@@ -285,6 +290,7 @@ def _wall_clock(patch: Patch) -> None:
 @mutant("the drop is not confirmed", ("switchover", "neard loses signals", "neard reloads slowly"))
 def _not_confirmed(patch: Patch) -> None:
     patch.setattr(leaving, "key_is_gone", lambda *_: True)
+    _words_for_nothing(patch)
 
 
 @mutant("the lock is released before the drop", ("switchover", "neard syncing"))
@@ -293,12 +299,14 @@ def _released_first(patch: Patch) -> None:
 
     def release(state: Any, hold: Any, cause: str, now: float, *rest: Any, **more: Any) -> Any:
         state, _ = give_way(state, hold, cause, now, *rest, **more)
-        return replace(state, hold=replace(state.hold, stage=Stage.RELEASING, next_beat_at=now)), []
+        left = replace(state.hold, stage=Stage.RELEASING, next_beat_at=now, word=_made_up(state, state.hold))
+        return replace(state, hold=left), []
 
     def drop_then(state: Any, hold: Any, now: float) -> Any:
         state, effects = end(state, hold, now)
         return state, [DropGuard(hold.term, urgent=True, reason="mutant"), *effects]
 
+    _words_for_nothing(patch)
     patch.setattr(leaving, "give_way", release)
     patch.setattr(leaving, "end", drop_then)
 
@@ -454,6 +462,24 @@ def _late_counts_alarm(patch: Patch) -> None:
 
 def _no_floor(patch: Patch) -> None:
     patch.setattr(sightings, "_floor", lambda *_: None)
+
+
+def _made_up(state: Any, hold: Any) -> Claim:
+    height = gates.head_height(state)
+    return Claim(hold.term, hold.history, state.config.node, height, hold.handover_to, "0" * 64)
+
+
+def _words_for_nothing(patch: Patch) -> None:
+    """Every word is good and none is needed: for rules in whose place words would still protect."""
+
+    def awaits_word(state: Any, hold: Any, now: float) -> Any:
+        if hold.word is not None:
+            return None
+        return replace(state, hold=replace(hold, word=_made_up(state, hold))), []
+
+    patch.setattr(leaving, "awaits_word", awaits_word)
+    patch.setattr(vouch, "_scope", lambda guard, claim: Scope.ALL)
+    _no_floor(patch)
 
 
 @mutant("a word is not checked", within=20, course=forging)

@@ -121,8 +121,8 @@ class LeaseWatch(Protocol):
 def stored_beat(raw: bytes | None, index: int) -> StoredBeat | None:
     """A heartbeat as read; one that cannot be understood, cannot be, or names no host, is as good as none.
 
-    A term is the index of an earlier write, so none is above the index of the heartbeat itself, and that of a
-    predecessor is lower still: whoever makes up a later one, which nobody could ever exceed, is not believed.
+    A term is the index of an earlier write, so none is above the index of the heartbeat itself, and none of a
+    predecessor is later than its own: whoever makes up one that nobody could ever exceed is not believed.
     """
     try:
         beat = parse_beat(raw)
@@ -130,7 +130,7 @@ def stored_beat(raw: bytes | None, index: int) -> StoredBeat | None:
         return None
     if beat is None or beat.term > index or not _names_hosts(beat):
         return None
-    if beat.inherits is not None and beat.inherits.term >= beat.term:
+    if beat.inherits is not None and beat.inherits.term > beat.term:
         return None
     return StoredBeat(beat, index)
 

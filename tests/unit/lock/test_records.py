@@ -62,8 +62,8 @@ class TestBeats:
         assert stored_beat(raw, 798) is not None
         assert stored_beat(raw, 797) is None
 
-    def test_a_predecessors_term_is_lower(self) -> None:
-        for term, good in ((797, True), (798, False), (799, False)):
+    def test_a_predecessors_term_is_no_later(self) -> None:
+        for term, good in ((797, True), (798, True), (799, False)):
             passed = replace(BEAT, phase=Phase.PASSED, inherits=replace(BEAT, term=term))
             assert (stored_beat(passed.to_json().encode(), 900) is not None) is good
 
