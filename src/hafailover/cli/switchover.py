@@ -72,7 +72,7 @@ def switchover(
     Without --at and --now it happens at the next heights where the validator has neither a block nor a chunk
     to produce. The active's agent sees to it: the plan stands whatever becomes of this command, and outlives
     a restart of the agent. --status and --cancel are for it. Exit code 0: the host of --to signs, without
-    --to another one than before; 5: refused, or it came to nothing; 6: somebody else signs.
+    --to another one than before; 5: refused, or it came to nothing; 6: another host signs now.
 
     Examples: hafailover switchover; hafailover switchover --to host2 --in-window --blocks 5;
     hafailover switchover --at 187000000; hafailover switchover --now; hafailover switchover --cancel
