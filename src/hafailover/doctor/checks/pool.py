@@ -63,7 +63,7 @@ def _signer(view: Overview) -> list[Finding]:
         return [error("pool.active", view.verdict, "see the agent's log on the host that signs")]
     foreign = next((host.foreign for host in view.hosts if host.foreign), "")
     if foreign:
-        return [error("pool.active", foreign, "see docs/runbook.md, somebody else signs")]
+        return [error("pool.active", foreign, "docs/runbook.md#hafailoverforeignsigner")]
     if view.active is None:
         return [error("pool.active", view.verdict, "hafailover explain says what each host lacks")]
     duties, idle = duties_of(next((host for host in view.hosts if host.node == view.active), None))
@@ -111,7 +111,7 @@ def _guards(view: Overview) -> list[Finding]:
     """What the guards have seen: no host whose neard is not its guard's own may sign."""
     alive = [host for host in view.hosts if host.role not in ("gone", "unknown")]
     found = [
-        error("pool.alarm", host.alarm, "docs/runbook.md, HafailoverKeyNotGiven", host.node)
+        error("pool.alarm", host.alarm, "docs/runbook.md#hafailoverkeynotgiven", host.node)
         for host in alive
         if host.alarm
     ]
