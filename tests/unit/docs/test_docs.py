@@ -51,6 +51,32 @@ def test_every_link_between_documents_leads_somewhere() -> None:
             assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def _anchors(page: Path) -> set[str]:
+    """Those of its headings, as GitHub makes them."""
+    text = re.sub(r"^ *```.*?^ *```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_link_to_a_heading_finds_it() -> None:
+    """In the documents, and in what the product says."""
+    links = [
+        (page, page.parent / target if target else page, anchor)
+        for page in [ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").rglob("*.md")]
+        for target, anchor in re.findall(r"\]\((?!http)([^)#\s]*)#([^)]+)\)", page.read_text())
+    ]
+    links += [
+        (source, ROOT / "docs" / page, anchor)
+        for source in (ROOT / "src").rglob("*")
+        if source.suffix in (".py", ".yml")
+        for page, anchor in re.findall(r"docs/(\w+\.md)#([\w-]+)", source.read_text())
+    ]
+    assert len(links) > 100
+    for source, page, anchor in links:
+        if page.suffix == ".md":
+            assert anchor in _anchors(page), f"{source.name} links to {page.name}#{anchor}"
+
+
 def test_the_manual_lists_every_exit_code_and_no_other() -> None:
     text = (ROOT / "docs" / "operating.md").read_text().partition("## Exit codes")[2].partition("\n## ")[0]
     listed = [int(code) for code in re.findall(r"^\| (\d+) \|", text, re.MULTILINE)]
