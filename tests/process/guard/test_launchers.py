@@ -154,6 +154,9 @@ def test_a_launcher_that_comes_later_does_not_get_away_with_the_key(by_restart: 
     with_key = [event["pid"] for event in by_restart.events("read") if event["key"] is not None]
     assert not any(running(pid) for pid in with_key)
     assert not by_restart.link.is_symlink()
+    # In order, so that it ends what the launcher has started again: without systemd, SIGKILL could not.
+    assert by_restart.guard is not None
+    by_restart.guard.terminate(10)
 
 
 # --- somebody else's neard
