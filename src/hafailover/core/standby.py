@@ -187,6 +187,7 @@ def _begin(
         gone_within_s=max(wait.gone_within_s, gates.promise_s(state)),
         history=state.history,
         began_at=now,
+        highest_term=state.sightings.highest_term,
         handed=handed,
     )
     if state.quiet_since < state.height_at:
