@@ -221,7 +221,14 @@ class GuardLoop:
 
     def _on_exit(self, pid: int, pidfd: int) -> None:
         asyncio.get_running_loop().remove_reader(pidfd)
-        self._ended(pid, self._neard.reap(), Rest())
+        self._look(lambda: self._ended(pid, self._neard.reap(), Rest()))
+
+    def _look(self, look: Callable[[], None]) -> None:
+        """A look that fails, for whatever reason, is not taken again: neard's end would stay unseen."""
+        try:
+            look()
+        except BaseException as error:  # noqa: BLE001 - an error of the system's, too
+            defect.end_process(DEFECT, error)
 
     def _ended(self, pid: int, code: int, rest: Rest) -> None:
         """neard's end is told once nothing is left of what its command has started."""
@@ -241,7 +248,8 @@ class GuardLoop:
         elif now - rest.said_at > LINGERS_SAID_EVERY_S:
             rest.said_at = now
             self.feed(m.Lingers(pid, self._lingering()))
-        asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self._ended, pid, code, rest)
+        again = partial(self._ended, pid, code, rest)
+        asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self._look, again)
 
     def _lingering(self) -> str:
         left = ", ".join(f"pid {pid} ({tree.name_of(pid)})" for pid in tree.living()[:5])
