@@ -258,6 +258,21 @@ def test_a_guard_that_cannot_see_neards_end_ends_itself(host: GuardHost) -> None
     host.log.write_text("")
 
 
+def test_a_key_that_somebody_gives_to_a_running_neard_is_an_alarm_and_neard_ends(host: GuardHost) -> None:
+    """By a link and a reload of their own, past the guard."""
+    agent = host.up()
+    neard = host.neards()[-1]
+    host.link.symlink_to(host.key)
+    os.kill(neard, signal.SIGHUP)
+
+    report = agent.until(lambda report: report["alarm"] != "", timeout_s=8)
+    assert "which this guard has not given to it" in report["alarm"]
+    assert report["key"] == "absent"
+    wait_until(lambda: not running(neard), timeout_s=3, what="neard's end")
+    agent.until(lambda report: report["neard"] == "up", timeout_s=8)
+    assert not host.link.is_symlink()
+
+
 # --- what cannot be ended
 
 
