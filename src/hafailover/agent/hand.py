@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import queue
 import select
 import signal
 import socket
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 CONNECT_EVERY_S = 0.2
 PING_EVERY_S = 1.0
 SEND_DEADLINE_S = 1.0
+MOST_UNSENT = 256
+"""Commands that may wait to be sent. A guard reads each within a millisecond, and some two a second come."""
 GONE_WAIT_S = 15.0
 """How long to watch for the end of neard after the guard's connection broke."""
 
@@ -44,7 +47,7 @@ class Hand:
         self._emit = emit
         self._on_report = on_report
         self._lock = threading.Lock()
-        self._socket: socket.socket | None = None
+        self._line: _Line | None = None
         self._guard = _Watched("guard")
         self._neard = _Watched("neard")
         self._complaints = Complaints("the guard")
@@ -54,16 +57,21 @@ class Hand:
             threading.Thread(target=target, name=name, daemon=True).start()
 
     def send(self, message: dict[str, Any]) -> None:
-        """Sends a command; a guard that does not take it within a second is treated as lost."""
+        """Takes a command to be sent, and never waits: the thread that decides must not stand still.
+
+        A guard that does not take it within a second is treated as lost.
+        """
         with self._lock:
-            sock = self._socket
-            if sock is None:
-                return
-            try:
-                sock.sendall(protocol.encode(message))
-            except OSError as error:
-                log.warning("the guard does not take commands: %s", error.strerror or type(error).__name__)
-                _shut(sock)
+            line = self._line
+        if line is not None:
+            line.put(protocol.encode(message))
+
+    def flush(self, wait_s: float) -> None:
+        """Waits until the guard was sent all commands so far, at most so many seconds."""
+        with self._lock:
+            line = self._line
+        if line is not None:
+            line.flush(wait_s)
 
     def kill(self) -> None:
         """SIGKILL to the guard and its neard. Where this process may not, systemd's watchdog does it."""
@@ -79,8 +87,9 @@ class Hand:
                 continue
             self._read(sock)
             with self._lock:
-                self._socket = None
-            _shut(sock)
+                line, self._line = self._line, None
+            if line is not None:
+                line.end()
             self._emit(ev.GuardLost())
             threading.Thread(target=self._await_end, name="neard-end", daemon=True).start()
             pause.wait(CONNECT_EVERY_S)
@@ -96,8 +105,9 @@ class Hand:
             return None
         credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
         self._guard.watch(struct.unpack("3i", credentials)[0])
+        line = _Line(sock)
         with self._lock:
-            self._socket = sock
+            self._line = line
         return sock
 
     def _read(self, sock: socket.socket) -> None:
@@ -138,9 +148,58 @@ class Hand:
         """After the connection broke: once guard and neard have both ended, the key is gone."""
         if self._guard.ended(GONE_WAIT_S) and self._neard.ended(GONE_WAIT_S):
             with self._lock:
-                if self._socket is not None:
+                if self._line is not None:
                     return
             self._emit(ev.HandGone())
+
+
+class _Line:
+    """What goes to the guard over one connection, sent by a thread of its own.
+
+    What a connection has not carried before its end is lost with it: the next guard must not hear it.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._unsent: queue.Queue[bytes | threading.Event | None] = queue.Queue(MOST_UNSENT)
+        threading.Thread(target=self._run, name="guard-write", daemon=True).start()
+
+    def put(self, message: bytes) -> None:
+        """Never waits; a connection that takes nothing any more is cut."""
+        try:
+            self._unsent.put_nowait(message)
+        except queue.Full:
+            self._cut("it has left too many of them unread")
+
+    def flush(self, wait_s: float) -> None:
+        """Waits until all is sent that was put before, at most so many seconds."""
+        sent = threading.Event()
+        with contextlib.suppress(queue.Full):
+            self._unsent.put_nowait(sent)
+            sent.wait(wait_s)
+
+    def end(self) -> None:
+        """The connection is over. Called once, by whoever has read from it."""
+        _cut(self._sock)
+        # Nothing can be sent any more, so the thread soon has nothing left to send.
+        self._unsent.put(None)
+
+    def _run(self) -> None:
+        works = True
+        while (message := self._unsent.get()) is not None:
+            if isinstance(message, threading.Event):
+                message.set()
+            elif works:
+                try:
+                    self._sock.sendall(message)
+                except OSError as error:
+                    self._cut(error.strerror or type(error).__name__)
+                    works = False
+        self._sock.close()
+
+    def _cut(self, why: str) -> None:
+        if _cut(self._sock):
+            log.warning("the guard does not take commands: %s", why)
 
 
 class _Watched:
@@ -192,8 +251,10 @@ class _Watched:
             os.close(descriptor)
 
 
-def _shut(sock: socket.socket) -> None:
-    with contextlib.suppress(OSError):
+def _cut(sock: socket.socket) -> bool:
+    """Ends a connection for whoever reads from it or writes to it; whether it was there still."""
+    try:
         sock.shutdown(socket.SHUT_RDWR)
-    with contextlib.suppress(OSError):
-        sock.close()
+    except OSError:
+        return False
+    return True

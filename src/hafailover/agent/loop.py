@@ -70,7 +70,7 @@ MOST_TOLD = 500
 """Characters of a guard's text in the host's record."""
 EXIT_NAME_TAKEN = 3
 LAST_LINES_S = 0.2
-"""How long a drill that kills this process waits for its last lines."""
+"""How long a drill that kills this process waits for its last lines, and for its last command."""
 RESTART_ARM_S = 180.0
 """With promotion = restart: from neard's stop until it answers with the key."""
 
@@ -309,6 +309,7 @@ class Agent:
     def _perform_drill(self, kind: str) -> None:
         if kind != "agent":
             self._hand.send({"op": "drill", "whole": kind == "host"})
+            self._hand.flush(LAST_LINES_S)
         if kind != "neard":
             flush(LAST_LINES_S)
             os.kill(os.getpid(), signal.SIGKILL)

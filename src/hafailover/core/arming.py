@@ -7,7 +7,7 @@ from dataclasses import replace
 from hafailover.core import foreign, gates, leaving
 from hafailover.core.beat import Phase
 from hafailover.core.effects import ArmGuard, CheckWord, RecordTerm, WatchClosely
-from hafailover.core.sightings import successor_wait, with_short_memory
+from hafailover.core.sightings import successor_wait, with_short_memory, without
 from hafailover.core.state import Hold, Stage, State, Step
 from hafailover.core.views import GuardView, KeyState, NeardPhase
 from hafailover.core.words import Scope, claims_for
@@ -38,8 +38,9 @@ def _shortened(state: State, hold: Hold, now: float) -> Hold:
     if hold.stage is not Stage.WAITING or hold.predecessor is None or state.history != hold.history:
         return hold
     profile = state.config.profile
+    seen = without(state.sightings, hold.term, hold.highest_term)
     wait = successor_wait(
-        state.sightings, hold.predecessor, state.vouches, hold.began_at, profile, hold.history, told_at=now
+        seen, hold.predecessor, state.vouches, hold.began_at, profile, hold.history, told_at=now
     )
     if not hold.handed:
         since = state.watching_since if state.watching_since is not None else now

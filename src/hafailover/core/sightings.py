@@ -92,6 +92,18 @@ def note(sightings: Sightings, stored: StoredBeat, now: float) -> Sightings:
     return Sightings(seen, max(sightings.highest_term, beat.term), tops, promises, backwards_at)
 
 
+def without(sightings: Sightings, term: int, highest_term: int) -> Sightings:
+    """What was seen but for one term: a holder's own beats tell it nothing of those that it waits for.
+
+    :param highest_term: that was known when this term began.
+    """
+    seen = tuple(sight for sight in sightings.seen if sight.term != term)
+    tops = {one: top for one, top in sightings.tops.items() if one != term}
+    promises = {one: at for one, at in sightings.promises.items() if one.term != term}
+    highest = max(highest_term, *tops, *(one.term for one in promises), 0)
+    return replace(sightings, seen=seen, tops=tops, promises=promises, highest_term=highest)
+
+
 def forget(sightings: Sightings) -> Sightings:
     """Drops what was seen when: after a gap in the watch nothing of it is certain.
 

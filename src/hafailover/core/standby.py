@@ -30,6 +30,10 @@ SEQUENCE_LEAP = 1000
 SHORT_MEMORY_HEAD_START_S = 1.0
 """How long a host that has not watched for long leaves a free lock to those that have."""
 
+TAKE_UP_S = 15.0
+"""So long a host tries to go on with a lock that it has, without a term yet. No guard's grant is longer, so
+nothing is lost by then; and as long as it has the lock, nobody else signs."""
+
 NEWS_S = 0.1
 """A release changes lock and heartbeat in one step, but two watches bring the news, one after the other."""
 
@@ -133,6 +137,8 @@ def _take_up_again(state: State, now: float) -> tuple[State, list[Effect]]:
     """Our own lock, from before this agent restarted, or from an acquisition whose answer was lost."""
     assert state.lock is not None and state.session is not None
     guard, term = state.guard, state.lock.index
+    if now - state.lock_at > TAKE_UP_S:
+        return _abandon(state, "it holds the lock, but cannot read what came before it", now)
     if guard is not None and guard.key is KeyState.LOADED and guard.term != term:
         if state.stray_term == guard.term:
             return state, []
@@ -187,6 +193,7 @@ def _begin(
         gone_within_s=max(wait.gone_within_s, gates.promise_s(state)),
         history=state.history,
         began_at=now,
+        highest_term=state.sightings.highest_term,
         handed=handed,
     )
     if state.quiet_since < state.height_at:

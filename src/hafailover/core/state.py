@@ -103,6 +103,8 @@ class Hold:
     """The id of Consul's history in which the lock was taken; it stays the term's own whatever comes."""
     began_at: float = 0.0
     """When the acquisition's answer came: a predecessor's beat that was never seen counts from here."""
+    highest_term: int = 0
+    """The highest term that was known of when this one began."""
     handed: bool = False
     """It has watched live the term that was handed over to it: a short memory does not hold it back."""
     asked: frozenset[Claim] = frozenset()

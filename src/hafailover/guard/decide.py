@@ -37,6 +37,8 @@ def decide(guard: m.Guard, event: m.GuardEvent, now: float) -> Step:
                 pause = PROBE_BOOT_S if guard.phase is NeardPhase.BOOTING else PROBE_AGAIN_S
                 guard = replace(guard, probing=False, probe_at=now + pause)
                 guard, effects = key.disowned(guard, stranger)
+        case m.KeyShown():
+            guard, effects = key.shown(guard, event, now)
         case m.Prepared() | m.PrepareFailed() | m.Linked() | m.LinkFailed() | m.Unlinked() | m.UnlinkFailed():
             guard, effects = _file_ended(guard, event, now)
         case m.ArmAsked():

@@ -94,11 +94,26 @@ def _up(guard: m.Guard, event: m.Probed, now: float) -> Step:
             return _loaded(guard, event, now)
         return refuse_load(guard, "neard was started with the key but does not show it", now)
     if event.public_key is not None and guard.key is KeyState.ABSENT:
-        why = f"neard was started without the key but shows {event.public_key}"
-        guard, effects = kill_now(guard, now, why)
-        guard, more = _alarm(guard, why)
-        return replace(guard, problem=why, problem_until=now + PROBLEM_KEPT_S), [*effects, *more]
+        return _taken_back(guard, f"neard was started without the key but shows {event.public_key}", now)
     return guard, [m.Report("neard's RPC answers")]
+
+
+def shown(guard: m.Guard, event: m.KeyShown, now: float) -> Step:
+    """A neard that was up without the key has got one past this guard, by a file and a reload for instance."""
+    keyless = guard.key is KeyState.ABSENT and guard.phase is NeardPhase.UP and not guard.killed
+    if not keyless or event.probe != guard.probe:
+        return guard, []
+    if event.stranger:
+        if event.public_key != guard.config.public_key:
+            return guard, []
+        return _alarm(guard, f"a neard has the pool's key, and not from this guard: {event.stranger}")
+    return _taken_back(guard, f"neard shows {event.public_key}, which this guard has not given to it", now)
+
+
+def _taken_back(guard: m.Guard, why: str, now: float) -> Step:
+    guard, effects = kill_now(guard, now, why)
+    guard, more = _alarm(guard, why)
+    return replace(guard, problem=why, problem_until=now + PROBLEM_KEPT_S), [*effects, *more]
 
 
 def _loaded(guard: m.Guard, event: m.Probed, now: float) -> Step:

@@ -45,6 +45,8 @@ from hafailover.sdnotify import announce, notify, watchdog_limit_s
 log = logging.getLogger("hafailover.guard")
 
 PROBE_DEADLINE_S = 0.5
+KEYLESS_LOOK_S = 2.0
+"""How often a neard that is to have no key is asked whether it has one."""
 NEARD_OPEN_FILES = 65535
 """neard raises its own limit to this and ends if it cannot."""
 EXIT_CONFIG = 2
@@ -114,7 +116,10 @@ class GuardLoop:
         # What neard's command has started and then left falls to the guard, and ends unheard otherwise.
         loop.add_signal_handler(signal.SIGCHLD, lambda: tree.reap_orphans(self._neard.pid))
         self.feed(m.Tick())
+        keyless = loop.create_task(self._look_at_the_keyless(), name="keyless")
+        keyless.add_done_callback(defect.in_task)
         await self._done.wait()
+        keyless.cancel()
         self._socket.close()
         self._files.do(self._socket.remove)
         if not self._files.finish(LAST_FILES_S):
@@ -221,7 +226,14 @@ class GuardLoop:
 
     def _on_exit(self, pid: int, pidfd: int) -> None:
         asyncio.get_running_loop().remove_reader(pidfd)
-        self._ended(pid, self._neard.reap(), Rest())
+        self._look(lambda: self._ended(pid, self._neard.reap(), Rest()))
+
+    def _look(self, look: Callable[[], None]) -> None:
+        """A look that fails, for whatever reason, is not taken again: neard's end would stay unseen."""
+        try:
+            look()
+        except BaseException as error:  # noqa: BLE001 - an error of the system's, too
+            defect.end_process(DEFECT, error)
 
     def _ended(self, pid: int, code: int, rest: Rest) -> None:
         """neard's end is told once nothing is left of what its command has started."""
@@ -241,7 +253,8 @@ class GuardLoop:
         elif now - rest.said_at > LINGERS_SAID_EVERY_S:
             rest.said_at = now
             self.feed(m.Lingers(pid, self._lingering()))
-        asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self._ended, pid, code, rest)
+        again = partial(self._ended, pid, code, rest)
+        asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self._look, again)
 
     def _lingering(self) -> str:
         left = ", ".join(f"pid {pid} ({tree.name_of(pid)})" for pid in tree.living()[:5])
@@ -324,6 +337,21 @@ class GuardLoop:
             name = self._guard.key is KeyState.ABSENT
             stranger = self._ownership.trouble(self._neard.pid, *status.address, name=name)
             self.feed(m.Probed(number, status.public_key, status.height, stranger))
+
+    async def _look_at_the_keyless(self) -> None:
+        """Nobody but this guard gives neard the key, and what it has not given it must see."""
+        while True:
+            await asyncio.sleep(KEYLESS_LOOK_S)
+            number = self._guard.probe
+            if self._guard.phase is not NeardPhase.UP or self._guard.key is not KeyState.ABSENT:
+                continue
+            with contextlib.suppress(ProbeError):
+                status = await probe_status(
+                    self._home.rpc_host, self._home.rpc_port, PROBE_DEADLINE_S, self._node_keys
+                )
+                if status.public_key is not None:
+                    stranger = self._ownership.trouble(self._neard.pid, *status.address)
+                    self.feed(m.KeyShown(number, status.public_key, stranger))
 
     def _complain(self, error: ProbeError) -> None:
         """One line for each new trouble with neard's RPC; that nobody listens yet while it boots is none."""

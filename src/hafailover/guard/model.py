@@ -176,6 +176,17 @@ class ProbeFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyShown:
+    """neard shows a key, in a look that was taken while it was to have none."""
+
+    probe: int
+    """Number of the last probe when the look began: whatever began since makes it void."""
+    public_key: str
+    stranger: str = ""
+    """Why it was not the guard's own child that answered; empty if it was."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """The home is fit for a start, and the key link is absent. ``file``: the operation's number."""
 
@@ -288,6 +299,7 @@ GuardEvent = (
     | Lingers
     | Probed
     | ProbeFailed
+    | KeyShown
     | Prepared
     | PrepareFailed
     | Linked

@@ -55,20 +55,26 @@ def give(guard: m.Guard, event: m.VouchAsked) -> Step:
     """Gives its word that this host's key is gone and never comes back in the term, if that is so."""
     words, term = guard.config.words, event.term
     within = in_history(guard, event.history)
-    if (
-        words is None
-        or not guard.config.node
-        or within is None
-        or guard.key is not KeyState.ABSENT
-        or guard.killed
-    ):
-        state = "neard is being killed" if guard.killed else f"the key is {guard.key}"
-        return guard, [m.Report(f"no word for the end of term {term}: {state}")]
+    doubt = _may_have_the_key(guard)
+    if words is None or not guard.config.node or within is None or doubt:
+        return guard, [m.Report(f"no word for the end of term {term}: {doubt or 'it has no key for words'}")]
     height = max(event.height, guard.height)
     claim = Claim(term, event.history, guard.config.node, height, event.handover_to)
     claim = words.give(claim, armed=within.term == term)
     within = replace(within, retired=max(within.retired, term), word=claim)
     return within, [m.Report(f"its word: the key of term {term} is gone")]
+
+
+def _may_have_the_key(guard: m.Guard) -> str:
+    """Why neard may have the key, or may get it without another order; empty if neither can be."""
+    if guard.key is not KeyState.ABSENT:
+        return f"the key is {guard.key}"
+    if guard.killed:
+        return "neard is being killed"
+    if guard.pid is not None and guard.link is not m.Link.GONE:
+        # A reload that somebody else asks neard for would load it.
+        return "the key link may be there beside a neard that runs"
+    return ""
 
 
 def check(guard: m.Guard, claim: Claim) -> Step:

@@ -13,7 +13,7 @@ import urllib3
 from consul import base
 
 from hafailover.lock.client import TooBigError, UnknownTokenError
-from hafailover.lock.errors import CallError, Kind
+from hafailover.lock.errors import CallError, Kind, LimitError
 from hafailover.lock.listener import StrangerError
 from hafailover.text import one_line
 
@@ -71,9 +71,7 @@ def _classified(what: str, rule: str, error: BaseException) -> CallError:
     if isinstance(error, base.NotFound):
         return CallError(Kind.SESSION_GONE, f"{what}: Consul does not know the session")
     if isinstance(error, base.ClientError) and text.startswith("429"):
-        return CallError(
-            Kind.SERVER, f"{what}: Consul answered 429, perhaps {TOO_MANY}; it said: {_short(text)}"
-        )
+        return LimitError(f"{what}: Consul answered 429, perhaps {TOO_MANY}; it said: {_short(text)}")
     if isinstance(error, base.ClientError):
         return _conflict(what, rule, text)
     if isinstance(error, base.ConsulException):

@@ -27,3 +27,10 @@ class CallError(Exception):
     def __init__(self, kind: Kind, text: str) -> None:
         super().__init__(text)
         self.kind = kind
+
+
+class LimitError(CallError):
+    """This host's Consul takes no more calls of this address, which says nothing of Consul as a whole."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(Kind.SERVER, text)

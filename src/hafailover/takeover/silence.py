@@ -7,7 +7,7 @@ from enum import Enum
 from hafailover.lock.classify import call
 from hafailover.lock.client import Address, connect
 from hafailover.lock.commits import Committing
-from hafailover.lock.errors import CallError, Kind
+from hafailover.lock.errors import CallError, Kind, LimitError
 from hafailover.lock.keys import PoolKeys
 
 WRITE_S = 1.0
@@ -24,7 +24,7 @@ class Consul(Enum):
     NO_COMMIT = "Consul answers, but its leader carries no write out"
     """As good as no leader: nobody's lease can be proved, and nobody can take the lock."""
     DOWN = "this host's Consul does not answer"
-    """Which says nothing of the others."""
+    """Or takes no more calls. Which says nothing of the others."""
 
 
 class Probe:
@@ -42,6 +42,8 @@ class Probe:
     def ask(self) -> Consul:
         try:
             self._commits.prove()
+        except LimitError:
+            return Consul.DOWN
         except CallError as error:
             return self._why_not() if error.kind in _NOBODY else Consul.ANSWERS
         return Consul.ANSWERS
@@ -49,6 +51,8 @@ class Probe:
     def _why_not(self) -> Consul:
         try:
             leader = call("asking for Consul's leader", "", self._consul.status.leader)
+        except LimitError:
+            return Consul.DOWN
         except CallError as error:
             if error.kind is Kind.UNREACHABLE:
                 return Consul.DOWN
@@ -57,6 +61,8 @@ class Probe:
             return Consul.NO_LEADER
         try:
             call("reading the lock", self._keys.rule, lambda: self._consul.kv.get(self._keys.lock))
+        except LimitError:
+            return Consul.DOWN
         except CallError as error:
             return Consul.NO_LEADER if error.kind in _NOBODY else Consul.ANSWERS
         return Consul.NO_COMMIT

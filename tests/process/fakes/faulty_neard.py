@@ -137,8 +137,11 @@ def main() -> None:
     code = fault("exit")
     if code is not None:
         sys.exit(code)
-    Node.key = read_files()
-    node_key = json.loads((HOME / "node_key.json").read_text())["public_key"]
+    try:
+        Node.key = read_files()
+        node_key = json.loads((HOME / "node_key.json").read_text())["public_key"]
+    except (OSError, ValueError, KeyError) as error:
+        sys.exit(f"a file is refused: {error}")
     log("read", key=Node.key, node_key=node_key)
     time.sleep(fault("boot_s") or 0)
     host, _, port = json.loads((HOME / "config.json").read_text())["rpc"]["addr"].rpartition(":")

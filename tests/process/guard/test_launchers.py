@@ -48,8 +48,12 @@ def launched(host: GuardHost, request: pytest.FixtureRequest) -> Iterator[GuardH
         pytest.skip(f"NOT TESTED: {kind} to root needs root")
     script(host, LAUNCHERS[kind])
     yield host
+    end_in_order(host)
+
+
+def end_in_order(host: GuardHost) -> None:
+    """A guard that is killed takes the launcher along, and only systemd the rest."""
     if host.guard is not None and host.guard.is_alive():
-        # A guard that is killed takes the launcher along, and only systemd the rest.
         host.guard.signal(signal.SIGTERM)
         assert host.guard.wait(5) == 0
 
@@ -59,6 +63,7 @@ def by_restart(host: GuardHost) -> Iterator[GuardHost]:
     node_key = write_key(host.folder / "secrets" / "node.json", "pool-node", account_id="node")
     host.change(hot_swap=False, validator_node_key_file=str(node_key))
     yield host
+    end_in_order(host)
 
 
 def refuses_to_arm(host: GuardHost) -> None:
@@ -154,6 +159,9 @@ def test_a_launcher_that_comes_later_does_not_get_away_with_the_key(by_restart: 
     with_key = [event["pid"] for event in by_restart.events("read") if event["key"] is not None]
     assert not any(running(pid) for pid in with_key)
     assert not by_restart.link.is_symlink()
+    # In order, so that it ends what the launcher has started again: without systemd, SIGKILL could not.
+    assert by_restart.guard is not None
+    by_restart.guard.terminate(10)
 
 
 # --- somebody else's neard
@@ -226,6 +234,46 @@ def test_a_guard_that_cannot_look_ends_and_its_neard_with_it(host: GuardHost) ->
     assert "RuntimeError: a defect" in host.text()
     # Only here is a traceback in the log what is wanted.
     host.log.write_text("")
+
+
+BLIND = """\
+import sys
+from hafailover.guard import main, tree
+
+def has_children():
+    raise OSError(24, "Too many open files")
+
+tree.has_children = has_children
+sys.exit(main.main())
+"""
+
+
+def test_a_guard_that_cannot_see_neards_end_ends_itself(host: GuardHost) -> None:
+    """Whatever the system says, nobody would look again, and the key stay loaded by the guard's word."""
+    host.start(wrapper=BLIND)
+    agent = host.agent()
+    agent.until_up()
+    os.kill(host.neards()[-1], signal.SIGKILL)
+    assert host.guard is not None
+    assert host.guard.wait(10) == 70
+    assert "Too many open files" in host.text()
+    # Only here is a traceback in the log what is wanted.
+    host.log.write_text("")
+
+
+def test_a_key_that_somebody_gives_to_a_running_neard_is_an_alarm_and_neard_ends(host: GuardHost) -> None:
+    """By a link and a reload of their own, past the guard."""
+    agent = host.up()
+    neard = host.neards()[-1]
+    host.link.symlink_to(host.key)
+    os.kill(neard, signal.SIGHUP)
+
+    report = agent.until(lambda report: report["alarm"] != "", timeout_s=8)
+    assert "which this guard has not given to it" in report["alarm"]
+    assert report["key"] == "absent"
+    wait_until(lambda: not running(neard), timeout_s=3, what="neard's end")
+    agent.until(lambda report: report["neard"] == "up", timeout_s=8)
+    assert not host.link.is_symlink()
 
 
 # --- what cannot be ended

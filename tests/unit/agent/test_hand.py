@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -78,6 +80,10 @@ class Guard:
         while not line.endswith(b"\n"):
             line += self._connection.recv(1)
         return decode(line)
+
+    def has_something(self) -> bool:
+        """Whether the agent's next line is here already."""
+        return bool(select.select([self._connection], [], [], 0)[0])
 
     def hang_up(self) -> None:
         if self._connection is not None:
@@ -156,6 +162,54 @@ def test_commands_arrive_and_so_do_pings(guard: Guard, bench: Bench) -> None:
     heard = [guard.hear(), guard.hear()]
     assert arm in heard
     assert {"op": "ping"} in heard
+
+
+def test_a_guard_that_does_not_read_holds_nobody_up_and_is_lost(
+    path: Path, guard: Guard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that decides sends the commands: were it to wait here, beats would, too."""
+    monkeypatch.setattr(module, "SEND_DEADLINE_S", 3.0)
+    bench = Bench(path)
+    guard.accept()
+    guard.say(report())
+    bench.events.wait(ev.GuardSeen)
+    began = time.monotonic()
+    for _ in range(40):
+        bench.hand.send({"op": "restart", "reason": "x" * 30_000})
+    assert time.monotonic() - began < 1.5
+    bench.events.wait(ev.GuardLost)
+
+
+def test_more_commands_than_anybody_sends_cut_the_connection(
+    guard: Guard, bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    guard.say(report())
+    bench.events.wait(ev.GuardSeen)
+    for _ in range(module.MOST_UNSENT + 100):
+        bench.hand.send({"op": "restart", "reason": "x" * 30_000})
+    bench.events.wait(ev.GuardLost)
+    assert "left too many of them unread" in caplog.text
+
+
+def test_what_one_guard_has_not_read_no_other_hears(guard: Guard, bench: Bench) -> None:
+    guard.say(report())
+    bench.events.wait(ev.GuardSeen)
+    for _ in range(module.MOST_UNSENT + 100):
+        bench.hand.send({"op": "restart", "reason": "x" * 30_000})
+    bench.events.wait(ev.GuardLost)
+    guard.accept()
+    guard.say(report())
+    bench.events.wait(ev.GuardSeen, 2)
+    bench.hand.send({"op": "grant", "term": 7, "deadline": 1.0})
+    assert {guard.hear()["op"], guard.hear()["op"]} <= {"ping", "grant"}
+
+
+def test_a_last_command_is_out_before_its_sender_ends(guard: Guard, bench: Bench) -> None:
+    guard.say(report())
+    bench.events.wait(ev.GuardSeen)
+    bench.hand.send({"op": "drill", "whole": True})
+    bench.hand.flush(5.0)
+    assert guard.has_something()
 
 
 def test_without_a_guard_commands_go_nowhere(path: Path) -> None:

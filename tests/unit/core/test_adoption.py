@@ -182,6 +182,23 @@ def test_the_answer_to_an_acquisition_was_lost() -> None:
     assert core.hold.wait.not_before == pytest.approx(core.now + 9.085)
 
 
+def test_a_lock_whose_history_cannot_be_read_is_left_to_others() -> None:
+    """It is taken in one step and read about in the next; where that fails for good, nobody could sign."""
+    core = back(KeyState.ABSENT)
+    effects = core.feed(OURS)
+    tries = 0
+    while not of(ef.AbandonSession, effects) and tries < 200:
+        assert effects in ([], [ef.Acquire(SESSION)])
+        if effects:
+            tries += 1
+            core.feed(ev.AcquireAnswered(core.now, NO_PROOF, detail="no answer from Consul in time"))
+        effects = core.tick(0.25)
+    (abandoned,) = of(ef.AbandonSession, effects)
+    assert "cannot read what came before" in abandoned.reason
+    assert tries > 10, "what passes is waited for"
+    assert core.now < 1000 + 20
+
+
 def test_a_lock_won_in_a_pause_of_our_own_does_not_lie_idle() -> None:
     """An attempt that was thought lost got through late, while this host leaves the lock to others."""
     core = Core().arm()

@@ -75,6 +75,21 @@ def test_a_record_of_a_drop_is_asked_about_too() -> None:
         assert least < waits_s(core) <= most, scope
 
 
+@pytest.mark.parametrize("phase", [Phase.RELEASED, Phase.ACTIVE], ids=["a slow guard", "a later record"])
+def test_a_word_counts_as_well_after_this_host_has_seen_its_own_beats(phase: Phase) -> None:
+    """The watch shows them within a tenth of a second; a guard may be slower, and an ex-active's drop is."""
+    core = takes_over(beat(10, 6, "b", phase), scope=None)
+    core.feed(ev.BeatSeen(stored(beat(20, 1, "a", Phase.WAITING), 1010)), after=0.05)
+    core.scope = Scope.NODE
+    if phase is Phase.ACTIVE:
+        core.feed(ev.DroppedSeen(dropped(10)), after=0.5)
+    else:
+        (asked,) = core.asked
+        assert isinstance(asked, ef.CheckWord)
+        core._answer(asked)
+    assert waits_s(core) <= 0
+
+
 def test_what_was_passed_on_needs_a_word_of_each() -> None:
     passed = beat(10, 6, "b", Phase.PASSED, inherits=beat(9, 4, "c", Phase.RELEASED))
     core = takes_over(passed, Scope.NODE)

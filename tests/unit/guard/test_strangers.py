@@ -162,3 +162,36 @@ def test_news_of_an_earlier_neard_is_void() -> None:
     bench.do(m.Lingers(7, LEFT))
     assert bench.key() is KeyState.LOADED
     assert bench.last == []
+
+
+class TestKeyShown:
+    """A neard that is up without the key gets one past its guard."""
+
+    def test_it_is_killed_and_the_alarm_stays(self) -> None:
+        bench = Bench().up()
+        bench.do(m.KeyShown(bench.guard.probe, POOL_KEY))
+        assert bench.asked(m.KillNeard)
+        alarm = bench.guard.alarm
+        assert alarm == f"neard shows {POOL_KEY}, which this guard has not given to it"
+        bench.exit()
+        bench.wait(5.0)
+        bench.start()
+        bench.wait(0.1)
+        bench.answer(None)
+        assert (bench.phase(), bench.guard.alarm) == (NeardPhase.UP, alarm)
+
+    def test_somebody_elses_neard_is_an_alarm_and_the_own_one_lives(self) -> None:
+        bench = Bench().up()
+        bench.do(m.KeyShown(bench.guard.probe, POOL_KEY, WHO))
+        assert WHO in bench.guard.alarm
+        assert not bench.asked(m.KillNeard)
+
+    def test_what_was_looked_at_before_an_order_to_arm_is_void(self) -> None:
+        bench = Bench().up()
+        before = bench.guard.probe
+        bench.arm(5)
+        bench.do(m.KeyShown(before, POOL_KEY))
+        assert (bench.key(), bench.guard.alarm) == (KeyState.LOADING, "")
+        bench.answer(POOL_KEY)
+        bench.do(m.KeyShown(bench.guard.probe, POOL_KEY))
+        assert (bench.key(), bench.guard.alarm) == (KeyState.LOADED, "")

@@ -147,6 +147,24 @@ class TestGiving:
         assert one.guard.killed
         assert vouch(one, 5) is None
 
+    def test_none_beside_a_neard_that_may_find_the_key_link(self) -> None:
+        """The disk failed as it was placed, and hangs as it is removed: any SIGHUP would load the key."""
+        one = bench().linking(5)
+        one.disk_hangs = True
+        one.link_fails("the disk failed")
+        assert (one.key(), one.guard.link) == (KeyState.ABSENT, m.Link.REMOVING)
+        assert vouch(one, 5, one.guard.history) is None
+        assert "no word for the end of term 5: the key link may be there beside a neard" in one.said
+        one.do(m.Unlinked(one.guard.file))
+        assert vouch(one, 5, one.guard.history) is not None
+
+    def test_with_no_neard_a_link_that_hangs_keeps_no_word_back(self) -> None:
+        one = bench().linking(5)
+        one.disk_hangs = True
+        one.exit()
+        assert one.guard.link is m.Link.REMOVING
+        assert vouch(one, 5, one.guard.history) is not None
+
     def test_the_height_is_the_higher_one(self) -> None:
         one = bench().up()
         assert vouch_in(one, 5, height=40).height == one.guard.height == 50

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -48,6 +49,25 @@ def test_it_is_asked_for_a_write(
 
 def test_nobody_listens() -> None:
     assert Probe(Address(port=1), ACCOUNT, "a", 0.3).ask() is Consul.DOWN
+
+
+@pytest.mark.parametrize("refused", [("PUT",), ("GET",), ("PUT", "GET")], ids="+".join)
+def test_a_consul_that_takes_no_more_calls_is_no_sign_of_a_cluster_without_a_leader(
+    consul: TinyConsul, monkeypatch: pytest.MonkeyPatch, refused: tuple[str, ...]
+) -> None:
+    """Whoever holds all connections that Consul gives this address must not make Consul seem dead."""
+    fill(consul)
+    whole = consul.answer
+
+    def limited(method: str, *rest: Any) -> tuple[int, int, Any]:
+        if method in refused:
+            return 429, 1, "Your IP is issuing too many concurrent connections"
+        return whole(method, *rest)
+
+    monkeypatch.setattr(consul, "answer", limited)
+    if "PUT" not in refused:
+        consul.hangs.set()
+    assert Probe(consul.address, ACCOUNT, "a", 0.3).ask() is Consul.DOWN
 
 
 def test_the_write_changes_nothing(consul: TinyConsul) -> None:
