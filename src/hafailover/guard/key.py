@@ -99,7 +99,7 @@ def _up(guard: m.Guard, event: m.Probed, now: float) -> Step:
 
 
 def shown(guard: m.Guard, event: m.KeyShown, now: float) -> Step:
-    """A neard that was up without the key has got one past this guard, by a file and a reload for instance."""
+    """A neard that was up without the key has got one past this guard, as by a file and a reload."""
     keyless = guard.key is KeyState.ABSENT and guard.phase is NeardPhase.UP and not guard.killed
     if not keyless or event.probe != guard.probe:
         return guard, []

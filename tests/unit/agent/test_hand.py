@@ -83,6 +83,7 @@ class Guard:
 
     def has_something(self) -> bool:
         """Whether the agent's next line is here already."""
+        assert self._connection is not None
         return bool(select.select([self._connection], [], [], 0)[0])
 
     def hang_up(self) -> None:
