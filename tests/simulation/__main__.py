@@ -22,7 +22,8 @@ from typing import TypeVar
 from rich.console import Console
 
 from .faults import KINDS
-from .mutants import MUTANTS, Hunt, hunt
+from .mutants import Hunt, hunt
+from .mutants_of_faults import MUTANTS
 from .report import Total
 from .run import run
 from .shrink import shrink

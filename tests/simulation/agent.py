@@ -17,6 +17,7 @@ from hafailover.guard import model as m
 from hafailover.lock.base import Acquisition
 from hafailover.timing import Profile
 
+from . import disk, keeper
 from .consul import LostError, NoSessionError, NotHeldError
 from .desk import Desk
 from .eyes import Eyes
@@ -53,6 +54,8 @@ class Agent:
         self._working = False
         self._wake_at = 0.0
         self._session: str | None = None
+        self._keeper_waits = False
+        """The thread that keeps the session waits for a file."""
         self.on_sent: Callable[[], None] | None = None
         """Called once, when the next beat has left this process."""
         self.eyes = Eyes(world, host, self)
@@ -118,6 +121,9 @@ class Agent:
         self.state = state = decision.state
         if before.role is not state.role or before.reason != state.reason:
             world.note(f"agent {self.host.name}: {state.role}: {state.reason}")
+        if before.role is not state.role:
+            # A role that has changed is published at once.
+            self.host.at(0.02, self.own(self._publish_once))
         if decision.effects:
             for effect in decision.effects:
                 self._perform(effect)
@@ -334,11 +340,13 @@ class Agent:
 
     def _keep_session(self) -> None:
         consul, profile, session = self.world.consul, self.profile, self._session
-        if session is not None:
+        if self._keeper_waits:
+            pass
+        elif session is not None:
             # The check is fed at the local Consul agent, which needs no leader and no network for it.
-            if self.host.server.answers:
-                consul.feed(self.host)
-            self.renew(session, lambda outcome, _, gone: self._renewed(outcome, session, gone))
+            fed = self.host.server.answers and consul.feed(self.host)
+            if fed or not keeper.A_FAILED_FEED_IS_ALL:
+                self.renew(session, lambda outcome, _, gone: self._renewed(outcome, session, gone))
         elif self.host.memo is not None:
             self._go_on_with(self.host.memo)
         elif self.host.may_open_session():
@@ -367,9 +375,24 @@ class Agent:
     def _opened(self, outcome: ev.Outcome, session: object, _: bool) -> None:
         if isinstance(session, str) and self._session is None:
             self._session = session
-            if not self.host.disk_full:
-                self.host.memo = session
-            self.take(ev.SessionReady(session))
+            self._note(session)
+
+    def _note(self, session: str) -> None:
+        """Where the state folder hangs, the thread that keeps the session waits for it, and feeds nothing."""
+
+        def ready() -> None:
+            self._keeper_waits = False
+            if self._session == session:
+                self.take(ev.SessionReady(session))
+
+        if self.host.state.hangs and disk.AGENT_WAITS_FOR_FILES:
+            self._keeper_waits = True
+            self.world.did["sessions noted late"] += 1
+            self.host.state.do(lambda: self.run(ready))
+            return
+        if not self.host.disk_full and not self.host.state.hangs:
+            self.host.memo = session
+        ready()
 
     # --- its record
 
@@ -379,7 +402,7 @@ class Agent:
 
     def _publish_once(self) -> None:
         state = self.state
-        if self._session is not None and self.host.server.well and self.world.servers.has_leader:
+        if self._session is not None and self.host.server.well and self.world.servers.commits:
             ready = state.hold is None and not gates.standby_problems(state, self.now())
             self.world.consul.records[self.host.name] = Member(
                 self.host.name,

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 BACKUP_EVERY_S = 7.0
 BACKUPS_KEPT = 12
+BEATS_KEPT = 300
 
 
 class NotHeldError(Exception):
@@ -58,6 +59,12 @@ class Consul:
         self.world = world
         self.index = 100
         self.sessions: dict[str, Session] = {}
+        self.checks: set[Host] = set()
+        """Hosts whose agent's check is registered with the Consul beside it."""
+        self.lost: list[float] = []
+        """When all servers lost what they knew."""
+        self.written: deque[Beat] = deque(maxlen=BEATS_KEPT)
+        """What a forger may have read."""
         self.restored_at = -1e9
         self.lock = LockView(None, None, 0)
         self.heartbeat: StoredBeat | None = None
@@ -69,19 +76,23 @@ class Consul:
     # --- what the agents write, each one transaction
 
     def open_session(self, host: Host, check_ttl_s: float, ttl_s: float) -> str:
-        name = f"s{self._next()}"
+        name = f"s{self._next()}.{len(self.lost)}" if self.lost else f"s{self._next()}"
         now = self.world.now
+        self.checks.add(host)
         self.sessions[name] = Session(host, now, check_ttl_s, now, ttl_s)
         return name
 
     def renew(self, session: str) -> None:
         self._session(session).renewed_at = self.world.now
 
-    def feed(self, host: Host) -> None:
-        """The host's check passes: every session of the host is bound to it."""
+    def feed(self, host: Host) -> bool:
+        """The host's check passes: every session of the host is bound to it. ``False``: there is no check."""
+        if host not in self.checks:
+            return False
         for session in self.sessions.values():
             if session.host is host:
                 session.fed_at = self.world.now
+        return True
 
     def destroy(self, session: str) -> None:
         if self.sessions.pop(session, None) is not None and self.lock.session == session:
@@ -103,6 +114,7 @@ class Consul:
         parsed = parse_beat(beat.to_json())
         assert parsed is not None
         self.heartbeat = StoredBeat(parsed, self._next())
+        self.written.append(parsed)
         self.world.changed("heartbeat")
 
     def release(self, session: str, beat: Beat) -> None:
@@ -140,12 +152,46 @@ class Consul:
         for what in ("lock", "heartbeat", "dropped"):
             self.world.changed(what)
 
+    def lose_everything(self) -> None:
+        """All servers start with empty data folders: nothing is known, and the index begins anew."""
+        self.lost.append(self.world.now)
+        self.restored_at = self.world.now
+        self.index = 10 + self.world.rng.randrange(60)
+        self.sessions, self.records, self.dropped = {}, {}, frozenset()
+        self.lock, self.heartbeat = LockView(None, None, 0), None
+        self.backups.clear()
+        self.world.note(f"Consul: lost everything, goes on at index {self.index}")
+        for what in ("lock", "heartbeat", "dropped"):
+            self.world.changed(what)
+
+    def deregister(self, host: Host) -> None:
+        """Its service and check are gone from Consul, and so is the session that is bound to the check."""
+        self.checks.discard(host)
+        for name in [name for name, session in self.sessions.items() if session.host is host]:
+            self.destroy(name)
+
+    def forge(self, beat: Beat) -> None:
+        """A heartbeat that somebody writes who may write the key, and holds nothing."""
+        self.heartbeat = StoredBeat(beat, self._next())
+        said = f"term {beat.term} {beat.phase}, gone within {beat.gone_within_s:g} s"
+        self.world.note(f"Consul: forged: {said}")
+        self.world.changed("heartbeat")
+
+    def forge_dropped(self, term: int) -> None:
+        self.world.note(f"Consul: forged: term {term} is dropped")
+        self.record_dropped(term)
+
+    def unlock(self) -> None:
+        """Frees the lock and leaves the session: the key is written under another session and given back."""
+        if self.lock.session is not None:
+            self._set_lock(None)
+
     def stored_beat(self) -> StoredBeat | None:
         return self.heartbeat
 
     def expire(self, now: float) -> None:
         """Ends the sessions whose host, check or TTL is gone."""
-        if not self.world.servers.has_leader or now < self.world.servers.ends_sessions_from:
+        if not self.world.servers.commits or now < self.world.servers.ends_sessions_from:
             return
         for name, session in list(self.sessions.items()):
             host = session.host

@@ -11,6 +11,7 @@ from hafailover.guard.decide import decide
 from hafailover.guard.protocol import describe, parse_report
 from hafailover.timing import GRANT_TICK_S, Profile
 
+from . import disk
 from .neard import ACCOUNT, POOL_KEY, Neard
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 PROBE_DEADLINE_S = 0.5
 UNIT_S = 3.0
 """WatchdogSec of the guard's unit."""
+FILE_WORK = (m.StartNeard, m.LinkKey, m.UnlinkKey)
+"""What needs neard's home: it is looked at before each start."""
 WITH_KEY = (KeyState.LOADING, KeyState.LOADED, KeyState.DROPPING)
 
 
@@ -35,8 +38,13 @@ class GuardProcess:
         self.alive = True
         self.stopped = False
         """SIGSTOP."""
+        self.stuck = False
+        """It waits for a file, and no signal ends it."""
+        self.ends_when_free = False
+        """SIGKILL has come, and takes effect when it waits no more."""
         self.neard: Neard | None = None
         self._backlog: list[m.GuardEvent | None] = []
+        self._rest: tuple[list[m.GuardEvent | None], list[m.GuardEffect]] | None = None
         self._wake_at: float | None = None
         host.link = False
         self.feed(m.Tick())
@@ -47,11 +55,22 @@ class GuardProcess:
 
     def feed(self, event: m.GuardEvent | None) -> None:
         """Takes an event, or ``None`` for a ping; a guard that stands still takes it when it goes on."""
-        if self.stopped or self.host.frozen:
+        if self.stopped or self.stuck or self.host.frozen:
             self._backlog.append(event)
             return
-        queue = [event]
-        while queue and self.alive:
+        self._work([event], [])
+
+    def _work(self, queue: list[m.GuardEvent | None], effects: list[m.GuardEffect]) -> None:
+        while (queue or effects) and self.alive:
+            if effects:
+                effect = effects.pop(0)
+                if self._waits_for_a_file(effect):
+                    self._stick(queue, [effect, *effects])
+                    return
+                failed = self._perform(effect)
+                if failed is not None:
+                    queue.append(failed)
+                continue
             first = queue.pop(0)
             if first is None:
                 self.host.tell_agent(self.view)
@@ -59,29 +78,53 @@ class GuardProcess:
             before = self.guard.key
             self.guard, effects = decide(self.guard, first, self._now())
             self._tell_world(before)
-            for effect in effects:
-                failed = self._perform(effect)
-                if failed is not None:
-                    queue.append(failed)
         self._set_timer()
+
+    def _waits_for_a_file(self, effect: m.GuardEffect) -> bool:
+        return disk.GUARD_WAITS_FOR_FILES and self.host.home.hangs and isinstance(effect, FILE_WORK)
+
+    def _stick(self, queue: list[m.GuardEvent | None], effects: list[m.GuardEffect]) -> None:
+        """It stands still in the middle of its work; systemd's watchdog sees that, and kills what it can."""
+        self.stuck = True
+        self._world.did["guards stuck in a file"] += 1
+        self._world.note(f"guard {self.host.name}: waits for its disk")
+        self._await_watchdog()
+
+        def free() -> None:
+            if not self.alive:
+                return
+            self.stuck = False
+            if self.ends_when_free:
+                self.host.kill_guard()
+                return
+            self._rest = queue, effects
+            self.go_on()
+
+        self.host.home.do(free)
 
     def stop(self) -> bool:
         """SIGSTOP; systemd's watchdog ends it, as late as it may."""
         if not self.alive or self.stopped:
             return False
         self.stopped = True
+        self._await_watchdog()
+        return True
+
+    def _await_watchdog(self) -> None:
         # Had it given its sign of life right now: that is when systemd waits longest.
         now = self._now()
         pat = watchdog.next_pat(self.guard, None, UNIT_S, now)
         left = pat.limit_s if pat is not None else watchdog.SHORTEST_S
         late = watchdog.SYSTEMD_LATE_S * self._world.rng.random()
         self.host.at(left + late, lambda: self.host.when_running(self._watchdog))
-        return True
 
     def go_on(self) -> None:
         """SIGCONT, or the machine runs again; nothing happens while something else still stops it."""
-        if self.stopped or self.host.frozen or not self.alive:
+        if self.stopped or self.stuck or self.host.frozen or not self.alive:
             return
+        if self._rest is not None:
+            rest, self._rest = self._rest, None
+            self._work(*rest)
         backlog, self._backlog = self._backlog, []
         for event in [m.Tick(), *backlog]:
             self.feed(event)
@@ -91,8 +134,12 @@ class GuardProcess:
         self.stopped = False
         self.go_on()
 
+    def launcher_ended(self, neard: Neard) -> None:
+        """Its child is gone and neard is not: that is ended first, and then the key's end is believed."""
+        neard.kill()
+
     def _watchdog(self) -> None:
-        if self.alive and self.stopped:
+        if self.alive and (self.stopped or self.stuck):
             self._world.did["guards ended by systemd's watchdog"] += 1
             self._world.note(f"systemd {self.host.name}: the guard gives no sign of life, so it is killed")
             self.host.kill_guard()
@@ -145,6 +192,25 @@ class GuardProcess:
             self.feed(m.Tick())
 
     def _perform(self, effect: m.GuardEffect) -> m.GuardEvent | None:
+        if self.host.home.hangs and isinstance(effect, FILE_WORK):
+            self.host.home.do(lambda: self._done_late(effect))
+            return None
+        return self._do(effect)
+
+    def _done_late(self, effect: m.GuardEffect) -> None:
+        """A thread of the guard's own has waited for the disk."""
+        if not self.alive:
+            # What hung in the kernel is done all the same; the next guard finds it.
+            self.host.link = self.host.link or isinstance(effect, m.LinkKey)
+            return
+        if isinstance(effect, m.LinkKey) and self.guard.key is not KeyState.LOADING:
+            # Its removal is next.
+            return
+        event = self._do(effect)
+        if event is not None:
+            self.feed(event)
+
+    def _do(self, effect: m.GuardEffect) -> m.GuardEvent | None:
         host, neard = self.host, self.neard
         match effect:
             case m.StartNeard():

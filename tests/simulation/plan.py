@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .aims import MOMENTS
-from .faults import KINDS, strike
+from .faults import strike, usual
 from .host import Host
 from .world import World
 
@@ -21,6 +21,8 @@ RARE = (
     "all of Consul down",
     "Consul restarted one after the other",
     "hosts cut off from each other",
+    "Consul's servers lose all they agreed on",
+    "Consul loses everything",
 )
 """They strike every host at once: too often, and nothing else would ever happen."""
 RARE_SHARE = 0.3
@@ -60,7 +62,7 @@ class Strike:
 def plan(seed: int, episode: int, hosts: int, kinds: Sequence[str] | None = None) -> list[Strike]:
     """The faults of one episode, in order."""
     rng = random.Random(f"plan {seed} {episode}")
-    names = list(kinds or KINDS)
+    names = list(kinds or usual())
     # Some episodes are thick with faults, some thin; some know only a few kinds, each of them often.
     pace = MEAN_PAUSE_S * rng.choice((0.5, 2.0, 6.0))
     if kinds is None and rng.random() < 0.4:

@@ -44,6 +44,7 @@ class Referee:
     def key_moved(self, host: Host, loaded: bool) -> None:
         world = self._world
         world.note(f"neard {host.name}: key {'LOADED' if loaded else 'gone'}")
+        world.vigil.key_moved(host, loaded)
         if loaded:
             woke = self._just_woke(host)
             if woke:
@@ -92,8 +93,11 @@ class Referee:
             return
         # A Consul that was restored may have forgotten a term, and an older one goes on after a long wait.
         forgotten = self._world.consul.restored_at > self._last_load_at
+        lost = self._world.consul.lost
+        anew = bool(lost) and lost[-1] > self._last_load_at
         lower = term < self._last_term and not forgotten
-        if lower or (term == self._last_term and host is not self._last_host):
+        same = term == self._last_term and host is not self._last_host and not anew
+        if lower or same:
             last = self._last_host.name if self._last_host else "nobody"
             self.broken(
                 "order of terms", f"{host.name} arms for term {term} after {last} had term {self._last_term}"

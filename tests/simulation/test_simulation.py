@@ -14,9 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from . import vigil
 from .__main__ import main
-from .faults import KINDS
-from .mutants import MUTANTS, Hunt, hunt
+from .faults import usual
+from .mutants import Hunt, hunt
+from .mutants_of_faults import MUTANTS
 from .plan import plan
 from .referee import Violation
 from .report import Total
@@ -104,7 +106,7 @@ def test_pools_differ() -> None:
 
 def test_faults_come_alone_at_once_and_aimed() -> None:
     strikes = [one for episode in range(40) for one in plan(1, episode, 3)]
-    assert {one.kind for one in strikes} == set(KINDS)
+    assert {one.kind for one in strikes} == set(usual())
     assert sum(bool(one.moment) for one in strikes) > len(strikes) / 10
     assert any(one.first for one in strikes)
     assert plan(1, 3, 3) == plan(1, 3, 3) != plan(2, 3, 3)
@@ -158,7 +160,10 @@ def test_arming_after_the_deadline_is_seen() -> None:
 def test_a_pool_in_which_nobody_signs_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hafailover.core.gates.standby_problems", lambda state, now: ["lazy"])
     result = run(1, 0.01, ["wall clock stepped"])
-    assert result.rule == "liveness"
+    assert result.rule == vigil.FREE
+    # Also where the vigil would not see it.
+    monkeypatch.setitem(vigil.LONGEST_S, vigil.FREE, 1e9)
+    assert run(1, 0.01, ["wall clock stepped"]).rule == "liveness"
 
 
 # --- the report
@@ -200,6 +205,7 @@ def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFi
     assert figures["takeover_courses"] == 1
     assert figures["faults"] == sum(figures["faults_by_kind"].values()) > 0
     assert figures["violations"] == []
+    assert figures["spells_s"][vigil.IDLE]["worst"] > 0
     assert "violations: 0" in capsys.readouterr().out
 
 
