@@ -11,6 +11,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from hafailover.core.beat import Phase
+from hafailover.core.state import State
 from hafailover.core.views import NeardPhase, Role
 from hafailover.lock.roster import Entry
 from hafailover.observe.overview import Overview, overview
@@ -121,6 +122,7 @@ class Vigil:
         self._look_for_a_signer(now)
         self._look_at_status(now)
         for host in world.hosts:
+            self._look_for_the_forgotten(host, now)
             self._look_at_what_it_says(host, now)
 
     def _look_for_a_signer(self, now: float) -> None:
@@ -169,24 +171,23 @@ class Vigil:
         if lasts > SAID_TO_SIGN_S and self._world.servers.led_for(now) > SAID_TO_SIGN_S:
             self._judge(STATUS_LIES, f"'{view.verdict}', and its key has been gone for {lasts:.1f} s")
 
-    def _look_at_what_it_says(self, host: Host, now: float) -> None:
-        agent, consul = host.agent, self._world.consul
+    def _look_for_the_forgotten(self, host: Host, now: float) -> None:
         able = self._could_since.get(host)
-        if able is None or agent is None:
+        if able is None or host.agent is None:
             self._known_at.pop(host, None)
-            self._rests_since.pop(host, None)
             return
-        known = any(session.host is host for session in consul.sessions.values())
-        if known or now - self._commits_since < LOOK_S:
+        known = any(session.host is host for session in self._world.consul.sessions.values())
+        if known:
             self._known_at[host] = now
         lasts = now - max(self._known_at.get(host, able), able, self._commits_since)
         if lasts > FORGOTTEN_S:
-            said = f"{agent.state.role}: {agent.state.reason}"
+            said = f"{host.agent.state.role}: {host.agent.state.reason}"
             self._judge(FORGOTTEN, f"{host.name} has had no session for {lasts:.1f} s, and says '{said}'")
-        state = agent.state
-        said_ready = state.role is Role.STANDBY and state.reason == "ready"
-        rests = said_ready and not state.acquiring and state.free_since is not None
-        if not rests or consul.lock.session is not None:
+
+    def _look_at_what_it_says(self, host: Host, now: float) -> None:
+        agent, lock = host.agent, self._world.consul.lock
+        rests = agent is not None and _linked(host) and _says_ready_and_sees_it_free(agent.state)
+        if not rests or lock.session is not None or not self._world.servers.commits:
             self._rests_since.pop(host, None)
             return
         lasts = now - self._rests_since.setdefault(host, now)
@@ -198,6 +199,11 @@ class Vigil:
             self._world.did[f"broken still: {rule}"] += 1
             return
         self._world.referee.broken(rule, what)
+
+
+def _says_ready_and_sees_it_free(state: State) -> bool:
+    said = state.role is Role.STANDBY and state.reason == "ready"
+    return said and not state.acquiring and state.free_since is not None
 
 
 def signer(world: World) -> Host | None:
