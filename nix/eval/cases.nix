@@ -313,6 +313,18 @@ in
     (case "TLS without files" { consul.tls.enable = true; } (
       fails "consul-tls" [ "services.hafailover.consul.tls.enable needs tls.caFile, tls.certFile" ]
     ))
+    (case "HTTPS without TLS" { consul.tls.api = true; } (
+      fails "consul-tls-api" [ "services.hafailover.consul.tls.api is set, but consul.tls.enable is not" ]
+    ))
+    (case "HTTPS" {
+      consul.tls = {
+        enable = true;
+        api = true;
+        caFile = "/var/lib/consul-tls/ca.pem";
+        certFile = "/var/lib/consul-tls/cert.pem";
+        keyFile = "/var/lib/consul-tls/key.pem";
+      };
+    } { })
     (case "ACL without a token" { consul.acl.enable = true; } (
       fails "consul-acl" [ "services.hafailover.consul.acl.enable needs consul.tokenFile" ]
     ))

@@ -57,6 +57,7 @@ let
         acl.agentTokenFile = "/var/lib/secrets/agent";
         tls = {
           enable = true;
+          api = true;
           caFile = "/var/lib/consul-tls/ca.pem";
           certFile = "/var/lib/consul-tls/cert.pem";
           keyFile = "/var/lib/consul-tls/key.pem";
@@ -179,6 +180,12 @@ let
       && (agent full).environment.HAFAILOVER_NOTIFY__WEBHOOK_FILE == "%d/notify_webhook"
       && (agent full).environment.HAFAILOVER_CONSUL__TOKEN_FILE == "%d/consul_token"
       && !(full.services.hafailover.settings ? consul.token_file);
+    "agent and commands speak HTTPS with Consul where they are to" =
+      full.services.hafailover.settings.consul.address == "https://127.0.0.1:8501"
+      && full.services.hafailover.settings.consul.ca_file == "/var/lib/consul-tls/ca.pem"
+      && full.services.consul.extraConfig.ports.https == 8501
+      && !(single.services.hafailover.settings ? consul.address)
+      && !(single.services.consul.extraConfig ? ports);
     "the agent gets its TLS key" =
       (agent overridden).serviceConfig.LoadCredential == [ "consul_key:/var/lib/secrets/consul.key" ]
       && (agent overridden).environment.HAFAILOVER_CONSUL__KEY_FILE == "%d/consul_key";

@@ -57,6 +57,9 @@ let
       tls_key = consul.tls.keyFile;
     };
 
+  httpsApi = consul.tls.enable && consul.tls.api;
+  httpsPort = 8501;
+
   settings = {
     server = isServer;
     node_name = nodeName;
@@ -79,7 +82,7 @@ let
   }
   // optionalAttrs (consul.bindInterface == null && bindAddr != null) { bind_addr = bindAddr; }
   // optionalAttrs consul.tls.enable {
-    # The names from before Consul 1.12, which newer versions take as well. The API is on loopback, and plain.
+    # The names from before Consul 1.12, which newer versions take as well.
     ca_file = secret "tls_ca";
     cert_file = secret "tls_cert";
     key_file = secret "tls_key";
@@ -87,6 +90,8 @@ let
     verify_outgoing = true;
     verify_server_hostname = true;
   }
+  # Beside the plain one on loopback, which Consul's own commands and the scrape of other machines go by.
+  // optionalAttrs httpsApi { ports.https = httpsPort; }
   // optionalAttrs consul.acl.enable {
     acl = {
       enabled = true;
@@ -208,6 +213,15 @@ in
       caFile = runtimePath "Certificate of the authority that signed all agents' certificates.";
       certFile = runtimePath "This agent's certificate (`consul tls cert create`).";
       keyFile = runtimePath "The certificate's private key. Never in the Nix store.";
+      api = mkOption {
+        type = types.bool;
+        default = false;
+        description = ''
+          Whether agent and commands speak HTTPS with this host's Consul, on port 8501 of loopback, and believe it by
+          its certificate. The certificate must be for 127.0.0.1, as `consul tls cert create` makes it, and `caFile`
+          readable by all users: it is no secret. Without it they believe Consul by the user that it runs as.
+        '';
+      };
     };
 
     acl = {
@@ -238,6 +252,12 @@ in
         };
       };
     }
+    (mkIf (enable && httpsApi) {
+      services.hafailover.settings.consul = {
+        address = mkDefault "https://127.0.0.1:${toString httpsPort}";
+        ca_file = mkDefault consul.tls.caFile;
+      };
+    })
     (mkIf enable {
       services.consul = {
         enable = allowed;
@@ -355,11 +375,15 @@ in
               || consul.tls.caFile != null && consul.tls.certFile != null && consul.tls.keyFile != null;
             message = "services.hafailover.consul.tls.enable needs tls.caFile, tls.certFile and tls.keyFile.";
           };
+          consul-tls-api = {
+            assertion = !consul.tls.api || consul.tls.enable;
+            message = "services.hafailover.consul.tls.api is set, but consul.tls.enable is not: there is no certificate.";
+          };
           consul-acl = {
             assertion = !(consul.acl.enable && cfg.isHost) || consul.tokenFile != null;
             message = ''
               services.hafailover.consul.acl.enable needs consul.tokenFile: the agent's token, with the policy in
-              docs/operating.md.'';
+              docs/tokens.md.'';
           };
         };
         warnings = {

@@ -10,7 +10,7 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import requests.adapters
@@ -80,10 +80,38 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
 
 
 class DeadlineAdapter(requests.adapters.HTTPAdapter):
-    """For a requests session whose calls are made within :func:`deadline`."""
+    """For a requests session whose calls are made within :func:`deadline`.
+
+    :param look_at: looks at each new connection without TLS before the first byte is sent, and raises what is
+        to end the call.
+    """
+
+    def __init__(
+        self, *args: Any, look_at: Callable[[socket.socket], object] | None = None, **kwargs: Any
+    ) -> None:
+        self._look_at = look_at
+        super().__init__(*args, **kwargs)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         context = create_urllib3_context()
         context.sslsocket_class = _TlsSocket
         super().init_poolmanager(*args, **kwargs, ssl_context=context)
-        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}
+        plain = _Pool if self._look_at is None else _looking_pool(self._look_at)
+        self.poolmanager.pool_classes_by_scheme = {"http": plain, "https": _TlsPool}
+
+
+def _looking_pool(look_at: Callable[[socket.socket], object]) -> type[_Pool]:
+    class Connection(_Connection):
+        def _new_conn(self) -> socket.socket:
+            made = super()._new_conn()
+            try:
+                look_at(made)
+            except BaseException:
+                made.close()
+                raise
+            return made
+
+    class Pool(_Pool):
+        ConnectionCls = Connection
+
+    return Pool

@@ -12,7 +12,7 @@ from hafailover.demo.observer import ChainObserver
 from hafailover.lab.consul import ConsulCluster
 from hafailover.lab.errors import LabError
 from hafailover.lab.host import FailoverHost
-from hafailover.lab.netns import NetworkHost, make_bridge
+from hafailover.lab.netns import NetworkHost, command, make_bridge
 from hafailover.lab.process import ManagedProcess
 from hafailover.lab.waiting import wait_until
 from hafailover.localnet.create import init_localnet
@@ -22,7 +22,8 @@ from hafailover.lock.errors import CallError
 from hafailover.observe.look import Look
 from hafailover.observe.overview import Overview
 
-from .machine import Machine, mount_home
+from .disks import IMAGES, refusal
+from .machine import STATE, Machine
 from .monitor import Monitor
 from .places import HUB_ADDRESS, endpoints, spots
 
@@ -37,6 +38,7 @@ EPOCH_BLOCKS = 100_000
 """Longer than any run, so that blocks are counted in one epoch."""
 BLOCK_S = 1.0
 DISK_MIB = 32
+"""For neard's data."""
 REAL_DISK_MIB = 2048
 """What a real neard's database needs, and more."""
 LAST_CHOICE = -1
@@ -67,6 +69,8 @@ class Cluster:
         # A real chain stands still without two thirds of the stake, also while the pool's signer changes.
         plain, hosts = spots(2 if neard is None else 3)
         self.stand_in = neard is None
+        self.no_disk_hangs = refusal()
+        """Why no disk can hang here, or an empty text."""
         self.kept = hosts[-1].name if keep_one else None
         self._marker = marker
         self._folder = folder
@@ -98,6 +102,7 @@ class Cluster:
                     server,
                     priority=LAST_CHOICE if node.name == self.kept else 0,
                     link=False,
+                    state=folder / node.name / STATE,
                 ),
                 self.networks[node.name],
                 marker,
@@ -114,8 +119,11 @@ class Cluster:
         make_bridge(HUB_ADDRESS)
         for network in self.networks.values():
             network.make()
+        images = self._folder / IMAGES
+        images.mkdir()
+        command(["mount", "-t", "tmpfs", "tmpfs", str(images)])
         for machine in self.machines:
-            mount_home(machine.home, DISK_MIB if self.stand_in else REAL_DISK_MIB)
+            machine.mount(images, DISK_MIB if self.stand_in else REAL_DISK_MIB, hangs=self.disks_hang)
         say(f"{len(self.networks)} hosts are on the bridge, in {self._folder}")
         say("starting Consul and the plain validators")
         for machine in self.machines:
@@ -146,6 +154,10 @@ class Cluster:
             list(pool.map(_close, self.machines))
         for process in self._validators:
             process.terminate(5)
+
+    @property
+    def disks_hang(self) -> bool:
+        return not self.no_disk_hangs
 
     def machine(self, name: str) -> Machine:
         return next(machine for machine in self.machines if machine.name == name)

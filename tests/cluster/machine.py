@@ -23,23 +23,25 @@ from hafailover.lab.procfs import ProcessId, children_of
 from hafailover.lab.unit import Unit
 from hafailover.timing import PROFILES
 
+from .disks import CONSUL_MIB, SMALL_MIB, Disk
+
+Medium = Literal["home", "state", "consul"]
+"""What has a disk of its own: neard's home without its data, the agent's ``state_dir``, Consul's data."""
 Role = Literal["agent", "guard", "neard", "consul"]
 ROLES: tuple[Role, ...] = ("agent", "guard", "neard", "consul")
 SERVICES: tuple[Role, ...] = ("agent", "guard", "consul")
 
+STATE = "state"
+"""The agent's ``state_dir`` in the folder of its host."""
+DATA = "data"
+"""neard's, in its home, and Consul's, in its folder."""
+ENDS_S = 10.0
+"""The longest that a killed process may take to end."""
+LOST_AND_FOUND = "lost+found"
+"""The folder that every new ext4 has."""
 CONSUL_RESTART_S = 1.0
 """``RestartSec`` of Consul's unit in the NixOS module."""
-KEPT_BY_A_REBOOT = {"config.toml", "notify", "agent.log", "guard.log"}
-
-
-def mount_home(home: Path, mib: int) -> None:
-    """Gives a neard home a small disk of its own, with what was in the folder. :raises LabError:"""
-    before = home.with_name(f".{home.name}.before")
-    home.rename(before)
-    home.mkdir()
-    command(["mount", "-t", "tmpfs", "-o", f"size={mib}m,mode=0755", "tmpfs", str(home)])
-    shutil.copytree(before, home, symlinks=True, dirs_exist_ok=True)
-    shutil.rmtree(before)
+KEPT_BY_A_REBOOT = {"config.toml", "notify", "agent.log", "guard.log", STATE}
 
 
 class Machine:
@@ -58,6 +60,7 @@ class Machine:
         """When it last was resumed, on CLOCK_BOOTTIME."""
         self._marker = dict(marker)
         self._cuts: set[str] = set()
+        self._disks: dict[str, Disk] = {}
         profile = PROFILES["default"]
         folder = host.folder / "notify"
         folder.mkdir()
@@ -81,6 +84,40 @@ class Machine:
             ),
         }
 
+    def mount(self, images: Path, data_mib: int, *, hangs: bool) -> None:
+        """Gives the host its disks. neard's data has one of its own, as on most validators.
+
+        :param images: a folder in memory. :raises LabError:
+        """
+        consul = self.host.consul.folder / DATA
+        places = {
+            "home": (self.home, SMALL_MIB),
+            "state": (self.host.state, SMALL_MIB),
+            "consul": (consul, CONSUL_MIB),
+        }
+        for medium, (where, mib) in places.items():
+            self._disks[medium] = Disk(where, mib, hangs=hangs)
+            self._disks[medium].mount(images)
+        Disk(self.home / DATA, data_mib, hangs=False).mount(images)
+
+    def hang(self, medium: Medium) -> None:
+        """Every write to this disk waits. :raises LabError: it cannot hang here."""
+        self._disks[medium].hang(self._marker)
+
+    def thaw_disk(self, medium: Medium) -> None:
+        self._disks[medium].thaw()
+
+    def lose_consul_data(self) -> None:
+        """Its server, which does not run, has nothing left of what it stored.
+
+        :raises LabTimeoutError: it does not end.
+        """
+        if (process := self.units["consul"].process) is not None:
+            process.wait(ENDS_S)
+        for path in (self.host.consul.folder / DATA).iterdir():
+            if path.name != LOST_AND_FOUND:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
     def begin(self) -> None:
         """Starts guard and agent; Consul runs already."""
         for role in ("guard", "agent"):
@@ -88,6 +125,8 @@ class Machine:
 
     def close(self) -> None:
         """Ends everything in order, frozen processes included."""
+        for disk in self._disks.values():
+            disk.thaw()
         self.thaw(ROLES)
         for role in ("agent", "guard", "consul"):
             self.units[role].close()
@@ -139,8 +178,8 @@ class Machine:
 
     def boot(self) -> None:
         """The power is back. /run is empty after a boot."""
-        for path in self.host.folder.iterdir():
-            if path.name not in KEPT_BY_A_REBOOT:
+        for path in (*self.host.folder.iterdir(), *self.host.state.iterdir()):
+            if path.name not in KEPT_BY_A_REBOOT | {LOST_AND_FOUND}:
                 shutil.rmtree(path) if path.is_dir() else path.unlink()
         self.mend()
         self.release(SERVICES)
@@ -192,21 +231,29 @@ class Machine:
     def lock_disk(self) -> None:
         """The home can only be read from now on, by whatever opens something there. :raises LabError:"""
         # A file system with files open for writing cannot be made read-only; a mount over it can.
-        command(["mount", "--bind", str(self.home), str(self.home)])
-        command(["mount", "-o", "remount,bind,ro", str(self.home)])
+        command(["mount", "--rbind", str(self.home), str(self.home)])
+        for path in self._home_parts:
+            command(["mount", "-o", "remount,bind,ro", str(path)])
 
     def unlock_disk(self) -> None:
         # Lazily: a neard that was started meanwhile has files open there, and must end first to let it go.
-        command(["umount", "--lazy", str(self.home)])
+        for path in reversed(self._home_parts):
+            command(["umount", "--lazy", str(path)])
 
     def fill_disk(self) -> None:
-        """Not a byte is left on the home's disk."""
-        with (self.home / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
-            while file.write(bytes(1 << 20)):
-                pass
+        """Not a byte is left on the home's disks."""
+        for path in self._home_parts:
+            with (path / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while file.write(bytes(1 << 20)):
+                    pass
 
     def empty_disk(self) -> None:
-        (self.home / "filler").unlink(missing_ok=True)
+        for path in self._home_parts:
+            (path / "filler").unlink(missing_ok=True)
+
+    @property
+    def _home_parts(self) -> tuple[Path, Path]:
+        return self.home, self.home / DATA
 
     @property
     def reachable(self) -> bool:

@@ -40,7 +40,7 @@ class Session:
         self._consul_binary = consul_binary
         self._started = boottime()
         self._began = datetime.datetime.now(datetime.UTC)
-        self.kinds = available(stand_in=cluster.stand_in)
+        self.kinds = available(stand_in=cluster.stand_in, hangs=cluster.disks_hang)
         self.runner = Runner(cluster, self.say)
         self._halted = ""
         self._more: dict[str, Any] = {}
@@ -52,6 +52,8 @@ class Session:
     def run(self) -> bool:
         """Strikes; whether all went as it must."""
         with self._reported():
+            if refusal := self._cluster.no_disk_hangs:
+                self.say(f"NO DISK CAN HANG HERE, so these kinds are NOT TESTED: {refusal}")
             self._cluster.start(self.say)
             self.say(f"{self._cluster.monitor.serving()} signs, the others are ready; a * is for the active")
             if self._settings.command == "soak":
@@ -76,7 +78,7 @@ class Session:
     def _strike_all(self) -> None:
         settings = self._settings
         if settings.kinds:
-            wanted = parse(settings.kinds, stand_in=self._cluster.stand_in)
+            wanted = parse(settings.kinds, stand_in=self._cluster.stand_in, hangs=self._cluster.disks_hang)
         else:
             # Those that Consul suffers from come last: a standby that has lost sight of Consul takes the
             # longest wait for a quarter of a minute, whatever happens then.

@@ -80,6 +80,8 @@ class Kind:
     on_standby: Expect | None = Expect.STAYS
     """Of one that strikes a standby; ``None``: it makes no sense there."""
     stand_in_only: bool = False
+    hangs: bool = False
+    """It needs a disk that can hang, and so loop devices."""
     weight: float = 1.0
     by_name: bool = True
     """Struck once by name where all are; ``False``: much like another one, so that it comes by lot alone."""

@@ -100,10 +100,13 @@ def test_a_seed_draws_the_same_faults_and_as_many_as_asked_for() -> None:
 
 
 def test_a_list_of_kinds_is_read_and_a_wrong_name_is_said() -> None:
-    assert parse("deaf,link-down&rpc-hung", stand_in=True) == [("deaf",), ("link-down", "rpc-hung")]
+    found = parse("deaf,link-down&rpc-hung", stand_in=True, hangs=True)
+    assert found == [("deaf",), ("link-down", "rpc-hung")]
     with pytest.raises(ValueError, match="no kind of fault is called earthquake"):
-        parse("deaf,earthquake", stand_in=True)
-    assert "rpc-hung" not in available(stand_in=False)
+        parse("deaf,earthquake", stand_in=True, hangs=True)
+    assert "rpc-hung" not in available(stand_in=False, hangs=True)
+    with pytest.raises(ValueError, match="no kind of fault is called home-hung"):
+        parse("home-hung", stand_in=True, hangs=False)
     assert all(name in KINDS for names in DOUBLE for name in names)
 
 

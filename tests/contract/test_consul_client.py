@@ -15,6 +15,7 @@ from hafailover.core.beat import Beat, Phase
 from hafailover.lock.client import OVERRIDING, Address
 from hafailover.lock.consul import ConsulLease, ConsulWatch
 from hafailover.lock.errors import CallError, Kind
+from hafailover.lock.token import Token
 from hafailover.timing import PROFILES, with_changes
 
 from . import fake_consul as fakes
@@ -26,8 +27,8 @@ SLACK_S = 0.5
 BEAT = Beat(7, 1, "a", Phase.ACTIVE, 8.5)
 
 
-def lease(port: int, **address: str) -> ConsulLease:
-    return ConsulLease(Address(port=port, token=TOKEN, **address), "pool.near", "a", QUICK, "host1")
+def lease(port: int, scheme: str = "http") -> ConsulLease:
+    return ConsulLease(Address(port=port, token=TOKEN, scheme=scheme), "pool.near", "a", QUICK, "host1")
 
 
 CALLS: dict[str, Callable[[ConsulLease], object]] = {
@@ -104,7 +105,7 @@ class TestUnreachable:
             port = probe.getsockname()[1]
         error = failure(lambda: lease(port).feed())
         assert error.kind is Kind.UNREACHABLE
-        assert str(error) == "passing the agent's check: no connection to Consul"
+        assert str(error) == "registering the agent's check: no connection to Consul"
 
     @pytest.mark.parametrize(
         "behaviour", [fakes.slams, fakes.cut_off], ids=lambda behaviour: behaviour.__name__
@@ -299,3 +300,66 @@ class TestEnvironment:
 def test_the_token_is_never_shown() -> None:
     address = Address(token=TOKEN)
     assert TOKEN not in f"{address} {address!r} {[address]}"
+
+
+class TestToken:
+    """A token that is denied: what the file holds by now is tried at once."""
+
+    OLD, NEW = "0ac5cf1b-0000-4000-8000-00000000001d", "0ac5cf1b-0000-4000-8000-00000000002d"
+
+    def knows(self, token: str, body: bytes = b"ACL not found", status: str = "403 Forbidden") -> Behaviour:
+        def behave(connection: socket.socket, head: bytes) -> None:
+            good = f"x-consul-token: {token}\r\n".encode() in head.lower()
+            answer(b"true" if good else body, "200 OK" if good else status)(connection, head)
+
+        return behave
+
+    def lease(self, port: int, file: str) -> ConsulLease:
+        token = Token(self.OLD, lambda: file, "consul.token_file /a/file")
+        return ConsulLease(Address(port=port, token=token), "pool.near", "a", QUICK, "host1")
+
+    @pytest.mark.parametrize(
+        ("body", "status"),
+        [
+            (b"ACL not found", "403 Forbidden"),
+            (b"Permission denied", "403 Forbidden"),
+            (b'{"Results":null,"Errors":[{"OpIndex":0,"What":"Permission denied"}]}', "409 Conflict"),
+        ],
+    )
+    def test_the_files_new_one_is_tried_at_once(self, body: bytes, status: str) -> None:
+        with fake(self.knows(self.NEW, body, status)) as server:
+            self.lease(server.port, self.NEW).record_dropped(7, "a")
+            assert len(server.requests) == 2
+
+    def test_the_same_one_is_not_tried_again_and_the_file_is_named(self) -> None:
+        with fake(self.knows(self.NEW)) as server:
+            error = failure(lambda: self.lease(server.port, self.OLD).record_dropped(7, "a"))
+            assert len(server.requests) == 1
+        assert error.kind is Kind.DENIED
+        assert "Consul does not know the token; consul.token_file /a/file holds no other one" in str(error)
+        assert "rule" not in str(error)
+        assert self.OLD not in str(error)
+
+    def test_a_right_that_is_missing_is_still_named(self) -> None:
+        with fake(self.knows(self.NEW, b"Permission denied")) as server:
+            error = failure(lambda: self.lease(server.port, self.OLD).record_dropped(7, "a"))
+        rule = 'key_prefix "hafailover/pool.near/" { policy = "write" }'
+        assert str(error).endswith(f"its token needs the rule: {rule}")
+
+
+class TestLimits:
+    """Consul bears 200 connections of one address; over that it says 429, or closes without a word."""
+
+    def test_a_connection_that_is_closed_at_once(self) -> None:
+        with fake(fakes.slams) as server:
+            error = failure(lambda: lease(server.port).renew(SESSION))
+        assert error.kind is Kind.UNREACHABLE
+        assert "limits.http_max_conns_per_client" in str(error)
+
+    def test_an_answer_of_429(self) -> None:
+        text = b"Your IP is issuing too many concurrent connections, please rate limit your calls\n"
+        with fake(answer(text, "429 Too Many Requests")) as server:
+            error = failure(lambda: lease(server.port).renew(SESSION))
+        assert error.kind is Kind.SERVER
+        assert "limits.http_max_conns_per_client" in str(error)
+        assert "too many concurrent connections" in str(error)

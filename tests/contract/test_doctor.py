@@ -14,20 +14,19 @@ from hafailover.doctor.checks import rights as rights_check
 from hafailover.doctor.facts.consul import NODE_RULE, OPERATOR_RULE, look_at_consul
 from hafailover.doctor.facts.latency import READS, WRITES, measure
 from hafailover.doctor.facts.pool import consul_nodes, look_at_pool, pool_public_key
-from hafailover.doctor.facts.rights import NEVER, try_rights
+from hafailover.doctor.facts.rights import try_rights
 from hafailover.doctor.finding import Severity
 from hafailover.lab import ConsulCluster
 from hafailover.lock.client import Address, connect
+from hafailover.lock.commits import NEVER
 from hafailover.lock.errors import CallError
 from hafailover.lock.keys import PoolKeys
+from hafailover.lock.policy import agent_rule, host_policy
 from hafailover.lock.roster import Roster
 
 pytestmark = pytest.mark.consul
 
-SESSION_RULE = 'session "host1" { policy = "write" }'
-SERVICE_RULE = 'service "hafailover" { policy = "write" }'
-AGENT_RULE = 'agent "host1" { policy = "read" }'
-TO_SEE_MORE = (AGENT_RULE, NODE_RULE, OPERATOR_RULE)
+TO_SEE_MORE = (agent_rule("host1"), NODE_RULE, OPERATOR_RULE)
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +47,7 @@ def address(secured: ConsulCluster, *rules: str) -> Address:
 
 
 def enough(account: str) -> list[str]:
-    return [PoolKeys(account).rule, SESSION_RULE, SERVICE_RULE]
+    return host_policy(account, "a", "host1")
 
 
 def missing(secured: ConsulCluster, account: str, *rules: str) -> dict[str, str]:
@@ -86,7 +85,7 @@ def test_a_token_that_does_not_exist(secured: ConsulCluster, account: str) -> No
     stranger = Address(port=secured.server(0).http_port, token=str(uuid.uuid4()))
     found = rights_check.judge(try_rights(stranger, account, "a"))
     assert sum(one.severity is Severity.ERROR for one in found) == 3
-    assert str(stranger.token) not in repr(found)
+    assert str(stranger.token.value) not in repr(found)
 
 
 def test_nothing_is_left_behind_and_nothing_of_the_pools_is_touched(

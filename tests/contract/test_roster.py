@@ -6,14 +6,18 @@ import threading
 import time
 import uuid
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
 from hafailover.core.views import Request
-from hafailover.lab import ConsulCluster
+from hafailover.lab import ConsulCluster, LabError
 from hafailover.lock.client import Address
+from hafailover.lock.commits import Committing
 from hafailover.lock.consul import ConsulLease, ConsulWatch
-from hafailover.lock.roster import RequestWatch, Roster
+from hafailover.lock.errors import CallError
+from hafailover.lock.roster import RequestWatch, Roster, whom_to_stop_in
+from hafailover.observe.look import Look
 from hafailover.timing import PROFILES
 
 from .pools import eventually
@@ -153,3 +157,53 @@ class TestWishes:
         watch = ConsulWatch(pool.address, pool.account, 1.0)
         assert eventually(lambda: pool.wishes().request(None, 0.0)[1] == self.WISH)
         assert eventually(lambda: watch.dropped(None, 0.0)[1] == {7})
+
+
+class TestOtherPeoplesKeys:
+    """Somebody who may write to Consul writes what no agent would."""
+
+    def put(self, consul: ConsulCluster, key: str, value: str) -> None:
+        consul.server(0).request("PUT", f"/v1/kv/{quote(key)}", json=value)
+
+    def test_a_key_that_no_host_can_have_is_no_host(self, pool: Pool, consul_single: ConsulCluster) -> None:
+        session = pool.lease("a").open_session()
+        pool.roster.publish("a", session, {"role": "standby"})
+        prefix = f"hafailover/{pool.account}/"
+        for name in ("nodes/-z", "nodes/z\x1b[2J", "heartbeat-x/1", "dropped/" + "7" * 500):
+            self.put(consul_single, prefix + name, "junk")
+        assert set(pool.members()) == {"a"}
+        view = Look(pool.address, pool.account).take()
+        assert [host.node for host in view.hosts] == ["a"]
+        assert view.junk is not None
+        assert view.junk.startswith("4 keys of the pool in Consul, left out as no record: ")
+        assert view.junk.isprintable()
+
+    def test_what_is_too_much_for_one_answer_is_named(self, pool: Pool, consul_single: ConsulCluster) -> None:
+        for number in range(20):
+            self.put(consul_single, f"hafailover/{pool.account}/nodes/zz{number}", "x" * 450_000)
+        with pytest.raises(CallError, match=f"/v1/kv/hafailover/{pool.account}/nodes/ has more than 8 MiB"):
+            pool.roster.entries()
+
+
+def applied(consul: ConsulCluster) -> int:
+    """The index of the last entry of Raft's log that the server has carried out."""
+    return int(consul.server(0).request("GET", "/v1/agent/self")["Stats"]["raft"]["applied_index"])
+
+
+class TestCommitting:
+    def test_a_write_that_changes_nothing_is_carried_out(
+        self, pool: Pool, consul_single: ConsulCluster
+    ) -> None:
+        before = applied(consul_single)
+        for _ in range(3):
+            Committing(pool.address, pool.account, "a", 2.0).prove()
+        assert applied(consul_single) >= before + 3, "each goes through Raft"
+        assert Look(pool.address, pool.account).take().hosts == ()
+        with pytest.raises(LabError, match="404"):
+            consul_single.server(0).request("GET", f"/v1/kv/hafailover/{pool.account}/?recurse=true")
+
+    def test_the_leader_is_named_with_its_host(self, pool: Pool, consul_single: ConsulCluster) -> None:
+        session = pool.lease("host1").open_session()
+        pool.roster.publish("host1", session, {})
+        said = whom_to_stop_in(pool.address, pool.account)
+        assert f"stop Consul on host1 ({consul_single.server(0).rpc_address}): systemctl stop consul" in said

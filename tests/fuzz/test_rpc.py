@@ -43,6 +43,8 @@ VALIDATOR = {
     "num_expected_blocks": 6,
     "num_produced_chunks": 7,
     "num_expected_chunks": 8,
+    "num_produced_endorsements": 9,
+    "num_expected_endorsements": 10,
 }
 CALLS: dict[str, tuple[Callable[[NeardRpc], Any], Any]] = {
     "status": (NeardRpc.status, CHATTY),
@@ -52,6 +54,10 @@ CALLS: dict[str, tuple[Callable[[NeardRpc], Any], Any]] = {
     "no block": (lambda rpc: rpc.block_author(7), failure("UNKNOWN_BLOCK")),
     "production": (
         lambda rpc: rpc.production(ACCOUNT),
+        result({"current_validators": [VALIDATOR], "epoch_start_height": 3}),
+    ),
+    "work": (
+        lambda rpc: rpc.work(ACCOUNT),
         result({"current_validators": [VALIDATOR], "epoch_start_height": 3}),
     ),
 }
@@ -135,12 +141,18 @@ def check(name: str, value: Any) -> None:
             for text in (value.public_key, value.account_id, value.version, value.chain_id):
                 assert text is None or type(text) is str
                 storable(text or "")
+        case (int(), None | Production()):
+            check("peers", value[0])
+            if value[1] is not None:
+                check(name, value[1])
         case Production():
             counts = (
                 value.produced_blocks,
                 value.expected_blocks,
                 value.produced_chunks,
                 value.expected_chunks,
+                value.produced_endorsements,
+                value.expected_endorsements,
             )
             assert all(type(count) is int and 0 <= count <= MAX_WHOLE for count in counts)
         case int() if name == "peers":

@@ -143,10 +143,10 @@ def test_a_token_file_holds_a_token_or_is_refused(private: Path, silence: Silenc
     error = None
     try:
         address = consul_address(settings)
-        assert address.token == data.decode().strip()
+        assert address.token.value == data.decode().strip()
         # It goes into a header as it is.
-        assert address.token.isprintable()
-        address.token.encode("latin-1")
+        assert address.token.value.isprintable()
+        address.token.value.encode("latin-1")
         assert TOKEN[:12] not in repr(address)
         came_to("test_a_token_file_holds_a_token_or_is_refused", "a token")
     except ConfigError as refusal:

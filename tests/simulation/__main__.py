@@ -1,4 +1,4 @@
-"""``make simulate``: many seeds on all cores, then takeovers without a lease, then every mutant.
+"""``make simulate``: many seeds on all cores, takeovers without a lease, other signers, then every mutant.
 
 Exit codes: 0 all is well, 1 a rule was broken, 2 wrong usage, 3 a mutant was not found, 4 a long run in which
 some fault never struck or something that matters never happened.
@@ -22,6 +22,7 @@ from typing import TypeVar
 from rich.console import Console
 
 from .faults import KINDS
+from .foreigners import course as foreigners
 from .mutants import Hunt, hunt
 from .mutants_of_faults import MUTANTS
 from .report import Total
@@ -49,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seeds = range(options.first, options.first + options.seeds)
         random_ones = _all(pool, partial(run, hours=options.hours, kinds=options.kinds), seeds)
         takeovers = _all(pool, course, seeds[: options.takeovers])
-        for result in itertools.chain(random_ones, takeovers):
+        others = _all(pool, foreigners, seeds[: options.takeovers])
+        for result in itertools.chain(random_ones, takeovers, others):
             total.add(result)
             total.wall_s = time.monotonic() - began
             if result.rule:

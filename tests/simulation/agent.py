@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.core import effects as ef
 from hafailover.core import events as ev
-from hafailover.core import gates
+from hafailover.core import foreign, gates
 from hafailover.core.decide import decide, initial, next_wake
 from hafailover.core.state import Config, Stage
 from hafailover.core.views import Member
@@ -124,6 +124,9 @@ class Agent:
         if before.role is not state.role:
             # A role that has changed is published at once.
             self.host.at(0.02, self.own(self._publish_once))
+        if foreign.is_alarm(state) and not foreign.is_alarm(before):
+            world.note(f"agent {self.host.name}: {foreign.text(state, self.now())}")
+            world.referee.foreign_work_told(self.host)
         if decision.effects:
             for effect in decision.effects:
                 self._perform(effect)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from hafailover.core.work import Counts, Work
+
 if TYPE_CHECKING:
     from .host import Host
     from .world import World
@@ -15,6 +17,8 @@ DEAF_S = 10.0
 """How long neard's connections take at most to recover from a cut: about as long as the cut was."""
 CAUGHT_UP_AT_ONCE = 3
 CATCH_UP_EVERY_S = 0.2
+EPOCH = 300
+"""Blocks of an epoch, at whose end the counts begin anew."""
 STEADY_S = 10.0
 
 
@@ -25,6 +29,10 @@ class Chain:
         self._world = world
         self.own: dict[int, Host] = {}
         """The pool's blocks, and whose neard signed them."""
+        self.foreign: set[int] = set()
+        """Blocks of the account that somebody signed who is no host of the pool."""
+        self.foreign_signer = False
+        """Somebody else has the key: an old validator, or a pool with a Consul of its own."""
         world.at(1.0, self._block)
 
     def unknown_to(self, host: Host) -> list[int]:
@@ -33,18 +41,29 @@ class Chain:
             height for height, signer in self.own.items() if signer is not host and height > host.view.head
         ]
 
+    def work(self, host: Host) -> Work:
+        """What this host's neard counts: its head's own work is in the block that comes next."""
+        last = host.view.head - 1
+        epoch = last - last % EPOCH
+        due = [n for n in range(epoch, last + 1) if n % OWN_BLOCK_EVERY == 0]
+        done = [n for n in due if n in self.own or n in self.foreign]
+        return Work(host.clock(), epoch, True, Counts(blocks=len(done)), Counts(blocks=len(due)))
+
     def _block(self) -> None:
         world = self._world
         world.at(1.0, self._block)
         height = round(world.now)
         if height % OWN_BLOCK_EVERY == 0:
             signer = self._signer()
-            if signer is None:
+            if self.foreign_signer and signer is None:
+                self.foreign.add(height)
+            elif signer is None:
                 world.did["blocks missed"] += 1
                 return
-            self.own[height] = signer
-            self.own.pop(height - KEPT, None)
-            signer.view.head = height
+            else:
+                self.own[height] = signer
+                self.own.pop(height - KEPT, None)
+                signer.view.head = height
         for host in world.hosts:
             host.view.expect(height)
 

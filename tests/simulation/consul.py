@@ -65,6 +65,7 @@ class Consul:
         """When all servers lost what they knew."""
         self.written: deque[Beat] = deque(maxlen=BEATS_KEPT)
         """What a forger may have read."""
+        self.beaten_at = 0.0
         self.restored_at = -1e9
         self.lock = LockView(None, None, 0)
         self.heartbeat: StoredBeat | None = None
@@ -115,6 +116,7 @@ class Consul:
         assert parsed is not None
         self.heartbeat = StoredBeat(parsed, self._next())
         self.written.append(parsed)
+        self.beaten_at = self.world.now
         self.world.changed("heartbeat")
 
     def release(self, session: str, beat: Beat) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 WATCHED = ("lock", "heartbeat", "dropped", "request")
 MEMBERS_S = 4.0
+WORK_S = 3.0
 
 
 class Eyes:
@@ -34,6 +35,7 @@ class Eyes:
             (0.01, self._watch),
             (0.1, self._look_at_neard),
             (0.3, self._look_at_members),
+            (0.4, self._look_at_work),
         ):
             host.at(first, agent.own(chore))
 
@@ -143,9 +145,18 @@ class Eyes:
             first = self._seen_height if self._seen_height is not None else height
             self._seen_height = height
             for number in range(first + 1, height + 1):
-                if number in world.chain.own:
+                if number in world.chain.own or number in world.chain.foreign:
                     host.at(0.003, agent.own(partial(agent.take, ev.OwnBlockSeen(number))))
         host.at(0.002, agent.own(lambda: agent.take(seen)))
+
+    def _look_at_work(self) -> None:
+        self._host.at(1.0 if self._closely else WORK_S, self._agent.own(self._look_at_work))
+        neard, agent = self._host.neard, self._agent
+        silent = self._world.now < self._host.silent_of_work_until
+        if silent or neard is None or not neard.up or neard.silent or not neard.alive:
+            agent.take(ev.WorkFailed("no answer"))
+        else:
+            agent.take(ev.WorkSeen(self._world.chain.work(self._host)))
 
     def _look_at_members(self) -> None:
         self.tell_members()

@@ -55,6 +55,8 @@ class Host:
         self.loses_reloads = False
         self.slow_reloads = False
         self.syncing_until = 0.0
+        self.silent_of_work_until = 0.0
+        """Until then its neard does not tell what the chain counts of the account's work."""
         self.promised_until = 0.0
         """By this moment on the host's clock its key is gone, as the beats that Consul has taken say."""
         self.order: Order | None = None

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hafailover.core import decide, forced, gates, holder, leaving, sightings, standby
+from hafailover.core import decide, forced, foreign, gates, holder, leaving, sightings, standby
 from hafailover.core import events as ev
 from hafailover.core.beat import Phase
 from hafailover.core.effects import DropGuard
@@ -23,6 +23,7 @@ from hafailover.guard import decide as guard_decide
 from hafailover.guard import key, watchdog
 
 from .agent import Agent
+from .foreigners import course as foreigners
 from .hand import GuardProcess
 from .run import Result, run
 from .takeovers import course as takeovers
@@ -406,3 +407,40 @@ def _no_deadline(patch: Patch) -> None:
     """The agent that would see Consul come back is frozen or dead, and the key stays."""
     patch.setattr(forced, "_deadline", lambda state, order: order.silent_at + 3600.0)
     patch.setattr(key, "LONGEST_GONE_WITHIN_S", 1e9)
+
+
+# --- somebody else has the key
+
+
+@mutant("a first term asks nothing of the chain", course=foreigners)
+def _chain_not_asked(patch: Patch) -> None:
+    patch.setattr(foreign, "problem", lambda state, now: "")
+
+
+@mutant("one look without growth shows that nobody works", course=foreigners)
+def _one_look_is_proof(patch: Patch) -> None:
+    patch.setattr(foreign, "QUIET_S", 0.0)
+    patch.setattr(foreign, "QUIET_DUTIES", 0)
+
+
+@mutant("no news of the chain is taken for proof", course=foreigners)
+def _no_news_is_proof(patch: Patch) -> None:
+    original = foreign.problem
+    patch.setattr(
+        foreign, "problem", lambda state, now: "" if foreign.is_unknown(state, now) else original(state, now)
+    )
+
+
+@mutant(
+    "work of the pool's own last holder is taken for somebody else's",
+    ("host cut off", "agent frozen", "session ended by hand", "neard killed", "switchover"),
+    within=80,
+)
+def _late_counts_alarm(patch: Patch) -> None:
+    """Every growth while the lock is free or waited for counts, with no time for what was signed before."""
+    original = foreign._quiet_since
+
+    def quiet_since(state: Any, now: float) -> float | None:
+        return state.lock_at if original(state, now) is not None else None
+
+    patch.setattr(foreign, "_quiet_since", quiet_since)

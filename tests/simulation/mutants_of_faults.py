@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from hafailover.core import decide, standby
 from hafailover.core import events as ev
-from hafailover.core import standby
-from hafailover.core.state import Config
+from hafailover.core.state import Config, State
+from hafailover.core.views import Role
 from hafailover.guard import model as m
 
-from . import disk, keeper
+from . import disk, keeper, vigil
 from .agent import Agent
 from .hand import GuardProcess
 from .host import Host
@@ -90,6 +91,34 @@ def _over_for_ever(patch: Patch) -> None:
 
     patch.setattr(standby, "acquire_answered", acquire_answered)
     patch.setattr(Agent, "take", takes)
+
+
+@mutant(
+    "status does not look whether the beat moves",
+    ("Consul's leader answers and does not commit",),
+    liveness=True,
+)
+def _blind_status(patch: Patch) -> None:
+    patch.setattr(vigil, "still", lambda world: None)
+
+
+def says_ready(patch: Patch) -> None:
+    role = decide._role
+
+    def bare(state: State, now: float) -> tuple[Role, str]:
+        said, reason = role(state, now)
+        return said, "ready" if reason.startswith("ready, but ") else reason
+
+    patch.setattr(decide, "_role", bare)
+
+
+@mutant(
+    "a standby that leaves a free lock alone says that it is ready",
+    ("neard killed", "switchover", "neard syncing"),
+    liveness=True,
+)
+def _bare_ready(patch: Patch) -> None:
+    says_ready(patch)
 
 
 def _with_config(patch: Patch, **changes: float) -> None:

@@ -46,6 +46,8 @@ class Referee:
         world.note(f"neard {host.name}: key {'LOADED' if loaded else 'gone'}")
         world.vigil.key_moved(host, loaded)
         if loaded:
+            if world.chain.foreign_signer:
+                self.broken("two signers", f"{host.name} has the key beside one who is no host of the pool")
             woke = self._just_woke(host)
             if woke:
                 # The load was under way when the machine froze.
@@ -65,6 +67,12 @@ class Referee:
         """The guard puts the key into place."""
         if host.clock() >= deadline:
             self.broken("arming after the deadline", f"{host.name} arms {host.clock() - deadline:.3f} s late")
+
+    def foreign_work_told(self, host: Host) -> None:
+        """An agent says that somebody else signs."""
+        self._world.did["alarms of another signer"] += 1
+        if not self._world.chain.foreign:
+            self.broken("false alarm", f"{host.name} says that somebody else signs, and nobody does,")
 
     def thawed(self, host: Host) -> None:
         """A host that was frozen as a whole runs again."""

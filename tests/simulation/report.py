@@ -16,7 +16,7 @@ from rich.table import Table
 from .faults import KNOWN_OPEN, usual
 from .mutants import Hunt
 from .run import Result
-from .vigil import BOUNDS_S, OPEN_RULES
+from .vigil import BOUNDS_S
 
 ALONE = ("request lost", "reply lost", "request late", "watch late", "call carried out after its deadline")
 """Single calls and answers that went wrong: counted one by one, as parts of longer faults."""
@@ -43,6 +43,8 @@ class Total:
     seeds: int = 0
     takeovers: int = 0
     """Pools in which somebody was ordered to sign without a lease."""
+    foreigners: int = 0
+    """Pools that started while somebody else signed with their key."""
     hours_each: float = 0.0
     virtual_s: float = 0.0
     episodes: int = 0
@@ -58,7 +60,9 @@ class Total:
     hunts: list[Hunt] = field(default_factory=list)
 
     def add(self, result: Result) -> None:
-        if result.course:
+        if result.course == "foreigners":
+            self.foreigners += 1
+        elif result.course:
             self.takeovers += 1
         else:
             self.seeds += 1
@@ -91,6 +95,7 @@ class Total:
         return {
             "seeds": self.seeds,
             "takeover_courses": self.takeovers,
+            "foreign_courses": self.foreigners,
             "hours_each": self.hours_each,
             "virtual_hours": round(self.virtual_s / 3600, 2),
             "episodes": self.episodes,
@@ -116,7 +121,7 @@ class Total:
                 name: {**_spread(seconds), "p99": _p99(seconds), "bound": BOUNDS_S.get(name)}
                 for name, seconds in sorted(self.spells_s.items())
             },
-            "known_open": sorted((*KNOWN_OPEN, *OPEN_RULES)),
+            "known_open": sorted(KNOWN_OPEN),
             "mutants": [
                 {
                     "name": one.mutant.name,
@@ -149,6 +154,7 @@ class Total:
         rate = total / self.wall_s if self.wall_s else 0.0
         console.print(
             f"{self.seeds} seeds and {self.takeovers} courses with takeovers, "
+            f"{self.foreigners} with somebody else who signs, "
             f"{self.virtual_s / 3600:.1f} virtual hours, {total:,} faults in "
             f"{self.wall_s:.0f} s with {self.workers} processes: {rate:.0f} faults a second"
         )
@@ -166,7 +172,7 @@ class Total:
             figures = (spread["count"], spread["median"], _p99(seconds), spread["worst"], bound or "none")
             spells.add_row(name, *map(str, figures))
         console.print(spells)
-        for what in (*KNOWN_OPEN, *OPEN_RULES):
+        for what in KNOWN_OPEN:
             console.print(f"known to be open: {what}")
         for one in self.hunts:
             verdict = f"found with seed {one.tried} of {one.mutant.within}" if one.found else "NOT FOUND"

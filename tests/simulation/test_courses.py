@@ -7,7 +7,10 @@ from contextlib import suppress
 
 import pytest
 
+from hafailover.core import events as ev
+from hafailover.core import foreign
 from hafailover.core.beat import Beat, Phase
+from hafailover.core.views import Orders
 from hafailover.timing import PROFILES
 
 from .consul import LostError, NotHeldError
@@ -117,3 +120,32 @@ def test_an_agent_that_holds_nothing_kills_a_frozen_guard_with_the_key(seed: int
     active.guard.stopped = True
     world.run_until(world.now + 20)
     assert world.active() not in (active, None)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_an_old_validator_signs_while_a_pool_starts_and_ends(seed: int) -> None:
+    world = World(seed, Shape((PROFILES["default"],) * 3, agent_watchdog=False, witness=False))
+    world.chain.foreign_signer = True
+    world.run_until(70.0)
+    assert world.referee.holders == []
+    told = [agent for agent in world.agents() if foreign.is_alarm(agent.state)]
+    assert told
+    assert all("somebody else signs for pool.near" in agent.state.reason for agent in told)
+    world.chain.foreign_signer = False
+    world.run_until(100.0)
+    assert world.active() is not None
+    assert not any(foreign.is_alarm(agent.state) for agent in world.agents())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_pool_without_a_signer_sees_one_that_is_not_its_own(seed: int) -> None:
+    """Automatic failover is paused, the active's host dies, and somebody else has the key."""
+    world, active = settled(seed)
+    for agent in world.agents():
+        agent.emit(ev.OrdersSeen(Orders(paused_until=1e9)))
+    active.crash()
+    world.run_until(world.now + 60)
+    assert not any(foreign.is_alarm(agent.state) for agent in world.agents())
+    world.chain.foreign_signer = True
+    world.run_until(world.now + 20)
+    assert any(foreign.is_alarm(agent.state) for agent in world.agents())

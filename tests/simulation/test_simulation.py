@@ -17,6 +17,7 @@ import pytest
 from . import vigil
 from .__main__ import main
 from .faults import usual
+from .foreigners import course as foreigners
 from .mutants import Hunt, hunt
 from .mutants_of_faults import MUTANTS
 from .plan import plan
@@ -46,6 +47,8 @@ def test_random_faults_never_make_two_signers_and_one_signs_afterwards() -> None
         for result in workers.map(partial(run, hours=HOURS), range(SEEDS)):
             total.add(result)
         for result in workers.map(course, range(SEEDS // 2)):
+            total.add(result)
+        for result in workers.map(foreigners, range(SEEDS // 2)):
             total.add(result)
     if total.violations:
         worst = total.violations[0]
@@ -203,6 +206,7 @@ def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFi
     figures = json.loads(out.read_text())
     assert figures["seeds"] == 2
     assert figures["takeover_courses"] == 1
+    assert figures["foreign_courses"] == 1
     assert figures["faults"] == sum(figures["faults_by_kind"].values()) > 0
     assert figures["violations"] == []
     assert figures["spells_s"][vigil.IDLE]["worst"] > 0

@@ -14,7 +14,9 @@ from hafailover.core.beat import Phase
 from hafailover.core.state import State
 from hafailover.core.views import NeardPhase, Role
 from hafailover.lock.roster import Entry
+from hafailover.observe.moving import QUIET_S, STILL_S
 from hafailover.observe.overview import Overview, overview
+from hafailover.observe.warnings import Still
 
 from .neard import ACCOUNT
 
@@ -44,19 +46,17 @@ SAID_TO_SIGN_S = 15.0
 that is new ends no session at once."""
 READY_BUT_RESTS_S = 1.6
 """A host that says that it is ready leaves a free lock alone for the head start of others at most."""
+AFTER_A_FOREIGNER_S = 75.0
+"""For so long after somebody else has signed with the pool's key a host may hold back."""
 FORGOTTEN_S = 25.0
 """A host with nothing wrong is known to Consul again within this time: gossip takes 7 s to believe it."""
 
 STATUS_LIES = "status: signs, and does not"
+STUCK = "Consul does not commit"
 RESTS = "status: ready, and rests"
 FORGOTTEN = "a host that Consul has forgotten"
 
 LIVENESS_RULES = frozenset({"liveness", FREE, OWN, OTHER, HANDOVER, STATUS_LIES, RESTS, FORGOTTEN})
-
-OPEN_RULES: dict[str, str] = {
-    RESTS: "the reason of a standby names each rest: a back-off, a pause, a lock that is left to others",
-}
-"""Rules that the product breaks still, and what closes them: counted, and no violation."""
 
 
 class Vigil:
@@ -66,6 +66,8 @@ class Vigil:
         self._world = world
         self.spells: defaultdict[str, list[float]] = defaultdict(list)
         self._could_since: dict[Host, float] = {}
+        self._able_since: dict[Host, float] = {}
+        """The same of those that have a session, without which nobody can take the lock."""
         self._lock: tuple[str | None, int] = (None, 0)
         self._lock_at = 0.0
         self._signed_at = 0.0
@@ -114,11 +116,16 @@ class Vigil:
         now = world.now
         if not world.servers.commits:
             self._commits_since = now
+        known = {session.host for session in world.consul.sessions.values()}
         for host in world.hosts:
             if not could(world, host):
                 self._could_since.pop(host, None)
             else:
                 self._could_since.setdefault(host, now)
+            if host not in self._could_since or host not in known:
+                self._able_since.pop(host, None)
+            else:
+                self._able_since.setdefault(host, now)
         self._look_for_a_signer(now)
         self._look_at_status(now)
         for host in world.hosts:
@@ -132,7 +139,9 @@ class Vigil:
             self._lock, self._lock_at = (lock.session, lock.index), now
         if signer(world) is not None:
             self._signed_at = now
-        could_since = min(self._could_since.values(), default=now)
+        if world.chain.foreign_signer:
+            self._signed_at = now + AFTER_A_FOREIGNER_S
+        could_since = min(self._able_since.values(), default=now)
         since = max(self._signed_at, could_since, self._commits_since)
         if since >= now:
             self._end_spell(now)
@@ -142,14 +151,14 @@ class Vigil:
             return
         self._idle_since = since if self._idle_since is None else self._idle_since
         holder = world.sessions_host()
-        name = FREE if holder is None else OWN if holder in self._could_since else OTHER
+        name = FREE if holder is None else OWN if holder in self._able_since else OTHER
         begins = max(since, self._lock_at)
         if self._spell is None or self._spell[0] != name or self._spell[1] < begins:
             self._end_spell(now)
             self._spell = name, begins
         lasts = now - self._spell[1]
         if lasts > LONGEST_S[name]:
-            able = ", ".join(host.name for host in self._could_since)
+            able = ", ".join(host.name for host in self._able_since)
             has = holder.name if holder is not None else "nobody"
             self._judge(name, f"{able} could, {has} has the lock, for {lasts:.1f} s")
 
@@ -161,13 +170,18 @@ class Vigil:
 
     def _look_at_status(self, now: float) -> None:
         view = status(self._world)
-        if view is None or view.active is None:
+        if view is None or view.active is None or view.beat_still_s is not None:
+            # Where it says that the beat stands still it names the last that is known.
             return
         host = next(one for one in self._world.hosts if one.name == view.active)
         if host in self._world.referee.holders or host not in self._gone_at:
             return
         # What a backup brings back was true once, and sessions end anew.
-        lasts = now - max(self._gone_at[host][0], self._world.consul.restored_at)
+        since = max(self._gone_at[host][0], self._world.consul.restored_at)
+        if self._world.servers.commits:
+            # What was written before is corrected as soon as it can be.
+            since = max(since, self._commits_since)
+        lasts = now - since
         if lasts > SAID_TO_SIGN_S and self._world.servers.led_for(now) > SAID_TO_SIGN_S:
             self._judge(STATUS_LIES, f"'{view.verdict}', and its key has been gone for {lasts:.1f} s")
 
@@ -195,9 +209,6 @@ class Vigil:
             self._judge(RESTS, f"{host.name} says that it is ready, and leaves a free lock alone")
 
     def _judge(self, rule: str, what: str) -> None:
-        if rule in OPEN_RULES:
-            self._world.did[f"broken still: {rule}"] += 1
-            return
         self._world.referee.broken(rule, what)
 
 
@@ -226,7 +237,20 @@ def status(world: World) -> Overview | None:
         )
         for one in consul.records.values()
     ]
-    return overview(ACCOUNT, consul.lock, consul.heartbeat, entries, [])
+    return overview(ACCOUNT, consul.lock, consul.heartbeat, entries, [], still=still(world))
+
+
+def still(world: World) -> Still | None:
+    """What a look finds out that waits for the beat to move and else tries a write."""
+    consul = world.consul
+    beat = consul.heartbeat
+    if consul.lock.session is None or beat is None or beat.beat.phase is Phase.RELEASED:
+        return Still(0.0, STUCK) if not world.servers.commits else None
+    age = world.now - consul.beaten_at
+    if age < STILL_S:
+        return None
+    stuck = STUCK if not world.servers.commits else ""
+    return Still(age, stuck) if stuck or age >= QUIET_S else None
 
 
 def could(world: World, host: Host) -> bool:

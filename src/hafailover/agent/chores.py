@@ -12,14 +12,17 @@ from hafailover.agent.persist import Complaints
 from hafailover.clock import boottime
 from hafailover.core import events as ev
 from hafailover.lock.base import LeaseStore
-from hafailover.lock.errors import CallError
-from hafailover.lock.roster import Roster
+from hafailover.lock.errors import CallError, Kind
+from hafailover.lock.roster import Entry, Roster
 from hafailover.observe.records import NodeRecord, TermRecord, member_of
 
 log = logging.getLogger(__name__)
 
 PUBLISH_EVERY_S = 2.0
-MEMBERS_EVERY_S = 4.0
+MEMBERS_EVERY_S = 2.0
+"""Two beats: so soon this host learns that Consul has forgotten its record, too."""
+MISSING_AGAIN_S = 0.5
+"""A look may be a moment behind the record that was written last."""
 TRY_FOR_S = 60.0
 """How long a record that failed to be written is tried again."""
 RETRY_S = 0.5
@@ -129,10 +132,15 @@ class Chores:
         data = self._record().model_dump()
         if data == self._published:
             return False
-        if self._roster.publish(self._node, self._session, data):
-            self._published = data
-        else:
+        session = self._session
+        try:
+            done = self._roster.publish(self._node, session, data)
+        except CallError as error:
             self._published = {}
+            if error.kind is Kind.SESSION_GONE:
+                self._emit(ev.SessionGone(session))
+            raise
+        self._published = data if done else {}
         return True
 
     def _read_members(self, now: float) -> bool:
@@ -141,6 +149,15 @@ class Chores:
             return False
         self._members_at = now
         entries = self._roster.entries()
+        self._look_for_own(entries, now)
         members = tuple(member_of(entry) for entry in entries)
         self._emit(ev.MembersSeen(members, self._roster.pool_public_key()))
         return True
+
+    def _look_for_own(self, entries: list[Entry], now: float) -> None:
+        """Whoever reads the records finds this host's there, or it is written again."""
+        session = self._session
+        if session is None or any(one.node == self._node and one.session == session for one in entries):
+            return
+        self._published, self._published_at = {}, -PUBLISH_EVERY_S
+        self._members_at = now - MEMBERS_EVERY_S + MISSING_AGAIN_S

@@ -56,7 +56,6 @@ class SessionKeeper:
         self._stop = threading.Event()
         self._complaints = Complaints("Consul")
         self._session: str | None = None
-        self._renewed_at = 0.0
         self._abandoned: str | None = None
         self._wake = threading.Event()
 
@@ -92,10 +91,6 @@ class SessionKeeper:
     def _feed_every_s(self) -> float:
         return min(self._profile.check_ttl_s / 3, 1.5)
 
-    @property
-    def _renew_every_s(self) -> float:
-        return self._profile.session_ttl_s / 3
-
     def _open(self) -> None:
         session = persist(self._old_session, self._stop, self._complaints)
         if session is None:
@@ -103,7 +98,6 @@ class SessionKeeper:
             session = persist(self._store.open_session, self._stop, self._complaints)
             self._state.note(session)
             log.info("a session with Consul is open")
-        self._renewed_at = boottime()
         self._session = session
         # The name is claimed before the core may use the session, so that two agents never both stand.
         claimed = persist(self._claim, self._stop, self._complaints)
@@ -119,6 +113,11 @@ class SessionKeeper:
             self._destroy(session)
             raise NameTakenError(self._taken())
         self._emit(ev.SessionReady(session))
+        try:
+            self._store.sweep()
+        except CallError as error:
+            # They pass no check any more, and hold nothing: what is left of them is in nobody's way.
+            log.info("%s", error)
 
     def _old_session(self) -> str | None:
         """The session of this host's agent before its restart, if Consul still knows it."""
@@ -126,7 +125,7 @@ class SessionKeeper:
         if noted is None:
             return None
         try:
-            self._store.renew(noted)
+            self._store.resume(noted)
         except CallError as error:
             if error.kind is not Kind.SESSION_GONE:
                 raise
@@ -179,21 +178,30 @@ class SessionKeeper:
         session = self._session
         if session is None:
             return
+        trouble = self._feed()
+        # Whatever became of the check: that the session has ended must be learned, and soon.
         try:
-            self._store.feed()
-            if boottime() - self._renewed_at >= self._renew_every_s:
-                self._store.renew(session)
-                self._renewed_at = boottime()
-                self._emit(ev.ConsulAnswered())
-            self._complaints.fine()
+            self._store.renew(session)
         except CallError as error:
             if error.kind is Kind.SESSION_GONE:
                 log.warning("Consul has ended the session")
                 self._session = None
                 self._emit(ev.SessionGone(session))
                 self._wake.set()
-            else:
-                self._complaints.trouble(str(error))
+                return
+            trouble = error
+        if trouble is None:
+            self._complaints.fine()
+        else:
+            self._complaints.trouble(str(trouble))
+
+    def _feed(self) -> CallError | None:
+        """Passes the check; what went wrong."""
+        try:
+            self._store.feed()
+        except CallError as error:
+            return error
+        return None
 
     def _destroy(self, session: str) -> None:
         """Ends a session for certain: until Consul has confirmed it, its lock keeps everybody waiting."""

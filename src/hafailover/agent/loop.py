@@ -11,12 +11,15 @@ import uuid
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from hafailover import __version__
 from hafailover.agent.advice import warn_of_consul
 from hafailover.agent.chores import Chores
+from hafailover.agent.commits import CommitWatch
 from hafailover.agent.cost_watch import CostWatch
 from hafailover.agent.disk import DiskWatch
+from hafailover.agent.first_term import FirstTermDesk
 from hafailover.agent.hand import Hand
 from hafailover.agent.identity import StateFolder
 from hafailover.agent.keeper import SessionKeeper
@@ -26,11 +29,12 @@ from hafailover.agent.news import News
 from hafailover.agent.reload import Reloader, done, reconfigured
 from hafailover.agent.takeover import TakeoverDesk
 from hafailover.agent.watchers import WAIT_S, LeaseEyes
+from hafailover.agent.work_watch import WorkWatch
 from hafailover.clock import boottime
 from hafailover.config.settings import Settings
 from hafailover.core import effects as ef
 from hafailover.core import events as ev
-from hafailover.core import gates
+from hafailover.core import foreign, gates
 from hafailover.core.decide import decide, initial, next_wake
 from hafailover.core.state import Config, Stage, State
 from hafailover.core.views import Orders
@@ -38,7 +42,7 @@ from hafailover.guard.protocol import GuardReport
 from hafailover.local import start as local
 from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulLease, ConsulWatch
-from hafailover.lock.roster import RequestWatch, Roster
+from hafailover.lock.roster import RequestWatch, Roster, whom_to_stop_in
 from hafailover.log import fields, remember
 from hafailover.near.rpc import NeardRpc
 from hafailover.observe.cost import Cost
@@ -51,6 +55,7 @@ from hafailover.orders.documents import OrderBook
 from hafailover.orders.planner import Planner, Standing
 from hafailover.sdnotify import notify, watchdog_interval_s
 from hafailover.takeover.documents import Files
+from hafailover.takeover.first_term import FirstTermFile
 from hafailover.takeover.silence import Probe
 from hafailover.text import one_line
 from hafailover.web.site import Sources
@@ -92,6 +97,7 @@ class Agent:
         self._news = News(settings, self.metrics)
         self._hand = Hand(settings.guard_socket, self.emit, self._guard_reported)
         self._neard = NeardWatch(open_rpc, account, self.emit)
+        self._work_watch = WorkWatch(open_rpc, account, self.emit)
         self._lease = LeaseWorker(ConsulLease(address, account, node, profile), self.emit, self._beat_took)
         self._keeper = SessionKeeper(
             ConsulLease(address, account, node, profile),
@@ -121,10 +127,16 @@ class Agent:
         self._cost = CostWatch(open_rpc, account, self._cost_measured)
         self._disk = DiskWatch(settings.neard.home)
         self._planner = Planner(address, account, open_rpc, self._standing, node, self._perform_drill)
-        self._reloader = Reloader(settings, read_settings, self.emit)
+        self._reloader = Reloader(settings, read_settings, self.emit, address.token)
         self._takeover = TakeoverDesk(
-            Files(settings.state_dir, account, node), lambda: Probe(address, account), self.emit
+            Files(settings.state_dir, account, node), lambda: Probe(address, account, node), self.emit
         )
+        self._commits = CommitWatch(
+            lambda: Probe(address, account, node, profile.call_deadline_s),
+            lambda: whom_to_stop_in(address, account),
+            self.emit,
+        )
+        self._first_term = FirstTermDesk(FirstTermFile(settings.state_dir, account, node), self.emit)
         self._said = ""
         self._last_beat: tuple[float, float] | None = None
         self._looked_at_consul = False
@@ -147,9 +159,10 @@ class Agent:
             self._settings.timing.profile,
             server.url,
         )
-        local.serve(self._settings, self._address)
+        local.serve(self._settings, self._address, self._newest_beat)
         parts = (self._hand, self._neard, self._lease, self._keeper, self._chores, self._planner, self._eyes)
-        for part in (*parts, self._cost, self._disk, self._reloader, self._news, self._takeover):
+        others = (self._cost, self._disk, self._reloader, self._news, self._takeover, self._commits)
+        for part in (*parts, *others, self._work_watch, self._first_term):
             part.start()
         notify("READY=1")
         self._work()
@@ -188,6 +201,7 @@ class Agent:
             self._without_session_since = boottime()
             self._session_changed(before.session, self._state.session)
         self._say(before)
+        self._tell_of_foreign_work(before)
         if isinstance(event, ev.Reconfigured):
             self._chores.touch()
             done()
@@ -229,6 +243,7 @@ class Agent:
                 self._hand.kill()
             case ef.WatchClosely(on):
                 self._neard.closely(on)
+                self._work_watch.closely(on)
             case ef.LookAtMembers():
                 self._chores.look_at_members()
             case ef.ExpectHandover():
@@ -244,6 +259,8 @@ class Agent:
                 self._chores.answer(request_id, accepted, reason)
             case ef.AnswerTakeover(order, signs, text):
                 self._takeover.answer(order, signs, text)
+            case ef.EndFirstTermOrder(order, by, term):
+                self._first_term.used(order, by, term)
 
     def _say(self, before: State) -> None:
         """One line for each decision: when the role changes, or the reason in more than its figures."""
@@ -259,6 +276,21 @@ class Agent:
         notify(f"STATUS={one_line(text)}", wait_s=0)
         if before.role is not state.role or before.reason != state.reason:
             self._chores.touch()
+
+    def _tell_of_foreign_work(self, before: State) -> None:
+        was, now_is = foreign.is_alarm(before), foreign.is_alarm(self._state)
+        if was is now_is:
+            return
+        text = (
+            foreign.text(self._state, boottime()) or "nobody else signs any more, as far as the chain shows"
+        )
+        log.log(
+            logging.CRITICAL if now_is else logging.INFO,
+            "%s",
+            text,
+            extra=fields(event="foreign", reason=text),
+        )
+        self._chores.touch()
 
     def _see_orders(self, book: OrderBook) -> None:
         paused_until = self._pause_clock.ends_at(book.pause)
@@ -303,7 +335,7 @@ class Agent:
             node=state.config.node,
             agent=self._agent_id,
             role=str(state.role),
-            reason=state.reason,
+            reason="; ".join(filter(None, (state.reason, self._commits.trouble))),
             role_since=datetime.fromtimestamp(began, UTC).isoformat(timespec="seconds"),
             ready=is_ready(state, now),
             priority=state.config.priority,
@@ -322,6 +354,8 @@ class Agent:
             disk_free_bytes=disk.free_bytes,
             disk_free_ratio=disk.free_ratio,
             clock_ahead_s=self._neard.clock_ahead_s,
+            foreign=foreign.text(state, now),
+            **_duties(state, now),
             prepared_for=state.expected_request,
             steady=gates.is_steady(state),
         )
@@ -335,7 +369,13 @@ class Agent:
             self._ready,
             self.record,
             lambda: self._last_beat,
+            self._newest_beat,
         )
+
+    def _newest_beat(self) -> tuple[int, float] | None:
+        """The ModifyIndex of the newest beat that the watch has shown, and when first; from any thread."""
+        seen = self._state.sightings.seen
+        return (seen[-1].index, seen[-1].first_seen) if seen else None
 
     def _beat_took(self, seconds: float) -> None:
         self.metrics.beat.observe(seconds)
@@ -344,6 +384,7 @@ class Agent:
     def refresh(self) -> None:
         """Sets the gauges before a scrape."""
         state, now = self._state, boottime()
+        self.metrics.consul_stuck.set(bool(self._commits.trouble))
         self.metrics.show(state, gates.lag(state), is_ready(state, now), self._lease_left(state, now))
 
     def _lease_left(self, state: State, now: float) -> float | None:
@@ -396,6 +437,20 @@ class Agent:
         log.error("%s", message)
         self._exit_code = EXIT_NAME_TAKEN
         self._queue.put(None)
+
+
+def _duties(state: State, now: float) -> dict[str, Any]:
+    """What the record says of the duties of a host that signs."""
+    undone, base = foreign.undone(state, now), state.chain.duties.base
+    if undone is None or base is None:
+        return {}
+    since = datetime.fromtimestamp(datetime.now(UTC).timestamp() - (now - base.looked_at), UTC)
+    return {
+        # What neard counts is not to be believed beyond reason: a record holds 63 bits.
+        "duties_due": min(undone[0].total, 1 << 62),
+        "duties_due_s": round(max(0.0, undone[1]), 1),
+        "no_duty_since": since.strftime("%H:%M:%S UTC"),
+    }
 
 
 def _core_config(settings: Settings) -> Config:

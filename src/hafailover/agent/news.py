@@ -6,12 +6,13 @@ import logging
 from collections.abc import Sequence
 
 from hafailover.config.settings import Settings
+from hafailover.core import foreign
 from hafailover.core.effects import Effect
 from hafailover.core.state import State
 from hafailover.log import fields
 from hafailover.notify.notifier import Notifier
 from hafailover.notify.sources import read_channels
-from hafailover.notify.watch import RoleWatch
+from hafailover.notify.watch import RoleWatch, foreign_signer
 from hafailover.observe.metrics import Metrics
 from hafailover.orders.documents import OrderBook
 
@@ -55,6 +56,10 @@ class News:
         try:
             for notice in self._watch.step(before, after, effects):
                 self._notifier.notify(notice)
+            if foreign.is_alarm(after) and not foreign.is_alarm(before) and tells_for_the_pool(after):
+                term = after.hold.term if after.hold is not None else 0
+                text = foreign.text(after, after.last_now)
+                self._notifier.notify(foreign_signer(after.config.account_id, text, term))
         except Exception:
             log.exception("a defect in the notifications; nobody is told of this step")
 

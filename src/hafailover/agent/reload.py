@@ -12,6 +12,7 @@ from typing import Any
 from hafailover.config.load import ConfigError
 from hafailover.config.settings import Settings
 from hafailover.core import events as ev
+from hafailover.lock.token import Token, TokenError
 from hafailover.sdnotify import notify
 
 log = logging.getLogger(__name__)
@@ -39,12 +40,18 @@ class Reloader:
     :param settings: what the agent was started with.
     :param read: reads them again, from where they came from at the start; raises ``ConfigError``.
     :param emit: takes the event :class:`Reconfigured`. Whoever handles it calls :func:`done`.
+    :param token: shown to Consul, and read anew with the settings.
     """
 
     def __init__(
-        self, settings: Settings, read: Callable[[], Settings], emit: Callable[[ev.Event], None]
+        self,
+        settings: Settings,
+        read: Callable[[], Settings],
+        emit: Callable[[ev.Event], None],
+        token: Token | None = None,
     ) -> None:
         self._settings = settings
+        self._token = token
         self._read = read
         self._emit = emit
         self._asked: queue.SimpleQueue[None] = queue.SimpleQueue()
@@ -67,7 +74,8 @@ class Reloader:
                 self._emit(event)
 
     def reload(self) -> ev.Reconfigured | None:
-        """Takes over what can be; ``None`` if the settings are wrong, and all stays as it is."""
+        """Takes over what can be; ``None`` if the settings are wrong, and all of them stay as they are."""
+        self._read_token()
         try:
             new = self._read()
         except (ConfigError, OSError) as error:
@@ -83,6 +91,16 @@ class Reloader:
             update={name: getattr(new, name) for name in RELOADABLE},
         )
         return reconfigured(new)
+
+    def _read_token(self) -> None:
+        """The settings may be wrong and the token new, or the other way round."""
+        if self._token is None:
+            return
+        try:
+            if self._token.read_again():
+                log.info("a new token for Consul is in use; the agent's check is registered with it next")
+        except TokenError as error:
+            log.error("the token for Consul from before stays in use: %s", error)
 
 
 def done() -> None:

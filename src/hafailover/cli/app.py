@@ -26,6 +26,7 @@ COMMANDS = {
     "audit": "history",
     "drill": "drill",
     "takeover": "takeover",
+    "allow-first-term": "first_term",
     "demo": "demo",
     "bench": "bench",
 }

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from hafailover.text import lines
+
 if TYPE_CHECKING:
     from hafailover.config.settings import Settings
 
@@ -24,8 +26,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for progra
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """Prints one message to stderr and ends the command."""
-    print(f"hafailover: {message}", file=sys.stderr)
+    """Prints one message to stderr and ends the command. What others wrote moves no cursor."""
+    print(f"hafailover: {lines(message)}", file=sys.stderr)
     raise typer.Exit(code)
 
 

@@ -114,7 +114,7 @@ def _run_agent(settings: Settings, read_again: Callable[[], Settings]) -> int:
     log.set_up("agent", settings.log_level, settings.log_format, **known)
     try:
         address = consul_address(settings)
-        log.hide(address.token)
+        address.token.tell(log.hide)
         state = StateFolder(settings.state_dir, settings.account_id, settings.node_name)
         return Agent(settings, address, state, RpcOpener(settings), read_again).run()
     except (ConfigError, StateError, ListenError) as error:

@@ -12,6 +12,7 @@ import typer
 
 from hafailover.cli.common import ConfigOption, JsonOption, fail, settings_or_exit
 from hafailover.cli.exit_codes import NOT_GOOD, OK, WRONG_SETTINGS
+from hafailover.text import one_line
 
 if TYPE_CHECKING:
     from hafailover.doctor.finding import Finding
@@ -120,7 +121,8 @@ def _print(finding: Finding) -> None:
     console = Console(highlight=False, soft_wrap=True)
     name = f"{finding.id} ({finding.node})" if finding.node else finding.id
     line = Text(f"{finding.severity:8}", style=STYLES[finding.severity])
-    line.append(f"{name}: {finding.text}", style="default")
+    # Consul's and neard's own words are in it.
+    line.append(one_line(f"{name}: {finding.text}"), style="default")
     console.print(line)
     if finding.remedy:
-        console.print(Text(f"{'':8}  to do: {finding.remedy}"))
+        console.print(Text(f"{'':8}  to do: {one_line(finding.remedy)}"))

@@ -149,5 +149,6 @@ def _hold(address: Address, account_id: str, view: Overview, kind: str, quiet: b
         )
     except PlanError as error:
         return exercise.Outcome(kind, False, str(error), view.active, view.active, view.term, FOLLOW_S)
-    text = "handed over in a window"
-    return exercise.Outcome(kind, True, text, view.active, moved.to_node, moved.term, round(moved.total_s, 2))
+    ok = moved.to_node != view.active
+    text = "handed over in a window" if ok else "the same host has taken over from itself"
+    return exercise.Outcome(kind, ok, text, view.active, moved.to_node, moved.term, round(moved.total_s, 2))

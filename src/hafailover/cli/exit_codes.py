@@ -9,3 +9,5 @@ UNREACHABLE = 4
 """Consul or neard could not be asked."""
 REFUSED = 5
 """The pool declined: the target is not ready, or another wish is under way."""
+ANOTHER = 6
+"""The key moved, or came back, but another host signs now than the one that was to."""

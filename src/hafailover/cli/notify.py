@@ -11,6 +11,7 @@ import typer
 
 from hafailover.cli.common import ConfigOption, JsonOption, fail, settings_or_exit
 from hafailover.cli.exit_codes import NOT_GOOD, OK, WRONG_SETTINGS
+from hafailover.text import one_line
 
 if TYPE_CHECKING:
     from hafailover.notify.channel import Channel
@@ -69,7 +70,8 @@ def test(config: ConfigOption = None, as_json: JsonOption = False) -> None:
         width = max(len(result.channel) for result in results)
         for result in results:
             verdict = "sent" if result.ok else "FAILED"
-            print(f"{result.channel:{width}}  {verdict}: {result.text}, after {result.seconds:.1f} s")
+            text = one_line(result.text)
+            print(f"{result.channel:{width}}  {verdict}: {text}, after {result.seconds:.1f} s")
     raise typer.Exit(OK if all(result.ok for result in results) else NOT_GOOD)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from hafailover.cli.common import ConfigOption, JsonOption, fail, settings_or_exit
-from hafailover.cli.exit_codes import NOT_GOOD, OK, REFUSED, UNREACHABLE, WRONG_SETTINGS
+from hafailover.cli.exit_codes import ANOTHER, NOT_GOOD, OK, REFUSED, UNREACHABLE, WRONG_SETTINGS
 from hafailover.cli.names import host_names
 from hafailover.cli.status import address_of
 from hafailover.orders.planning import DEFAULT_BLOCKS
@@ -71,7 +71,8 @@ def switchover(
 
     Without --at and --now it happens at the next heights where the validator has neither a block nor a chunk
     to produce. The active's agent sees to it: the plan stands whatever becomes of this command, and outlives
-    a restart of the agent. --status and --cancel are for it. Exit code 5: refused, or it came to nothing.
+    a restart of the agent. --status and --cancel are for it. Exit code 0: the host of --to signs, without
+    --to another one than before; 5: refused, or it came to nothing; 6: somebody else signs.
 
     Examples: hafailover switchover; hafailover switchover --to host2 --in-window --blocks 5;
     hafailover switchover --at 187000000; hafailover switchover --now; hafailover switchover --cancel
@@ -104,12 +105,13 @@ def _at_once(config: ConfigOption, to: str | None, as_json: bool) -> None:
     cost = missed_since(before, config)
     if as_json:
         print(json.dumps({**asdict(done), **plain(cost)}))
-        return
-    print(
-        f"{done.to_node} is active in term {done.term}: "
-        f"{done.gap_s * 1000:.0f} ms between the two, {done.total_s:.1f} s in all"
-    )
-    _print_cost(cost)
+    else:
+        print(
+            f"{done.to_node} is active in term {done.term}: "
+            f"{done.gap_s * 1000:.0f} ms between the two, {done.total_s:.1f} s in all"
+        )
+        _print_cost(cost)
+    _end_by_who_signs(to, done.from_node, done.to_node)
 
 
 def _planned(
@@ -168,10 +170,23 @@ def _planned(
     cost = missed_since(before, config)
     if as_json:
         print(json.dumps({**asdict(done), **plain(cost)}))
-        return
-    free = f"in the window from {done.start} to {(done.end or 1) - 1}" if at is None else f"at height {at}"
-    print(f"{done.to_node} is active in term {done.term}, {free}; {done.total_s:.1f} s in all")
-    _print_cost(cost)
+    else:
+        free = (
+            f"in the window from {done.start} to {(done.end or 1) - 1}" if at is None else f"at height {at}"
+        )
+        print(f"{done.to_node} is active in term {done.term}, {free}; {done.total_s:.1f} s in all")
+        _print_cost(cost)
+    _end_by_who_signs(to, done.from_node, done.to_node)
+
+
+def _end_by_who_signs(to: str | None, before: str, now: str) -> NoReturn:
+    """Ends the command: whoever goes on by its exit code may reboot the host that handed over.
+
+    :param to: the host that was to sign; ``None``: any other than ``before``.
+    """
+    if now != (to or now) or now == before:
+        fail(f"{to or 'another host'} was to take over, but {now} signs; see: hafailover status", ANOTHER)
+    raise typer.Exit(OK)
 
 
 def _say_what_would_happen(

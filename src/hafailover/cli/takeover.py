@@ -18,6 +18,7 @@ from hafailover.clock import boottime
 
 if TYPE_CHECKING:
     from hafailover.config.settings import Settings
+    from hafailover.lock.client import Address
     from hafailover.near.rpc import NeardRpc, Production
     from hafailover.takeover.documents import Answer, Files
     from hafailover.takeover.evidence import Seen
@@ -120,15 +121,29 @@ def _await_answer(files: Files, wanted: Callable[[Answer], bool]) -> Answer | No
 def _ask_consul(config: ConfigOption, settings: Settings, consul_down: bool) -> None:
     from hafailover.takeover.silence import Consul, Probe
 
-    said = Probe(address_of(config)[0], settings.account_id).ask()
+    address, account_id = address_of(config)
+    said = Probe(address, account_id, settings.node_name).ask()
     if said is Consul.ANSWERS:
         fail("Consul answers, so a lease can be had: hafailover switchover, or hafailover explain", REFUSED)
+    if said is Consul.NO_COMMIT:
+        print(f"hafailover: {_whom_to_stop(address, account_id)}; that may be all it takes", file=sys.stderr)
     if said is Consul.DOWN and not consul_down:
         fail(
             "this host's Consul does not answer, which says nothing of the others: start it "
             "(systemctl start consul), or make sure that all other servers are dead: --local-consul-down",
             REFUSED,
         )
+
+
+def _whom_to_stop(address: Address, account_id: str) -> str:
+    from hafailover.lock.errors import CallError
+    from hafailover.lock.roster import whom_to_stop_in
+    from hafailover.takeover.silence import Consul
+
+    try:
+        return whom_to_stop_in(address, account_id)
+    except CallError:
+        return Consul.NO_COMMIT.value
 
 
 def _watch_the_chain(settings: Settings, most_s: float, quiet: bool) -> Seen:
@@ -149,8 +164,8 @@ def _watch_the_chain(settings: Settings, most_s: float, quiet: bool) -> Seen:
 def _why_not(seen: Seen | None) -> str:
     if seen is not None and seen.signer:
         return (
-            f"another host signs: {seen.produced} of the pool's blocks and chunks appeared in the last "
-            f"{seen.blocks} blocks"
+            f"another host signs: {seen.produced} of the pool's blocks, chunks and endorsements appeared in "
+            f"the last {seen.blocks} blocks"
         )
     still = seen is None or not seen.blocks
     what = "the chain stands still" if still else "nothing was expected of the pool"

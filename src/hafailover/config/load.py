@@ -14,6 +14,8 @@ from pydantic_settings import SettingsConfigDict, SettingsError
 from hafailover.config.place import ENV_DELIMITER, ENV_PREFIX, config_file, variables
 from hafailover.config.settings import Settings, credential
 from hafailover.lock.client import Address
+from hafailover.lock.listener import believed
+from hafailover.lock.token import Token, TokenError
 from hafailover.near.files import read_regular
 
 MAX_TOKEN_BYTES = 4096
@@ -88,7 +90,7 @@ def explain(error: ValidationError) -> list[str]:
 def consul_address(settings: Settings) -> Address:
     """How to reach Consul, with the token read from its file.
 
-    :raises ConfigError: a file is missing or unreadable.
+    :raises ConfigError: a file is missing or unreadable, or there is no user of that name.
     """
     from hafailover.config.settings import ADDRESS
 
@@ -99,15 +101,40 @@ def consul_address(settings: Settings) -> Address:
         path = getattr(settings.consul, name)
         if path is not None and not os.access(path, os.R_OK):
             raise ConfigError(f"consul.{name}: {path} is missing or cannot be read")
+    try:
+        users = believed(settings.consul.user)
+    except KeyError:
+        raise ConfigError(
+            f"consul.user: there is no user named {settings.consul.user}; "
+            "set it to the user that Consul runs as"
+        ) from None
     return Address(
         host=host.strip("[]"),
         port=int(port or (8501 if scheme == "https" else 8500)),
         scheme=scheme,
-        token=read_token("consul.token_file", settings.consul.token_file or credential("consul_token")),
+        token=_token("consul.token_file", settings.consul.token_file or credential("consul_token")),
         ca_file=_text(settings.consul.ca_file),
         cert_file=_text(settings.consul.cert_file),
         key_file=_text(settings.consul.key_file),
+        users=users,
     )
+
+
+def _token(setting: str, path: Path | None) -> Token:
+    """A token that can be read anew.
+
+    :raises ConfigError: the file is missing, unreadable, or holds something else.
+    """
+    if path is None:
+        return Token(None)
+
+    def again() -> str | None:
+        try:
+            return read_token(setting, path)
+        except ConfigError as error:
+            raise TokenError(str(error)) from None
+
+    return Token(read_token(setting, path), again, f"{setting} {path}")
 
 
 def read_token(setting: str, path: Path | None) -> str | None:

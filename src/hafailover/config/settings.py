@@ -23,9 +23,9 @@ from pydantic_settings import (
 from hafailover.config.place import CONSUL_ADDRESS, ENV_DELIMITER, ENV_PREFIX, STATE_DIR, host_name
 from hafailover.near.keyfile import is_account_id
 from hafailover.near.port import port_number
+from hafailover.text import is_node_name
 from hafailover.timing import PROFILES, Profile, violations, with_changes
 
-NODE_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 ADDRESS = re.compile(r"(https?)://(\[[0-9A-Fa-f:]+\]|[^/:\[\]]+)(?::(\d+))?/?")
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -63,6 +63,12 @@ class ConsulSettings(_Section):
     ca_file: FilePath | None = Field(None, description="CA certificate that Consul's is checked against.")
     cert_file: FilePath | None = Field(None, description="Client certificate, where Consul asks for one.")
     key_file: FilePath | None = Field(None, description="Private key of the client certificate.")
+    user: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
+        None,
+        description="User that Consul runs as, by name or number: without TLS, nothing is sent to another "
+        "user's listener on loopback. root and the agent's own user are believed, too. Default: consul, if "
+        "there is such a user.",
+    )
 
     @field_validator("address")
     @classmethod
@@ -173,7 +179,7 @@ class StandbySettings(_Section):
     )
 
 
-NotifyEvent = Literal["became_active", "ceased", "fenced", "resumed", "drill_failed"]
+NotifyEvent = Literal["became_active", "ceased", "fenced", "resumed", "drill_failed", "foreign_signer"]
 NOTIFY_EVENTS: tuple[NotifyEvent, ...] = get_args(NotifyEvent)
 
 
@@ -308,7 +314,7 @@ class Settings(BaseSettings):
     @field_validator("node_name")
     @classmethod
     def _a_name(cls, value: str) -> str:
-        if not NODE_NAME.fullmatch(value):
+        if not is_node_name(value):
             raise ValueError("must be letters, digits, '.', '_' and '-', at most 64")
         return value
 

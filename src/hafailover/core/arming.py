@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from hafailover.core import gates, leaving
+from hafailover.core import foreign, gates, leaving
 from hafailover.core.beat import Phase
 from hafailover.core.effects import ArmGuard, RecordTerm, WatchClosely
 from hafailover.core.sightings import dropped_reason, ended_at_once
@@ -38,14 +38,18 @@ def waiting(state: State, hold: Hold, now: float) -> Step:
     problems = gates.arming_problems(state, now)
     if problems:
         return _lose_patience(state, hold, problems, now)
+    if elsewhere := foreign.problem(state, now):
+        # Every host sees the same chain, so only one that does not see it passes the lock on.
+        return _lose_patience(state, hold, [elsewhere] if foreign.is_unknown(state, now) else [], now)
     stale = gates.stale_head(state, now)
     if stale:
         # The chain may be at rest for everybody, so nothing is gained by passing on to one who knows no more.
         return _lose_patience(state, hold, [stale] if gates.is_behind_a_ready_standby(state) else [], now)
     if deadline - now < MIN_GRANT_S:
         return state, []
+    state, ended = foreign.use_order(state, hold)
     hold = replace(hold, stage=Stage.ARMING, stage_since=now, ever_armed=True)
-    return replace(state, hold=hold, unfit_since=None), [ArmGuard(hold.term, deadline)]
+    return replace(state, hold=hold, unfit_since=None), [ArmGuard(hold.term, deadline), *ended]
 
 
 def _lose_patience(state: State, hold: Hold, problems: list[str], now: float) -> Step:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 
-from hafailover.core import arming, forced, gates, holder, leaving, standby
+from hafailover.core import arming, forced, foreign, gates, holder, leaving, standby
 from hafailover.core import events as ev
 from hafailover.core.beat import StoredBeat
 from hafailover.core.effects import Effect
@@ -114,7 +114,13 @@ def _absorb(state: State, event: ev.Event, now: float) -> tuple[State, list[Effe
             hold = state.hold
             if hold is not None and hold.stage is Stage.WAITING:
                 hold = replace(hold, witnessed_at=now)
-            return replace(state, hold=hold), []
+            return foreign.own_block_seen(replace(state, hold=hold), now), []
+        case ev.WorkSeen(work):
+            return foreign.work_seen(state, work, now), []
+        case ev.WorkFailed(detail):
+            return foreign.work_failed(state, detail), []
+        case ev.FirstTermAllowed(order):
+            return foreign.allowed(state, order), []
         case ev.Reconfigured():
             return replace(state, config=replace(state.config, **asdict(event))), []
 
@@ -209,9 +215,8 @@ def _role(state: State, now: float) -> tuple[Role, str]:
         return Role.DRAINED, "; ".join(problems)
     if problems:
         return Role.STANDBY, "not ready: " + "; ".join(problems)
-    if gates.is_paused(state, now):
-        return Role.STANDBY, f"ready, but {gates.PAUSED}"
-    return Role.STANDBY, "ready"
+    resting = standby.rest(state, now) or (gates.PAUSED if gates.is_paused(state, now) else "")
+    return Role.STANDBY, f"ready, but {resting}" if resting else "ready"
 
 
 def _role_of_forced(order: Forced) -> tuple[Role, str]:
@@ -227,10 +232,13 @@ def _role_of_holder(state: State, hold: Hold, now: float) -> tuple[Role, str]:
     match hold.stage:
         case Stage.WAITING:
             if now < hold.wait.not_before:
-                return Role.PROMOTING, f"{term}: waiting, since {hold.wait.reason}"
+                seen = foreign.text(state, now)
+                return Role.PROMOTING, f"{term}: {seen or f'waiting, since {hold.wait.reason}'}"
             if now < hold.doubt_until:
                 return Role.PROMOTING, f"{term}: {DOUBT}"
-            problems = gates.arming_problems(state, now) or [gates.stale_head(state, now)]
+            problems = gates.arming_problems(state, now) or [
+                foreign.problem(state, now) or gates.stale_head(state, now)
+            ]
             return Role.PROMOTING, f"{term}: " + ("; ".join(problems) or "about to arm")
         case Stage.ARMING:
             return Role.PROMOTING, f"{term}: loading the key"

@@ -133,6 +133,15 @@ class AnswerTakeover:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class EndFirstTermOrder:
+    """An operator's order to sign first whatever the chain shows has been carried out, and is over."""
+
+    order: str
+    by: str
+    term: int
+
+
 Effect = (
     Acquire
     | SendBeat
@@ -150,4 +159,5 @@ Effect = (
     | RecordTerm
     | AnswerRequest
     | AnswerTakeover
+    | EndFirstTermOrder
 )

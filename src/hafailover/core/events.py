@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from hafailover.core.beat import StoredBeat
 from hafailover.core.views import GuardView, LockView, Member, NeardView, Orders, Request
+from hafailover.core.work import Pass, Work
 
 
 class Outcome(StrEnum):
@@ -165,6 +166,27 @@ class OwnBlockSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkSeen:
+    """What the chain counts of the account's work, by this host's neard."""
+
+    work: Work
+
+
+@dataclass(frozen=True, slots=True)
+class WorkFailed:
+    """neard did not tell what the chain counts."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class FirstTermAllowed:
+    """An operator lets this host sign first whatever the chain shows; ``None``: no such order stands."""
+
+    order: Pass | None
+
+
+@dataclass(frozen=True, slots=True)
 class Reconfigured:
     """The operator has changed these of his choices: fields of :class:`hafailover.core.state.Config`."""
 
@@ -200,5 +222,8 @@ Event = (
     | GuardLost
     | HandGone
     | OwnBlockSeen
+    | WorkSeen
+    | WorkFailed
+    | FirstTermAllowed
     | Reconfigured
 )

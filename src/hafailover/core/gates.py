@@ -2,29 +2,56 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from hafailover.core.beat import Phase
 from hafailover.core.state import Config, State
-from hafailover.core.views import KeyState, Member, NeardPhase
+from hafailover.core.views import KeyState, Member, NeardPhase, seconded
 from hafailover.timing import GUARD_SILENCE_S, LONGEST_GONE_WITHIN_S
 
 PAUSED = "automatic failover is paused"
 DRAINED = "drained by an operator"
 
+FASTEST_BLOCKS_PER_S = 20.0
+"""No chain makes more: NEAR's mainnet and testnet some 1.7, a localnet for tests ten at the most."""
+SLACK_S = 10.0
+"""For what is old in a head's age and in another's claim: how often both are told, and a late block."""
+
+OLD_S = 5.0
+"""A head that is older may well be behind: blocks come every 0.6 to 1.3 s, seldom several turns late."""
+
 VERSION = re.compile(r"(\d+)\.(\d+)(?:\.(\d+))?")
 
 
 def known_height(state: State) -> int:
-    """The highest block height that any host of the pool has reported."""
-    heights = [m.height for m in state.members if m.alive]
-    if state.heartbeat is not None:
-        heights.append(state.heartbeat.beat.height)
-    if state.neard is not None:
-        heights.append(state.neard.height)
-    return max(heights, default=0)
+    """The highest block height that is believed to be reached, by what the hosts of the pool report.
+
+    Each host's record is one claim. The holder's beat, which its lease vouches for, is believed by itself. Of
+    the records the highest is believed only if another host supports it, where there is another to ask: one
+    host alone must not disqualify all others, unless their own heads are old. Nobody is believed to be where
+    no chain could be by now.
+    """
+    neard, limit = state.neard, _reachable(state)
+    claims = {m.node: m.height for m in state.members if m.alive and m.height <= limit}
+    if neard is not None:
+        claims[state.config.node] = neard.height
+    beat = state.heartbeat.beat if state.heartbeat else None
+    vouched = 0
+    if beat is not None and beat.height <= limit:
+        vouched = beat.height
+        claims[beat.node] = max(beat.height, claims.get(beat.node, 0))
+    if neard is None or neard.head_age_s > OLD_S:
+        return max(claims.values(), default=0)
+    return max(vouched, seconded(claims.values()))
+
+
+def _reachable(state: State) -> float:
+    """The height that no chain can be above by now, as far as this host's own head tells."""
+    neard = state.neard
+    return neard.height + (neard.head_age_s + SLACK_S) * FASTEST_BLOCKS_PER_S if neard else math.inf
 
 
 def head_height(state: State) -> int:
@@ -117,6 +144,15 @@ def _has_session(state: State, _: float) -> str:
     return "no session with Consul" if state.session is None else ""
 
 
+def _in_roster(state: State, _: float) -> str:
+    """Whom the others do not see, they do not hand over to, and its operator sees it as gone."""
+    if state.session is None or state.members_at < 0:
+        return ""
+    if any(m.node == state.config.node and m.alive for m in state.members):
+        return ""
+    return "this host's record is missing from the pool's in Consul"
+
+
 def _key_is_good(state: State, _: float) -> str:
     return "; ".join(key_problems(state))
 
@@ -150,7 +186,11 @@ NEARD_FIT = (
     Gate("neard's head moves", _head_moves),
     Gate("neard has peers", _has_peers),
 )
-STANDBY_BEFORE = (Gate("not drained", _not_drained), Gate("session with Consul", _has_session))
+STANDBY_BEFORE = (
+    Gate("not drained", _not_drained),
+    Gate("session with Consul", _has_session),
+    Gate("in the pool's roster", _in_roster),
+)
 STANDBY_AFTER = (
     Gate("key good", _key_is_good, lambda state: state.guard is not None),
     Gate("neard tracks the pool's shards", _tracks_shards, lambda state: state.neard is not None),
@@ -254,7 +294,9 @@ def arming_problems(state: State, now: float) -> list[str]:
     if hold.wait.unplanned and now < hold.wait.not_before + state.config.settle_s:
         problems.append("the predecessor's last block may still be under way")
     # The chain as a witness: the predecessor's key was gone by then, so a new block means another signer.
-    if hold.witnessed_at is not None and hold.witnessed_at > hold.wait.suspicious_after:
+    # One with nobody before it goes by all of the account's work: hafailover.core.foreign.
+    witnessed = hold.witnessed_at if not hold.first else None
+    if witnessed is not None and witnessed > hold.wait.suspicious_after:
         problems.append("the chain shows a new block of the pool: somebody else still signs")
     return problems
 
@@ -289,8 +331,8 @@ def _is_below_the_predecessor(state: State) -> bool:
 
 
 def is_behind_a_ready_standby(state: State) -> bool:
-    """Whether another host that could sign knows more of the chain."""
-    return any(member.height > head_height(state) for member in ready_standbys(state))
+    """Whether another host that could sign knows more of the chain, and not more than can be."""
+    return any(head_height(state) < member.height <= _reachable(state) for member in ready_standbys(state))
 
 
 def better_standby(state: State) -> bool:

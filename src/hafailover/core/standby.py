@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from hafailover.core import events as ev
-from hafailover.core import gates
+from hafailover.core import foreign, gates
 from hafailover.core.beat import Phase, StoredBeat
 from hafailover.core.effects import (
     AbandonSession,
@@ -43,24 +43,40 @@ def step(state: State, now: float) -> tuple[State, list[Effect]]:
         term = state.heartbeat.beat.term
         reason = f"it held the key once, and {state.heartbeat.beat.node} signs now"
         return replace(state, restarted_for=term), [RestartNeard(reason)]
-    if state.acquiring or state.session is None or state.lock is None or now < state.retry_at:
+    if state.acquiring or state.session is None or state.lock is None:
         return state, []
     if state.lock.session == state.session:
-        return _take_up_again(state, now)
+        if now < state.retry_at:
+            return state, []
+        over = state.lock.index <= state.ended_term
+        return _leave_what_is_over(state, now) if over else _take_up_again(state, now)
     if state.lock.session is not None or state.free_since is None:
         return state, []
-    if now < state.acquire_at and not _is_named(state):
-        return state, []
-    if gates.is_paused(state, now) and not (_is_named(state) or _was_the_active(state)):
-        return state, []
-    if gates.standby_problems(state, now):
-        return state, []
-    if now < state.free_since + _head_start(state, now):
+    if rest(state, now) or gates.standby_problems(state, now):
         return state, []
     effects = [Acquire(state.session)]
     if not state.watching_closely:
         effects.append(WatchClosely(True))
     return replace(state, acquiring=True, watching_closely=True), effects
+
+
+def rest(state: State, now: float) -> str:
+    """Why this host, if it is ready, leaves the lock alone now; empty if it is held, or asked for."""
+    if state.lock is None:
+        return "it does not know yet who holds the lock"
+    if state.acquiring or state.lock.session is not None or state.free_since is None:
+        return ""
+    if gates.is_paused(state, now) and not (_is_named(state) or _was_the_active(state)):
+        return gates.PAUSED
+    why = ""
+    if now < state.acquire_at and not _is_named(state):
+        why = f"it gave the lock up itself, and others have {state.config.backoff_s:g} s to take it"
+    elif now < state.retry_at:
+        why = "its last try to take it has just failed"
+    else:
+        seconds, whose = _head_start(state, now)
+        why = whose if now < state.free_since + seconds else ""
+    return f"it leaves the free lock alone: {why}" if why else ""
 
 
 def acquire_answered(state: State, event: ev.AcquireAnswered, now: float) -> tuple[State, list[Effect]]:
@@ -123,6 +139,17 @@ def _take_up_again(state: State, now: float) -> tuple[State, list[Effect]]:
     return state, []
 
 
+def _leave_what_is_over(state: State, now: float) -> tuple[State, list[Effect]]:
+    """The lock as this host's own in a term that it has ended: most likely news from before that end.
+
+    A blocking query that ends without news answers with what stood there when it began. Whoever took that for
+    a lock of its own would take back what it has just handed over, whatever its back-off.
+    """
+    if now - state.lock_at <= state.config.patience_s:
+        return state, []
+    return _abandon(state, "it holds the lock still, in a term that is over", now)
+
+
 def _abandon(state: State, reason: str, now: float) -> tuple[State, list[Effect]]:
     assert state.session is not None
     gone = replace(state, session=None, lock=None, free_since=None, acquire_at=now + state.config.backoff_s)
@@ -141,6 +168,7 @@ def _begin(
         acquired_at=event.sent_at,
         wait=wait,
         predecessor=predecessor,
+        first=foreign.nobody_on_record(event.predecessor),
         next_beat_at=now,
         gone_within_s=max(wait.gone_within_s, gates.promise_s(state)),
     )
@@ -183,12 +211,14 @@ def _has_short_memory(state: State, now: float) -> bool:
 
 
 def _is_named(state: State) -> bool:
-    """Whether the free lock was handed to this host by name: then no pause of its own holds it back."""
+    """Whether the free lock was handed to this host by name: then no pause of its own holds it back.
+
+    It is good for one term: the watch of the heartbeat may be behind that of the lock.
+    """
     beat = state.heartbeat.beat if state.heartbeat else None
-    free = state.lock is not None and state.lock.session is None
-    return (
-        free and beat is not None and beat.phase is Phase.RELEASED and beat.handover_to == state.config.node
-    )
+    if beat is None or beat.phase is not Phase.RELEASED or beat.term <= state.ended_term:
+        return False
+    return state.lock is not None and state.lock.session is None and beat.handover_to == state.config.node
 
 
 def _was_the_active(state: State) -> bool:
@@ -200,17 +230,26 @@ def _was_the_active(state: State) -> bool:
     return last.node == state.config.node and last.phase is not Phase.PASSED
 
 
-def _head_start(state: State, now: float) -> float:
-    """How long this host leaves a free lock to others who should have it first."""
+def _head_start(state: State, now: float) -> tuple[float, str]:
+    """How long this host leaves a free lock to others who should have it first, and to whom."""
     config = state.config
     beat = state.heartbeat.beat if state.heartbeat else None
     if beat is not None and beat.phase is Phase.RELEASED and beat.handover_to not in (None, config.node):
-        return config.handover_headstart_s
-    ranked = config.profile.retry_s if gates.better_standby(state) else 0.0
+        seconds = config.handover_headstart_s
+        return seconds, f"it was handed to {beat.handover_to}, which has {seconds:g} s to take it"
+    starts = [(0.0, "")]
+    if gates.better_standby(state):
+        seconds = config.profile.retry_s
+        starts.append((seconds, f"a standby that ranks above it has {seconds:g} s to take it"))
     if not _is_named(state) and _has_short_memory(state, now):
         # It would have to wait for long anyway; others may not have to.
-        ranked = max(ranked, SHORT_MEMORY_HEAD_START_S)
-    return max(ranked, NEWS_S) if _may_be_handed_over(state) else ranked
+        seconds = SHORT_MEMORY_HEAD_START_S
+        starts.append(
+            (seconds, f"it has not watched the heartbeat for long, and others have {seconds:g} s to take it")
+        )
+    if _may_be_handed_over(state):
+        starts.append((NEWS_S, "news of a handover may be under way"))
+    return max(starts, key=lambda start: start[0])
 
 
 def _may_be_handed_over(state: State) -> bool:

@@ -9,6 +9,7 @@ from hafailover.core.beat import Beat, Phase, StoredBeat
 from hafailover.core.effects import Effect
 from hafailover.core.sightings import Sightings, Wait
 from hafailover.core.views import GuardView, LockView, Member, NeardView, Orders, Request, Role
+from hafailover.core.work import Chain
 from hafailover.timing import Profile
 
 
@@ -73,6 +74,8 @@ class Hold:
     acquired_at: float
     wait: Wait
     predecessor: StoredBeat | None
+    first: bool = False
+    """No active before it is on record: the chain must show that nobody else signs."""
     sequence: int = 0
     """Of the last beat sent; each try has its own."""
     proven_at: float | None = None
@@ -168,6 +171,8 @@ class State:
     height_at: float = 0.0
     """When neard's head height last changed."""
     unfit_since: float | None = None
+    chain: Chain = field(default_factory=Chain)
+    """The account's work, as the chain counts it."""
     quiet_since: float = -1e9
     """When this host last took the lock for the first time since its head has moved."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -101,6 +102,15 @@ class Member:
     """The wish that it has seen and is ready to be the target of."""
     steady: bool = True
     """A planned handover to it costs nothing: it could sign at once, and its neard will not be restarted."""
+
+
+def seconded(heights: Iterable[int]) -> int:
+    """The highest block height that two hosts at least have reached; of fewer than three hosts the highest.
+
+    :param heights: one of each host.
+    """
+    ordered = sorted(heights, reverse=True)
+    return ordered[1] if len(ordered) > 2 else max(ordered, default=0)
 
 
 @dataclass(frozen=True, slots=True)

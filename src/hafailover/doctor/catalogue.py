@@ -13,6 +13,7 @@ from hafailover.doctor.checks import (
     kernel,
     key,
     latency,
+    link,
     neard,
     pool,
     ports,
@@ -22,12 +23,13 @@ from hafailover.doctor.checks import (
 )
 from hafailover.doctor.checks import settings as settings_check
 from hafailover.doctor.facts.clock import look_at_clock
-from hafailover.doctor.facts.consul import look_at_consul
+from hafailover.doctor.facts.consul import look_at_consul, try_a_commit
 from hafailover.doctor.facts.disk import look_at_disk
 from hafailover.doctor.facts.home import look_at_home
 from hafailover.doctor.facts.kernel import look_at_kernel
 from hafailover.doctor.facts.key import look_at_key
 from hafailover.doctor.facts.latency import measure
+from hafailover.doctor.facts.link import look_at_link
 from hafailover.doctor.facts.neard import look_at_head, look_at_neard
 from hafailover.doctor.facts.pool import consul_nodes, look_at_pool, pool_public_key
 from hafailover.doctor.facts.ports import reach
@@ -40,10 +42,14 @@ from hafailover.lock.errors import CallError
 
 
 def _consul(patient: Patient) -> list[Finding]:
+    settings = patient.settings
+    found = link.judge(look_at_link(patient.address))
     try:
-        return consul.judge(look_at_consul(patient.address))
+        facts = look_at_consul(patient.address)
     except CallError as failure:
-        return consul.unreachable(failure, patient.settings.consul.address)
+        return [*found, *consul.unreachable(failure, settings.consul.address)]
+    commit = try_a_commit(patient.address, settings.account_id, settings.node_name)
+    return [*found, *consul.judge_with_commit(facts, commit)]
 
 
 def _latency(patient: Patient) -> list[Finding]:

@@ -26,6 +26,8 @@ class FailoverHost:
 
     :param folder: for configuration, sockets and logs; short, since a socket's path may be.
     :param link: whether a relay stands between the agent and its Consul server, to be cut.
+    :param state: the agent's ``state_dir``, by default the same folder.
+    :param token_file: with what agent and commands show to Consul; it must be there when they start.
     """
 
     def __init__(
@@ -40,6 +42,8 @@ class FailoverHost:
         promotion: str = "hot",
         link: bool = True,
         extra_toml: str = "",
+        state: Path | None = None,
+        token_file: Path | None = None,
     ) -> None:
         self.name = node.name
         self.node = node
@@ -48,10 +52,13 @@ class FailoverHost:
         self.link = Link(consul.http_port) if link else None
         self.agent: ManagedProcess | None = None
         self.guard: ManagedProcess | None = None
+        self.token_file = token_file
         self.killed_at: list[float] = []
         """When guards had ended, and their neards with them, in seconds on CLOCK_BOOTTIME."""
         self.metrics_port = consul.place.ports(METRICS_PORT)[0]
-        folder.mkdir(parents=True, exist_ok=True)
+        self.state = state or folder
+        for path in (folder, self.state):
+            path.mkdir(parents=True, exist_ok=True)
         self.config = folder / "config.toml"
         self.config.write_text(self._toml(localnet, profile, priority, promotion) + extra_toml)
 
@@ -152,10 +159,11 @@ class FailoverHost:
                 f"promotion = {text(promotion)}",
                 f"validator_key_file = {text(localnet.pool.credential)}",
                 f"guard_socket = {text(self.folder / 'guard.sock')}",
-                f"state_dir = {text(self.folder)}",
+                f"state_dir = {text(self.state)}",
                 f"listen = {text(f'127.0.0.1:{self.metrics_port}')}",
                 "[consul]",
                 f"address = {text(self.consul_url)}",
+                *([f"token_file = {text(self.token_file)}"] if self.token_file is not None else []),
                 "[neard]",
                 f"home = {text(self.node.home)}",
                 f"binary = {text(localnet.neard)}",

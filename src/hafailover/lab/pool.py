@@ -15,6 +15,7 @@ from hafailover.localnet.create import init_localnet
 from hafailover.localnet.processes import LocalnetProcesses
 from hafailover.lock.client import Address
 from hafailover.lock.errors import CallError
+from hafailover.lock.policy import host_policy
 from hafailover.observe.look import Look
 from hafailover.observe.overview import Overview
 
@@ -26,6 +27,7 @@ class LabPool:
 
     :param folder: where all of it lives; its path must be short.
     :param neard: a real neard, or ``None`` for the stand-in.
+    :param acl: whether Consul has ACLs; each host has a token of its own then, in its ``token_file``.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class LabPool:
         block_time_s: float = 1.0,
         links: bool = True,
         promotion: str = "hot",
+        acl: bool = False,
     ) -> None:
         self.folder = folder
         self.localnet = init_localnet(
@@ -45,7 +48,7 @@ class LabPool:
         )
         self._looks: dict[tuple[int, int], Look] = {}
         names = [node.name for node in self.localnet.hosts]
-        self.consul = ConsulCluster(consul_binary, folder / "consul", servers=HOSTS, names=names)
+        self.consul = ConsulCluster(consul_binary, folder / "consul", servers=HOSTS, names=names, acl=acl)
         self.validators = LocalnetProcesses(self.localnet)
         self.hosts = [
             FailoverHost(
@@ -56,6 +59,7 @@ class LabPool:
                 profile=profile,
                 promotion=promotion,
                 link=links,
+                token_file=folder / f"{node.name}.token" if acl else None,
             )
             for node, server in zip(self.localnet.hosts, self.consul.servers, strict=True)
         ]
@@ -71,8 +75,19 @@ class LabPool:
         """
         say("starting three Consul servers")
         self.consul.start()
+        for host in self.hosts:
+            if host.token_file is not None:
+                host.token_file.write_text(self.new_token(host))
         say("starting three plain validators")
         self.validators.start()
+
+    def new_token(self, host: FailoverHost) -> str:
+        """A token with the policy of a host's agent and not a right more, where Consul has ACLs.
+
+        :raises LabError: Consul has none.
+        """
+        rules = host_policy(self.account_id, host.name, host.consul.name)
+        return self.consul.create_token("\n".join(rules), host.name)
 
     def stop(self) -> None:
         """Stops everything, hosts first."""
@@ -103,7 +118,8 @@ class LabPool:
         """One connection for each thread: looks are taken several times a second, and Consul bears 200."""
         key = (threading.get_ident(), port)
         if key not in self._looks:
-            self._looks[key] = Look(Address(port=port), self.account_id)
+            token = self.consul.management_token
+            self._looks[key] = Look(Address(port=port, token=token), self.account_id)
         return self._looks[key]
 
     def try_look(self) -> Overview | None:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from hafailover.core.beat import Beat, BeatError, StoredBeat, parse_beat
 from hafailover.core.views import LockView
+from hafailover.text import is_node_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +31,24 @@ class LeaseStore(Protocol):
         """Registers the agent's check as passing and creates a session bound to it. Returns its id."""
         ...
 
+    def resume(self, session: str) -> None:
+        """Goes on with a session of this host's agent from before a restart.
+
+        It is renewed, and its check registered anew, with the present token. Raises SESSION_GONE if Consul
+        does not know it.
+        """
+        ...
+
     def renew(self, session: str) -> None:
         """Keeps the session's TTL going; proves nothing. Raises SESSION_GONE if Consul does not know it."""
         ...
 
     def feed(self) -> None:
-        """Passes the agent's check."""
+        """Passes the agent's check; one that Consul has forgotten is registered again."""
+        ...
+
+    def sweep(self) -> None:
+        """Removes what earlier agents of this host have registered; only for whoever has the host's name."""
         ...
 
     def destroy(self, session: str) -> None:
@@ -80,9 +93,14 @@ class LeaseWatch(Protocol):
 
 
 def stored_beat(raw: bytes | None, index: int) -> StoredBeat | None:
-    """A heartbeat as read; one that cannot be understood is as good as none."""
+    """A heartbeat as read; one that cannot be understood, or names no host, is as good as none."""
     try:
         beat = parse_beat(raw)
     except BeatError:
         return None
-    return StoredBeat(beat, index) if beat is not None else None
+    return StoredBeat(beat, index) if beat is not None and _names_hosts(beat) else None
+
+
+def _names_hosts(beat: Beat) -> bool:
+    named = [beat.node] if beat.handover_to is None else [beat.node, beat.handover_to]
+    return all(map(is_node_name, named)) and (beat.inherits is None or _names_hosts(beat.inherits))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import re
 from collections.abc import Callable
@@ -11,7 +12,10 @@ import requests
 import urllib3
 from consul import base
 
+from hafailover.lock.client import TooBigError, UnknownTokenError
 from hafailover.lock.errors import CallError, Kind
+from hafailover.lock.listener import StrangerError
+from hafailover.text import one_line
 
 T = TypeVar("T")
 
@@ -32,6 +36,12 @@ RAISED = (
     ArithmeticError,
     RecursionError,
     urllib3.exceptions.HTTPError,
+    StrangerError,
+)
+
+TOO_MANY = (
+    "since this address has too many connections open (limits.http_max_conns_per_client in Consul's own "
+    "configuration, 200 by default): end what holds them, or raise it"
 )
 
 
@@ -52,27 +62,53 @@ def call(what: str, rule: str, function: Callable[[], T]) -> T:
 
 def _classified(what: str, rule: str, error: BaseException) -> CallError:
     text = str(error)
+    if isinstance(error, StrangerError):
+        return CallError(Kind.UNREACHABLE, f"{what}: {text}")
+    if isinstance(error, UnknownTokenError):
+        return CallError(Kind.DENIED, f"{what}: Consul does not know the token; {text}")
     if isinstance(error, base.ACLPermissionDenied | base.ACLDisabled) or "ermission denied" in text:
         return denied(what, rule)
     if isinstance(error, base.NotFound):
         return CallError(Kind.SESSION_GONE, f"{what}: Consul does not know the session")
+    if isinstance(error, base.ClientError) and text.startswith("429"):
+        return CallError(
+            Kind.SERVER, f"{what}: Consul answered 429, perhaps {TOO_MANY}; it said: {_short(text)}"
+        )
     if isinstance(error, base.ClientError):
         return _conflict(what, rule, text)
     if isinstance(error, base.ConsulException):
-        if "nvalid session" in text:
+        # A status such as 206 is no word of Consul's, whatever comes with it.
+        if "nvalid session" in text and text.startswith("5"):
             return CallError(Kind.SESSION_GONE, f"{what}: Consul does not know the session")
         return CallError(Kind.SERVER, f"{what}: Consul answered {_short(text)}")
+    if isinstance(error, TooBigError):
+        return CallError(Kind.GARBAGE, f"{what}: {error}; consul kv get -keys shows what lies there")
     if isinstance(error, requests.exceptions.SSLError):
         return CallError(
             Kind.UNREACHABLE, f"{what}: TLS with Consul failed; check consul.ca_file and consul.cert_file"
         )
     if isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
         return CallError(Kind.UNREACHABLE, f"{what}: no answer from Consul in time")
+    if _was_closed_at_once(error):
+        return CallError(
+            Kind.UNREACHABLE, f"{what}: Consul closed the connection without an answer, perhaps {TOO_MANY}"
+        )
     if isinstance(error, requests.exceptions.ConnectionError | urllib3.exceptions.HTTPError | OSError):
         return CallError(Kind.UNREACHABLE, f"{what}: no connection to Consul")
     return CallError(
         Kind.GARBAGE, f"{what}: Consul gave an answer that makes no sense ({type(error).__name__})"
     )
+
+
+def _was_closed_at_once(error: BaseException) -> bool:
+    """Somebody accepted the connection and closed it without a word, as Consul does over its limit."""
+    seen: BaseException | None = error
+    for _ in range(8):
+        if isinstance(seen, ConnectionResetError | BrokenPipeError | http.client.RemoteDisconnected):
+            return True
+        causes = [one for one in getattr(seen, "args", ()) if isinstance(one, BaseException)]
+        seen = causes[-1] if causes else getattr(seen, "reason", None) or getattr(seen, "__cause__", None)
+    return False
 
 
 def denied(what: str, rule: str) -> CallError:
@@ -114,6 +150,6 @@ def _txn_errors(text: str) -> list[dict[str, Any]] | None:
 
 def _short(text: str) -> str:
     """One line without session ids, which are as good as keys to the lock, or the larger part of one."""
-    line = " ".join(text.split())
+    line = one_line(" ".join(text.split()))
     line = re.sub(r"[0-9a-fA-F-]{12,}", "...", line)
     return line if len(line) <= 200 else line[:197] + "..."

@@ -9,15 +9,19 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import requests
 from consul import base
 
 from hafailover.deadline import DeadlineAdapter, deadline
+from hafailover.lock.listener import believed, check_listener
+from hafailover.lock.token import Token
+from hafailover.text import one_line
 
 MAX_BODY_BYTES = 8 << 20
+LONGEST_PATH = 120
 OVERRIDING = (
     "CONSUL_HTTP_ADDR",
     "CONSUL_HTTP_TOKEN",
@@ -26,21 +30,41 @@ OVERRIDING = (
 )
 
 
-@dataclass(frozen=True, slots=True)
 class Address:
-    """How to reach Consul's HTTP API."""
+    """How to reach Consul's HTTP API.
 
-    host: str = "127.0.0.1"
-    port: int = 8500
-    scheme: str = "http"
-    token: str | None = None
-    ca_file: str | None = None
-    cert_file: str | None = None
-    key_file: str | None = None
+    :param token: one that all clients share and that may change, or one that stays as it is.
+    :param users: whose listener on loopback is taken for Consul's, by number, where there is no TLS; default
+        as :func:`hafailover.lock.listener.believed` has it.
+    """
+
+    def __init__(
+        self,
+        host: str = "127.0.0.1",
+        port: int = 8500,
+        scheme: str = "http",
+        token: Token | str | None = None,
+        ca_file: str | None = None,
+        cert_file: str | None = None,
+        key_file: str | None = None,
+        users: frozenset[int] | None = None,
+    ) -> None:
+        self.host = host
+        self.port = port
+        self.scheme = scheme
+        self.token = token if isinstance(token, Token) else Token(token)
+        self.ca_file = ca_file
+        self.cert_file = cert_file
+        self.key_file = key_file
+        self.users = believed(None) if users is None else users
 
     def __repr__(self) -> str:
         # The token must not show up in a log or a traceback.
         return f"Address({self.scheme}://{self.host}:{self.port})"
+
+
+class UnknownTokenError(base.ACLPermissionDenied):  # type: ignore[misc]
+    """Consul does not know the token, and there is no other one. The text says what to do."""
 
 
 class _Session(requests.Session):
@@ -58,11 +82,16 @@ class DeadlineClient(base.HTTPClient):  # type: ignore[misc]
         self._session = _Session()
         # Proxies, .netrc and CA bundles of the environment are not meant for this.
         self._session.trust_env = False
-        adapter = DeadlineAdapter(pool_maxsize=1)
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
         # Compressing a few hundred bytes costs more than sending them.
         self._session.headers["Accept-Encoding"] = "identity"
+        self._token = Token(None)
+
+    def talk_to(self, address: Address) -> None:
+        """Whose token is shown, and who must be there to be shown it."""
+        self._token, users = address.token, address.users
+        adapter = DeadlineAdapter(pool_maxsize=1, look_at=lambda made: check_listener(made, users))
+        self._session.mount("http://", adapter)
+        self._session.mount("https://", adapter)
 
     def get(self, callback: Callable[[Any], Any], path: str, params: Any = None, headers: Any = None) -> Any:
         return self._call("GET", callback, path, params, headers, None)
@@ -100,28 +129,39 @@ class DeadlineClient(base.HTTPClient):  # type: ignore[misc]
     def _call(
         self, method: str, callback: Callable[[Any], Any], path: str, params: Any, headers: Any, data: Any
     ) -> Any:
-        with (
-            deadline(self.timeout),
-            self._session.request(
-                method,
-                self.uri(path, params),
-                headers=headers,
-                data=data,
-                verify=self.verify,
-                cert=self.cert,
-                timeout=self.timeout,
-                stream=True,
-                allow_redirects=False,
-            ) as response,
-        ):
+        with deadline(self.timeout):
+            token = self._token.value
+            answer = self._exchange(method, path, params, headers, data, token)
+            # What was denied was not done.
+            if _is_denied(answer) and self._token.differs_from(token):
+                answer = self._exchange(method, path, params, headers, data, self._token.value)
+            if answer.code == 403 and "ACL not found" in answer.body:
+                raise UnknownTokenError(self._token.hint)
+        return callback(answer)
+
+    def _exchange(
+        self, method: str, path: str, params: Any, headers: Any, data: Any, token: str | None
+    ) -> base.Response:
+        with self._session.request(
+            method,
+            self.uri(path, params),
+            headers={**(headers or {}), **({"X-Consul-Token": token} if token else {})},
+            data=data,
+            verify=self.verify,
+            cert=self.cert,
+            timeout=self.timeout,
+            stream=True,
+            allow_redirects=False,
+        ) as response:
             body = _read(response)
             text = body.decode("utf-8", "replace")
             if response.status_code != 200:
-                text = _without_token(text, headers)
+                # An error's text goes into the log, and may repeat what Consul was given.
+                text = text.replace(token, "...") if token else text
                 if not 400 <= response.status_code < 600:
                     # To the library this is a success, but a redirection or half a body proves nothing.
                     raise base.ConsulException(f"{response.status_code} {text}")
-            return callback(base.Response(response.status_code, response.headers, text, body))
+            return base.Response(response.status_code, response.headers, text, body)
 
 
 def connect(address: Address, deadline_s: float) -> base.Consul:
@@ -135,15 +175,16 @@ def connect(address: Address, deadline_s: float) -> base.Consul:
     with warnings.catch_warnings():
         # The library warns of its own deprecated parts, which are not used here.
         warnings.simplefilter("ignore", DeprecationWarning)
-        return _Consul(
+        consul = _Consul(
             host=f"[{address.host}]" if ":" in address.host else address.host,
             port=address.port,
             scheme=address.scheme,
-            token=address.token,
             verify=address.ca_file or True,
             cert=cert,
             timeout=deadline_s,
         )
+    consul.http.talk_to(address)
+    return consul
 
 
 class _Consul(base.Consul):  # type: ignore[misc]
@@ -154,10 +195,18 @@ class _Consul(base.Consul):  # type: ignore[misc]
         return DeadlineClient(host, port, scheme, verify, cert, timeout)
 
 
-def _without_token(text: str, headers: Any) -> str:
-    """An error's text, which goes into the log and may repeat what Consul was given."""
-    token = (headers or {}).get("X-Consul-Token")
-    return text.replace(token, "...") if token else text
+def _is_denied(answer: base.Response) -> bool:
+    """A transaction is denied with 409, among what may be wrong with it."""
+    return answer.code == 403 or (answer.code == 409 and "ermission denied" in answer.body)
+
+
+def _path(url: str) -> str:
+    """What was asked for, without the address and the query."""
+    return one_line(unquote(urlsplit(url).path))[:LONGEST_PATH]
+
+
+class TooBigError(requests.exceptions.RequestException):
+    """An answer of more than :data:`MAX_BODY_BYTES`."""
 
 
 def _read(response: requests.Response) -> bytes:
@@ -167,5 +216,5 @@ def _read(response: requests.Response) -> bytes:
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_BODY_BYTES:
-            raise requests.exceptions.ContentDecodingError("an answer of more than 8 MiB")
+            raise TooBigError(f"Consul's answer for {_path(response.url)} has more than 8 MiB")
     return b"".join(chunks)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
+import secrets
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -16,8 +18,9 @@ from hafailover.lock.classify import call
 from hafailover.lock.client import Address, connect
 from hafailover.lock.errors import CallError, Kind
 from hafailover.lock.fields import index_of, key_of, session_of, watch_index
-from hafailover.lock.keys import SERVICE, PoolKeys
-from hafailover.text import is_text
+from hafailover.lock.keys import OLD_SERVICE, PoolKeys, service_name
+from hafailover.lock.policy import service_rule, session_rule
+from hafailover.text import is_node_name, is_text
 from hafailover.timing import Profile
 
 T = TypeVar("T")
@@ -25,8 +28,11 @@ T = TypeVar("T")
 WATCH_SLACK_S = 2.0
 """A blocking query may take a sixteenth longer than asked, plus the way there and back."""
 
-SESSION_RULE = 'session "{node}" {{ policy = "write" }}'
-SERVICE_RULE = f'service "{SERVICE}" {{ policy = "write" }}'
+OLD_SERVICE_RULE = f'service "{OLD_SERVICE}" {{ policy = "write" }}'
+
+
+class _Forgotten(CallError):
+    """Consul did not pass the check, perhaps since it does not know it."""
 
 
 class ConsulLease:
@@ -40,26 +46,27 @@ class ConsulLease:
         self, address: Address, account_id: str, node: str, profile: Profile, consul_node: str = "NODE"
     ) -> None:
         self._consul = connect(address, profile.call_deadline_s)
+        self._token = address.token
         self._keys = PoolKeys(account_id)
         self._node = node
         self._profile = profile
-        self._service_id = f"{SERVICE}-{node}-{account_id}"
-        self._session_rule = SESSION_RULE.format(node=consul_node)
+        self._session_rule = session_rule(consul_node)
+        self._service = service_name(account_id, node)
+        self._service_rule = service_rule(account_id, node)
+        self._old_id = f"{OLD_SERVICE}-{node}-{account_id}"
+        self._service_id = self._new_id()
+        self._registered: int | None = None
+        """With which token the service is registered, by its number."""
 
     def open_session(self) -> str:
-        check = {**consul_base.Check.ttl(f"{self._profile.check_ttl_s:g}s"), "Status": "passing"}
-        call(
-            "registering the agent's check",
-            SERVICE_RULE,
-            lambda: self._consul.agent.service.register(SERVICE, service_id=self._service_id, check=check),
-        )
+        self._service_id, self._registered = self._new_id(), None
         # A Consul agent that was restarted remembers the check as critical, whatever it is registered as.
         self.feed()
         session = call(
             "creating the session",
             self._session_rule,
             lambda: self._consul.session.create(
-                name=f"{SERVICE}/{self._keys.account_id}/{self._node}",
+                name=f"hafailover/{self._keys.account_id}/{self._node}",
                 checks=["serfHealth", f"service:{self._service_id}"],
                 ttl=self._profile.session_ttl_s,
                 # Consul's lock-delay would come on top of detection; the successor's own wait does not.
@@ -71,19 +78,82 @@ class ConsulLease:
             raise CallError(Kind.GARBAGE, "creating the session: Consul returned no session id")
         return session
 
+    def resume(self, session: str) -> None:
+        self.renew(session)
+
+        def look() -> dict[str, Any]:
+            # Not out of the past of a leader that was cut off, which would renew any session, too.
+            _, found = self._consul.session.info(session, consistency="consistent")
+            if found is None:
+                raise CallError(Kind.SESSION_GONE, "looking at the session: Consul does not know it")
+            if not isinstance(found, dict):
+                raise ValueError("no session")
+            return found
+
+        self._service_id = (
+            _service_of(call("looking at the session", self._session_rule, look)) or self._old_id
+        )
+        self._registered = None
+        self.feed()
+
     def renew(self, session: str) -> None:
         answer = call("renewing the session", self._session_rule, lambda: self._consul.session.renew(session))
         if not isinstance(answer, dict) or answer.get("ID") != session:
             raise CallError(Kind.GARBAGE, "renewing the session: Consul returned another one")
 
     def feed(self) -> None:
-        done = call(
-            "passing the agent's check",
-            SERVICE_RULE,
-            lambda: self._consul.agent.check.ttl_pass(f"service:{self._service_id}"),
+        # Consul's agent goes on telling the servers of the check with the token that it was registered with.
+        if self._registered == self._token.number:
+            with contextlib.suppress(_Forgotten):
+                self._pass_check()
+                return
+        self._register()
+        self._pass_check()
+
+    def sweep(self) -> None:
+        def sweep() -> None:
+            # Consul shows those alone that the token may write, or at least read.
+            for id_, one in self._consul.agent.services().items():
+                ours = one["Service"] == self._service or id_ == self._old_id
+                if ours and id_ != self._service_id and not id_.startswith(f"{self._service}-doctor-"):
+                    self._consul.agent.service.deregister(id_)
+
+        call("removing what earlier agents have registered", self._service_rule, sweep)
+
+    def _new_id(self) -> str:
+        """One that nobody can guess: who knows it, and may write any service at all, can end the session."""
+        return f"{self._service}-{secrets.token_hex(16)}"
+
+    def _register(self) -> None:
+        check = {**consul_base.Check.ttl(f"{self._profile.check_ttl_s:g}s"), "Status": "passing"}
+        rule = self._service_rule
+        if self._service_id == self._old_id:
+            # It gets the new name, which takes the right to both.
+            rule += " " + OLD_SERVICE_RULE
+        number = self._token.number
+        call(
+            "registering the agent's check",
+            rule,
+            lambda: self._consul.agent.service.register(
+                self._service, service_id=self._service_id, check=check
+            ),
         )
+        self._registered = number
+
+    def _pass_check(self) -> None:
+        try:
+            done = call(
+                "passing the agent's check",
+                self._service_rule,
+                lambda: self._consul.agent.check.ttl_pass(f"service:{self._service_id}"),
+            )
+        except CallError as error:
+            # How Consul says that it does not know the check differs from version to version.
+            if error.kind in (Kind.UNREACHABLE, Kind.DENIED):
+                raise
+            raise _Forgotten(error.kind, str(error)) from None
         if done is not True:
-            raise CallError(Kind.GARBAGE, "passing the agent's check: Consul did not confirm it")
+            raise _Forgotten(Kind.GARBAGE, "passing the agent's check: Consul did not confirm it")
 
     def destroy(self, session: str) -> None:
         call("ending the session", self._session_rule, lambda: self._consul.session.destroy(session))
@@ -229,6 +299,13 @@ class ConsulWatch:
         return call(f"watching {key}", self._keys.rule, get)
 
 
+def _service_of(session: dict[str, Any]) -> str | None:
+    """The id of the service whose check a session is bound to."""
+    checks = session.get("Checks") or session.get("NodeChecks") or []
+    found = [one.removeprefix("service:") for one in checks if is_text(one) and one.startswith("service:")]
+    return found[0] if found else None
+
+
 def lock_view(entry: dict[str, Any] | None) -> LockView:
     """The lock out of Consul's answer; one that was never taken is free."""
     if entry is None:
@@ -255,4 +332,4 @@ def _node_of(entry: dict[str, Any]) -> str | None:
         node = json.loads(entry["Value"] or b"{}").get("node")
     except (ValueError, AttributeError, RecursionError):
         return None
-    return node if is_text(node) else None
+    return node if is_node_name(node) else None

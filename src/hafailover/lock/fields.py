@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hafailover.text import is_text
+from hafailover.text import is_text, printable
+
+MOST_BYTES = 1 << 16
+"""Of one record. The largest that agents write, with all gates and reasons, has some 3 KB."""
 
 
 def index_of(entry: dict[str, Any], name: str = "ModifyIndex") -> int:
@@ -47,10 +50,13 @@ def watch_index(header: Any) -> int:
 
 
 def object_of(raw: bytes | None) -> dict[str, Any] | None:
-    """A record's content; ``None`` for what is no object, or holds text that UTF-8 cannot."""
+    """A record's content; ``None`` for what is no object, is too large, or holds text that UTF-8 cannot.
+
+    Whoever may write to Consul may write anything. No text of it moves a cursor on anybody's terminal.
+    """
     try:
-        value = json.loads(raw) if raw else None
+        value = json.loads(raw) if raw and len(raw) <= MOST_BYTES else None
         json.dumps(value, ensure_ascii=False).encode()
+        return printable(value) if isinstance(value, dict) else None
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None

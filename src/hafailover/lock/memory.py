@@ -147,6 +147,12 @@ class MemoryLease:
         with self._consul.call(self._node):
             return self._consul.add_session(self._node)
 
+    def resume(self, session: str) -> None:
+        self.renew(session)
+
+    def sweep(self) -> None:
+        """Nothing is registered here."""
+
     def renew(self, session: str) -> None:
         with self._consul.call(self._node):
             self._consul.must_know(session)

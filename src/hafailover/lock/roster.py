@@ -15,7 +15,11 @@ from hafailover.lock.consul import WATCH_SLACK_S
 from hafailover.lock.errors import CallError, Kind
 from hafailover.lock.fields import index_of, key_of, object_of, session_of, watch_index
 from hafailover.lock.keys import PoolKeys
-from hafailover.text import is_text
+from hafailover.lock.servers import whom_to_stop
+from hafailover.text import is_node_name, is_text
+
+BLAME_S = 0.5
+"""Of each call that finds out whom to stop: nobody waits for it long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,11 @@ class Entry:
     session: str | None
     index: int
     data: dict[str, Any]
+
+
+def is_entry(item: dict[str, Any], prefix: str) -> bool:
+    """Whether the key's name is one that a host can have; what else is there was written by no agent."""
+    return is_node_name(key_of(item).removeprefix(prefix))
 
 
 def entry_of(item: dict[str, Any], prefix: str) -> Entry:
@@ -61,7 +70,7 @@ class Roster:
             _, data = self._consul.kv.get(self._keys.nodes + node, consistency="consistent")
             return entry_of(data, self._keys.nodes) if data is not None else None
 
-        return call("reading a host's record", self._keys.rule, read)
+        return call("reading a host's record", self._keys.read_rule, read)
 
     def entries(self, stale: bool = True) -> list[Entry]:
         """All hosts' records, by name."""
@@ -70,10 +79,11 @@ class Roster:
             _, data = self._consul.kv.get(
                 self._keys.nodes, recurse=True, consistency="stale" if stale else "default"
             )
-            entries = [entry_of(item, self._keys.nodes) for item in data or []]
+            nodes = self._keys.nodes
+            entries = [entry_of(item, nodes) for item in data or [] if is_entry(item, nodes)]
             return sorted(entries, key=lambda entry: entry.node)
 
-        return call("reading the hosts' records", self._keys.rule, read)
+        return call("reading the hosts' records", self._keys.read_rule, read)
 
     def pool_public_key(self) -> str | None:
         """The public key on record for the pool."""
@@ -100,7 +110,7 @@ class Roster:
             _, data = self._consul.kv.get(self._keys.history, recurse=True)
             return [(index_of(item, "CreateIndex"), object_of(item.get("Value"))) for item in data or []]
 
-        entries = call("reading the history", self._keys.rule, read)
+        entries = call("reading the history", self._keys.read_rule, read)
         return [value for _, value in sorted(entries, key=lambda entry: entry[0]) if value]
 
     def lay_out(self) -> None:
@@ -114,6 +124,7 @@ class Roster:
         done = self._call(
             "asking for a switchover",
             lambda: self._consul.kv.put(self._keys.request, value, acquire=session),
+            rule=self._keys.request_rule,
         )
         return done is True
 
@@ -175,8 +186,17 @@ class Roster:
         return call(what, rule or self._keys.rule, function)
 
     def _get_json(self, key: str) -> dict[str, Any] | None:
-        _, data = self._call(f"reading {key}", lambda: self._consul.kv.get(key))
+        _, data = self._call(f"reading {key}", lambda: self._consul.kv.get(key), rule=self._keys.read_rule)
         return object_of(data.get("Value")) if data else None
+
+
+def whom_to_stop_in(address: Address, account_id: str) -> str:
+    """Which server to stop where Consul does not commit, by the name of its host in the pool, in a sentence.
+
+    :raises CallError: the hosts' records cannot be read.
+    """
+    entries = Roster(address, account_id, BLAME_S).entries()
+    return whom_to_stop(connect(address, BLAME_S), {e.node: e.session for e in entries if e.session})
 
 
 class RequestWatch:

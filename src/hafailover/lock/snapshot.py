@@ -11,9 +11,9 @@ from hafailover.lock.base import stored_beat
 from hafailover.lock.classify import call
 from hafailover.lock.client import Address, connect
 from hafailover.lock.consul import lock_view
-from hafailover.lock.fields import index_of, key_of, object_of
+from hafailover.lock.fields import MOST_BYTES, index_of, key_of, object_of
 from hafailover.lock.keys import PoolKeys
-from hafailover.lock.roster import Entry, entry_of
+from hafailover.lock.roster import Entry, entry_of, is_entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,8 @@ class Snapshot:
     history: list[dict[str, Any]]
     """Oldest first."""
     orders: dict[str, tuple[int, dict[str, Any] | None]]
+    junk: tuple[str, ...] = ()
+    """Keys below the prefix that are no records; nothing of them was used."""
 
 
 class Snapshots:
@@ -47,7 +49,7 @@ class Snapshots:
             )
             return self._parse({key_of(item): item for item in data or []})
 
-        return call("reading the pool", self._keys.rule, read)
+        return call("reading the pool", self._keys.read_rule, read)
 
     def _parse(self, items: dict[str, dict[str, Any]]) -> Snapshot:
         keys = self._keys
@@ -57,14 +59,23 @@ class Snapshots:
         return Snapshot(
             lock=lock_view(items.get(keys.lock)),
             heartbeat=stored_beat(beat["Value"], index_of(beat)) if beat is not None else None,
-            entries=[entry_of(items[key], keys.nodes) for key in sorted(items) if key.startswith(keys.nodes)],
+            entries=[
+                entry_of(item, keys.nodes)
+                for key, item in sorted(items.items())
+                if key.startswith(keys.nodes) and is_entry(item, keys.nodes)
+            ],
             history=[value for value in values if value],
             orders={
                 key.removeprefix(keys.orders): (index_of(item), object_of(item.get("Value")))
                 for key, item in items.items()
                 if key.startswith(keys.orders)
             },
+            junk=tuple(key for key, item in sorted(items.items()) if self._is_junk(key, item)),
         )
+
+    def _is_junk(self, key: str, item: dict[str, Any]) -> bool:
+        raw = item.get("Value")
+        return not self._keys.has_place_for(key) or (raw is not None and len(raw) > MOST_BYTES)
 
 
 def _created(item: dict[str, Any]) -> int:

@@ -199,6 +199,7 @@ SECTIONS = (
                 [
                     Query(f"hafailover_guard_connected * {POOL}", "{{instance}} guard"),
                     Query(f"hafailover_session * {POOL}", "{{instance}} session"),
+                    Query(f"1 - hafailover_consul_stuck * {POOL}", "{{instance}} Consul commits"),
                 ],
                 kind="state-timeline",
                 mappings=_value_names({"1": ("yes", "green"), "0": ("no", "red")}),
@@ -215,6 +216,20 @@ SECTIONS = (
                 kind="state-timeline",
                 mappings=_value_names({"1": ("yes", "orange"), "0": ("no", "green")}),
                 options={"mergeValues": True, "showValue": "never"},
+            ),
+            Panel(
+                "Somebody else signs",
+                [Query(f"hafailover_foreign_signer * {POOL}")],
+                "The chain shows work of the account that no host of the pool did.",
+                kind="state-timeline",
+                mappings=_value_names({"1": ("yes", "red"), "0": ("no", "green")}),
+                options={"mergeValues": True, "showValue": "never"},
+            ),
+            Panel(
+                "Duties due and not done",
+                [Query(f"hafailover_duties_due_seconds * {POOL}")],
+                "For how long the active has done none of its duties, by the chain's counts.",
+                unit="s",
             ),
             Panel(
                 "Since the last drill",

@@ -43,6 +43,9 @@ class Production:
     produced_chunks: int
     expected_chunks: int
     epoch_start: int
+    produced_endorsements: int = 0
+    """0 also where neard is too old to count them."""
+    expected_endorsements: int = 0
 
     def since(self, before: Production) -> Production:
         """What has come since an earlier look; less than nothing where the counts are another epoch's."""
@@ -52,6 +55,8 @@ class Production:
             self.produced_chunks - before.produced_chunks,
             self.expected_chunks - before.expected_chunks,
             self.epoch_start,
+            self.produced_endorsements - before.produced_endorsements,
+            self.expected_endorsements - before.expected_endorsements,
         )
 
 
@@ -130,6 +135,20 @@ class NeardRpc:
     def production(self, account_id: str) -> Production | None:
         """What ``account_id`` was to produce in this epoch and did; ``None`` if it is no validator."""
         return _production(self.call("validators", [None]), account_id)
+
+    def work(self, account_id: str) -> tuple[int, Production | None]:
+        """The height that this epoch began at, and the same counts.
+
+        :raises RpcError: no usable answer, or one that names no validator at all.
+        """
+        answer = self.call("validators", [None])
+        found = _production(answer, account_id)
+        try:
+            if not answer["current_validators"]:
+                raise ValueError
+            return _whole(answer["epoch_start_height"]), found
+        except (KeyError, TypeError, ValueError):
+            raise RpcError("an answer to validators that makes no sense") from None
 
     def production_before(self, account_id: str, epoch_start: int) -> Production | None:
         """The same, at the end of the epoch before the one that began with the block at ``epoch_start``.
@@ -251,6 +270,8 @@ def _production(answer: Any, account_id: str) -> Production | None:
                     _whole(entry["num_produced_chunks"]),
                     _whole(entry["num_expected_chunks"]),
                     _whole(answer["epoch_start_height"]),
+                    _whole(entry.get("num_produced_endorsements", 0)),
+                    _whole(entry.get("num_expected_endorsements", 0)),
                 )
     except (KeyError, TypeError, ValueError):
         raise RpcError("an answer to validators that makes no sense") from None

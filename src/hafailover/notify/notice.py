@@ -24,6 +24,7 @@ class What(StrEnum):
     FENCED = "fenced"
     RESUMED = "resumed"
     DRILL_FAILED = "drill_failed"
+    FOREIGN_SIGNER = "foreign_signer"
     TEST = "test"
 
 

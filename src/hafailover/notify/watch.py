@@ -140,6 +140,22 @@ def drill_failed(kind: str, text: str, at: str, term: int) -> Notice:
     )
 
 
+def foreign_signer(account_id: str, text: str, term: int) -> Notice:
+    """The chain shows work of the account that no host of the pool did.
+
+    :param text: who and how much, and what to do: :func:`hafailover.core.foreign.text`.
+    """
+    return Notice(
+        What.FOREIGN_SIGNER,
+        Severity.CRITICAL,
+        term,
+        f"SOMEBODY ELSE signs for {account_id}",
+        f"{text[:1].upper()}{text[1:]}.",
+        cause=text,
+        planned=False,
+    )
+
+
 def _predecessor(hold: Hold | None) -> Beat | None:
     if hold is None or hold.predecessor is None:
         return None

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hafailover.clock import boottime
+from hafailover.core.views import seconded
 
 if TYPE_CHECKING:
     from hafailover.config.settings import Settings
@@ -67,5 +68,6 @@ def look_with_window(look: Look, window: NextWindow, wait_s: float = DEADLINE_S)
     """
     window.ask()
     view = look.take_anyhow()
-    height = max((host.height for host in view.hosts), default=0)
+    known = [host.height for host in view.hosts if host.node == view.active]
+    height = known[0] if known else seconded(host.height for host in view.hosts)
     return replace(view, window=window.after(height, wait_s))

@@ -9,6 +9,7 @@ from hafailover.lock.client import Address, connect
 from hafailover.lock.errors import CallError, Kind
 from hafailover.lock.servers import leader_and_servers
 from hafailover.lock.snapshot import Snapshot, Snapshots
+from hafailover.observe.moving import FirstSeen, Moving
 from hafailover.observe.overview import Overview, overview
 from hafailover.observe.records import TermRecord, parse_history
 from hafailover.observe.warnings import ConsulView
@@ -22,10 +23,14 @@ SHORT_S = 0.4
 
 
 class Look:
-    """One connection for repeated looks at a pool."""
+    """One connection for repeated looks at a pool.
 
-    def __init__(self, address: Address, account_id: str) -> None:
+    :param first_seen: of this host's agent, which sees each beat; without it the first look waits for one.
+    """
+
+    def __init__(self, address: Address, account_id: str, first_seen: FirstSeen | None = None) -> None:
         self._account_id = account_id
+        self._moving = Moving(address, account_id, first_seen)
         self._snapshots = Snapshots(address, account_id, DEADLINE_S)
         self._first = Snapshots(address, account_id, FIRST_S)
         self._old = Snapshots(address, account_id, SHORT_S)
@@ -68,6 +73,8 @@ class Look:
             read_book(found.orders),
             self._consul_view(stale),
             stale=stale,
+            junk=found.junk,
+            still=None if stale else self._moving.still(found),
         )
 
     def _consul_view(self, stale: bool) -> ConsulView | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info
 
 from hafailover import __version__
-from hafailover.core import gates
+from hafailover.core import foreign, gates
 from hafailover.core.state import Stage, State
 from hafailover.core.views import Role
 from hafailover.guard.protocol import GuardReport
@@ -38,6 +38,21 @@ class Metrics:
         )
         self.forced = Gauge(
             "hafailover_forced", "1 while this host signs without a lease, by order", registry=registry
+        )
+        self.foreign_signer = Gauge(
+            "hafailover_foreign_signer",
+            "1 while the chain shows work of the account that no host of the pool did",
+            registry=registry,
+        )
+        self.duties_due_s = Gauge(
+            "hafailover_duties_due_seconds",
+            "For how long duties of this host have been due without any being done; 0 if it does not sign",
+            registry=registry,
+        )
+        self.consul_stuck = Gauge(
+            "hafailover_consul_stuck",
+            "1 while this host's Consul answers and carries no write out",
+            registry=registry,
         )
         self.promotions = Counter("hafailover_promotions", "Times this host became active", registry=registry)
         self.demotions = Counter(
@@ -102,6 +117,9 @@ class Metrics:
         self.lease_left.set(max(0.0, lease_left_s or 0.0))
         self.ready.set(ready)
         self.forced.set(state.forced is not None)
+        self.foreign_signer.set(foreign.is_alarm(state))
+        undone = foreign.undone(state, state.last_now)
+        self.duties_due_s.set(undone[1] if undone is not None else 0.0)
         self.height.set(state.neard.height if state.neard else 0)
         self.lag.set(lag)
         self.peers.set(state.neard.peers or 0 if state.neard else 0)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from hafailover.core.beat import Phase, StoredBeat
 from hafailover.core.views import LockView, Role
+from hafailover.core.work import IDLE_ACTIVE_S
 from hafailover.lock.roster import Entry
 from hafailover.observe.history import Change, changes, drills
 from hafailover.observe.records import NodeRecord, TermRecord, parse_record
-from hafailover.observe.warnings import ConsulView, warnings
+from hafailover.observe.warnings import ConsulView, Still, of_junk, warnings
 from hafailover.orders.documents import OrderBook
+from hafailover.text import one_line
+
+LONGEST_TEXT = 500
+"""What is shown at most of a text that another host wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +27,7 @@ class Overview:
 
     account_id: str
     ok: bool
-    """Exactly one host is active, and at least one standby is ready."""
+    """Exactly one host is active and does its duties, a standby is ready, and nobody else signs."""
     verdict: str
     active: str | None
     term: int | None
@@ -40,10 +45,18 @@ class Overview:
     """``None`` if Consul did not tell."""
     warnings: tuple[str, ...] = ()
     last_drill: TermRecord | None = None
+    duties: str = ""
+    """Since when no duty of the active was seen done; empty where one was of late, or it is not known."""
     window: tuple[int, int] | None = None
     """The next heights without a duty, from the first up to but without the second; ``None``: not known."""
     stale: bool = False
     """Consul has no leader: this is what one of its servers knew last, and nothing is ``ok``."""
+    stuck: str | None = None
+    """Consul carries no write out, and what to do: nobody's lease can be proved, and nothing is ``ok``."""
+    beat_still_s: float | None = None
+    """For how long at least the newest beat has not been followed by another; ``None``: it moves."""
+    junk: str | None = None
+    """What lies below the pool's prefix in Consul and is no record, in a sentence."""
 
     @property
     def standbys(self) -> list[NodeRecord]:
@@ -74,10 +87,15 @@ def overview(
     consul: ConsulView | None = None,
     *,
     stale: bool = False,
+    junk: Sequence[str] = (),
+    still: Still | None = None,
 ) -> Overview:
     """Puts together what Consul holds of a pool. Pure but for the wall clock, which ends a pause.
 
     A host counts as active when it holds the lock, its last beat says so, and its own record does not differ.
+
+    :param junk: keys below the pool's prefix that are no records.
+    :param still: the newest beat does not move, or Consul does not commit.
     """
     hosts = tuple(_host(entry) for entry in entries)
     if stale:
@@ -90,11 +108,21 @@ def overview(
     book = book or OrderBook()
     paused = _paused(book)
     rows, held = changes(history), drills(history)
+    foreign = next((one_line(host.foreign[:LONGEST_TEXT]) for host in hosts if host.foreign), "")
+    duties, idle = duties_of(next((host for host in hosts if host.node == active), None))
     verdict = _verdict(active, claims, ready, holder, hosts) + (f"; paused {paused}" if paused else "")
+    verdict = f"{foreign}; {verdict}" if foreign else f"{verdict}, but {duties}" if idle else verdict
+    if still is not None:
+        verdict, active = _of_still(still, beat.node if beat else "", active, verdict)
     began = [record for record in history if record.event == "began" and beat and record.term == beat.term]
     return Overview(
         account_id=account_id,
-        ok=active is not None and len(claims) == 1 and bool(ready) and paused is None and not stale,
+        ok=active is not None
+        and len(claims) == 1
+        and bool(ready)
+        and paused is None
+        and not (stale or foreign or idle)
+        and still is None,
         verdict=f"Consul has no leader; before that: {verdict}" if stale else verdict,
         active=active,
         term=beat.term if active and beat else None,
@@ -105,10 +133,34 @@ def overview(
         plan=_plan(book),
         last_change=rows[-1] if rows else None,
         consul=consul,
-        warnings=warnings(hosts, consul),
+        warnings=warnings(hosts, consul, junk),
+        stuck=(still.stuck or None) if still is not None else None,
+        beat_still_s=round(still.age_s, 1) if still is not None and still.age_s else None,
+        junk=next(iter(of_junk(junk)), None),
         last_drill=held[-1] if held else None,
+        duties=duties,
         stale=stale,
     )
+
+
+def _of_still(still: Still, holder: str, active: str | None, verdict: str) -> tuple[str, str | None]:
+    """The verdict where the newest beat stands still, and who is the active as far as it can be said."""
+    age = f"the last beat, of {holder}, is {still.age_s:.0f} s old" if still.age_s else "nobody can take over"
+    if still.stuck:
+        # The holder has fenced itself, or soon does, and cannot write that it has.
+        return f"{still.stuck}; {age}", None
+    return f"{age}: its agent or guard hangs, or its way to Consul; before that: {verdict}", active
+
+
+def duties_of(active: NodeRecord | None) -> tuple[str, bool]:
+    """Since when the active has done no duty, in words, and whether that is too long."""
+    if active is None or active.duties_due is None or not active.no_duty_since:
+        return "", False
+    since = one_line(active.no_duty_since[:40])
+    if active.duties_due == 0:
+        return f"no duty was due since {since}", False
+    idle = (active.duties_due_s or 0.0) >= IDLE_ACTIVE_S
+    return f"0 of {active.duties_due} duties were seen done since {since}", idle
 
 
 def _paused(book: OrderBook) -> str | None:
@@ -134,7 +186,13 @@ def _host(entry: Entry) -> NodeRecord:
     if entry.session is not None:
         return record
     # What its gates were when it was there says nothing of now.
-    gone = {"role": "gone", "reason": "its agent has no session with Consul", "ready": False, "gates": {}}
+    gone = {
+        "role": "gone",
+        "reason": "its agent has no session with Consul",
+        "ready": False,
+        "gates": {},
+        "foreign": "",
+    }
     return record.model_copy(update={**gone, "lease_left_s": None})
 
 
@@ -152,10 +210,9 @@ def _verdict(
     if active is None:
         promoting = [host.node for host in hosts if host.role == Role.PROMOTING]
         if promoting:
-            return f"nobody signs yet: {promoting[0]} is about to"
-        return (
-            f"nobody signs{f': {holder} holds the lock but does not say that it is active' if holder else ''}"
-        )
+            return f"no host of this pool signs yet: {promoting[0]} is about to"
+        held = f": {holder} holds the lock but does not say that it is active" if holder else ""
+        return f"no host of this pool signs{held}"
     if not ready:
         return f"{active} signs, but no standby is ready to take over"
     return f"{active} signs, and {_list([host.node for host in ready])} ready to take over"

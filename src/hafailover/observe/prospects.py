@@ -39,12 +39,14 @@ def prospects(view: Overview) -> Prospects:
     active = next((host for host in view.hosts if host.node == view.active), None)
     profile = PROFILES.get(active.profile if active is not None else "default", PROFILES["default"])
     why = ""
-    if view.paused:
+    if view.stuck:
+        why = view.stuck
+    elif view.paused:
         why = f"automatic failover is paused {view.paused}"
     elif not ready:
         why = "no standby is ready"
     return Prospects(
-        order=() if view.paused else tuple(host.node for host in ready),
+        order=() if view.paused or view.stuck else tuple(host.node for host in ready),
         others=others,
         why_nobody=why,
         told_s=TOLD_S,

@@ -50,6 +50,14 @@ class NodeRecord(BaseModel):
     disk_free_ratio: float | None = None
     clock_ahead_s: Annotated[int, Field(gt=-(1 << 40), lt=1 << 40)] | None = None
     """This host's wall clock against the chain's timestamps, in whole seconds; ``None``: not known yet."""
+    foreign: str = ""
+    """What the chain shows of somebody else who signs with the pool's key, and what to do; empty: nothing."""
+    duties_due: Annotated[int, Field(ge=0, lt=1 << 63)] | None = None
+    """Of a host that signs: blocks, chunks and endorsements that were due without any being done."""
+    duties_due_s: Annotated[float, Field(ge=0, lt=1 << 40)] | None = None
+    """For how long; 0 where none is due."""
+    no_duty_since: str = ""
+    """UTC time for people: when the last duty was seen done, or this host began to sign."""
     prepared_for: str | None = None
     """The switchover that this host has seen and is ready to be the target of."""
     steady: bool = True

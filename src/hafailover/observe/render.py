@@ -26,14 +26,15 @@ ROLE_STYLES = {
 
 def _notes(view: Overview) -> list[tuple[str, str]]:
     """What else there is to know, each with its style."""
-    notes = []
+    notes = [(view.duties, "yellow")] if view.duties and view.ok else []
     if view.last_change is not None and view.last_change.from_node is not None:
         last = view.last_change
         missed = f", {last.blocks_missed} blocks missed" if last.blocks_missed is not None else ""
         notes.append((f"last change {last.at}: {last.from_node} -> {last.to_node}, {last.cause}{missed}", ""))
     if view.consul is not None:
         leader = f"leader {view.consul.leader}" if view.consul.leader else "no leader"
-        notes.append((f"Consul: {len(view.consul.servers)} servers, {leader}", ""))
+        does, style = (", which carries nothing out", "bold red") if view.stuck else ("", "")
+        notes.append((f"Consul: {len(view.consul.servers)} servers, {leader}{does}", style))
     if view.last_drill is not None:
         drill = view.last_drill
         came = "passed" if drill.ok else "FAILED"

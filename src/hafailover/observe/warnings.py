@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from hafailover.observe.records import NodeRecord
+from hafailover.text import one_line
 
 LOW_DISK_RATIO = 0.05
 """Our choice, as neard's documents give no figure: room for compactions, and a night until somebody comes."""
 CLOCK_S = 3.0
 """Our choice: by blocks as they come in, a clock can be told to about a second (:mod:`..near.headclock`)."""
 GIB = 1 << 30
+SHOWN_KEYS = 3
+LONGEST_KEY = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +27,28 @@ class ConsulView:
     """Those that the others cannot reach; empty also where Consul does not tell."""
 
 
-def warnings(hosts: Sequence[NodeRecord], consul: ConsulView | None) -> tuple[str, ...]:
-    """:param consul: ``None`` if nobody could be asked."""
+@dataclass(frozen=True, slots=True)
+class Still:
+    """The newest beat does not move, or there is none and Consul does not commit.
+
+    ``age_s``: for so long at least, in seconds; 0 where nobody is to beat.
+    """
+
+    age_s: float
+    stuck: str
+    """That Consul does not commit and what to do, in a sentence; empty where it does, or nobody can tell."""
+
+
+def warnings(
+    hosts: Sequence[NodeRecord], consul: ConsulView | None, junk: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """:param consul: ``None`` if nobody could be asked.
+    :param junk: keys below the pool's prefix that are no records.
+    """
     alive = [host for host in hosts if host.role not in ("gone", "unknown")]
     found = [
         *_consul(consul),
+        *of_junk(junk),
         *(f"{host.node}: {host.reason}" for host in hosts if host.role == "gone"),
         *differ("the key", alive, lambda host: host.public_key[:20]),
         *differ("hafailover's version", alive, lambda host: host.agent_version),
@@ -63,6 +83,16 @@ def _consul(consul: ConsulView | None) -> list[str]:
     if not consul.leader:
         found.insert(0, "Consul has no leader: nobody can take over, and the active fences itself")
     return [*found, *of_servers(consul.servers)]
+
+
+def of_junk(keys: Sequence[str]) -> list[str]:
+    """What lies below the pool's prefix and was written by none of its agents."""
+    if not keys:
+        return []
+    names = [one_line(key)[:LONGEST_KEY] for key in keys[:SHOWN_KEYS]]
+    more = f" and {len(keys) - SHOWN_KEYS} more" if len(keys) > SHOWN_KEYS else ""
+    number = "1 key" if len(keys) == 1 else f"{len(keys)} keys"
+    return [f"{number} of the pool in Consul, left out as no record: {', '.join(names)}{more}"]
 
 
 def of_servers(servers: Sequence[str]) -> list[str]:

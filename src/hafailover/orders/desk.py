@@ -35,7 +35,7 @@ class Desk:
             _, data = self._consul.kv.get(self._keys.orders, recurse=True, consistency="default")
             return _book(self._keys.orders, data)
 
-        return call("reading the orders", self._keys.rule, get)
+        return call("reading the orders", self._keys.read_rule, get)
 
     def pause(self, pause: Pause) -> None:
         self._put("pause", pause)
@@ -76,7 +76,7 @@ class Desk:
         value = json.dumps(document.model_dump(), separators=(",", ":"))
         done = call(
             "writing an order",
-            self._keys.rule,
+            self._keys.orders_rule,
             lambda: self._consul.kv.put(self._keys.orders + name, value, cas=index),
         )
         return done is True
@@ -85,7 +85,7 @@ class Desk:
         """``True`` also where nothing was: Consul calls that a success, with an index, too."""
         done = call(
             "taking an order back",
-            self._keys.rule,
+            self._keys.orders_rule,
             lambda: self._consul.kv.delete(self._keys.orders + name, cas=index),
         )
         return done is True

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from hafailover.text import unix_time
+from hafailover.text import is_node_name, unix_time
 
 # Strict: a "2" is no number of blocks, and infinity no time.
 _CONFIG = ConfigDict(extra="ignore", frozen=True, strict=True, allow_inf_nan=False)
@@ -148,7 +148,7 @@ def read_book(entries: dict[str, tuple[int, dict[str, Any] | None]]) -> OrderBoo
             drill, drill_index = _parse(Drill, value), index
         elif name == "last_drill":
             last_drill = _parse(LastDrill, value)
-        elif name.startswith("drained/") and name != "drained/":
+        elif name.startswith("drained/") and is_node_name(name.removeprefix("drained/")):
             drain = _parse(Drain, {**value, "node": name.removeprefix("drained/")})
             # A host that somebody wanted drained is, however badly that was written down.
             drains.append(drain or Drain(node=name.removeprefix("drained/"), reason="an unreadable order"))

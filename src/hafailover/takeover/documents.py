@@ -53,11 +53,11 @@ class Files:
     def put_order(self, order: Order) -> None:
         """:raises OSError: the folder is not there, or not this user's."""
         self._answer.unlink(missing_ok=True)
-        self._write(self._order, order)
+        write_document(self._order, order)
 
     def order(self) -> Order | None:
         """The order as it stands; one that cannot be understood is none."""
-        text = _read(self._order)
+        text = read_document(self._order)
         try:
             return Order.model_validate_json(text) if text is not None else None
         except ValidationError:
@@ -77,23 +77,29 @@ class Files:
 
     def put_answer(self, answer: Answer) -> None:
         with contextlib.suppress(OSError):
-            self._write(self._answer, answer)
+            write_document(self._answer, answer)
 
     def answer(self) -> Answer | None:
-        text = _read(self._answer)
+        text = read_document(self._answer)
         try:
             return Answer.model_validate_json(text) if text is not None else None
         except ValidationError:
             return None
 
-    def _write(self, path: Path, document: BaseModel) -> None:
-        write_whole(path, document.model_dump_json().encode(), 0o600)
-        if os.geteuid() == 0:
-            owner = self._folder.stat()
-            os.chown(path, owner.st_uid, owner.st_gid)
+
+def write_document(path: Path, document: BaseModel) -> None:
+    """Writes it so that the folder's owner, the agent's user, can read it and nobody else.
+
+    :raises OSError: the folder is not there, or not this user's.
+    """
+    write_whole(path, document.model_dump_json().encode(), 0o600)
+    if os.geteuid() == 0:
+        owner = path.parent.stat()
+        os.chown(path, owner.st_uid, owner.st_gid)
 
 
-def _read(path: Path) -> str | None:
+def read_document(path: Path) -> str | None:
+    """What stands there, or as much of it as a document may be long; ``None`` where nothing does."""
     try:
         with path.open("rb") as file:
             return file.read(MOST_BYTES).decode(errors="replace")

@@ -12,7 +12,7 @@ LEAST_BLOCKS = 10
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """Between two looks at neard. ``produced``, ``expected``: the pool's blocks and chunks together."""
+    """Between two looks at neard. ``produced``, ``expected``: blocks, chunks and endorsements together."""
 
     blocks: int
     produced: int
@@ -35,8 +35,8 @@ def compare(first: tuple[int, Production], last: tuple[int, Production]) -> Seen
     if before.epoch_start != after.epoch_start:
         return None
     since = after.since(before)
-    produced = since.produced_blocks + since.produced_chunks
-    expected = since.expected_blocks + since.expected_chunks
+    produced = since.produced_blocks + since.produced_chunks + since.produced_endorsements
+    expected = since.expected_blocks + since.expected_chunks + since.expected_endorsements
     if produced < 0 or expected < 0:
         return None
     return Seen(height - before_height, produced, expected)

@@ -34,8 +34,8 @@ class Verdict(_Document):
 
     level: Level = Field(
         description="safe: one host signs and another is ready. at-risk: one signs and nothing would take "
-        "over by itself. danger: nobody signs, or several say so. unknown: Consul has not told for "
-        f"{FRESH_S:g} s."
+        "over by itself. danger: nobody signs, several say so, or somebody else does. unknown: Consul has "
+        f"not told for {FRESH_S:g} s."
     )
     text: str = Field(description="One sentence for people.")
 
@@ -164,6 +164,8 @@ def schema_text() -> str:
 def _level(pool: Overview) -> Level:
     if pool.ok:
         return "safe"
+    if any(host.foreign for host in pool.hosts):
+        return "danger"
     claims = [host for host in pool.hosts if host.role == Role.ACTIVE]
     return "at-risk" if pool.active is not None and len(claims) == 1 else "danger"
 

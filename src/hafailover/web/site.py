@@ -12,6 +12,7 @@ from prometheus_client.exposition import choose_encoder
 
 from hafailover.clock import boottime
 from hafailover.observe.health import Answer as Health
+from hafailover.observe.moving import FirstSeen
 from hafailover.observe.records import NodeRecord
 from hafailover.web import documents
 from hafailover.web.access import Doorkeeper
@@ -39,7 +40,7 @@ class Sources:
     """What the agent knows of itself; each is called from the threads that answer.
 
     ``refresh`` sets the gauges. ``beat`` is the last one that succeeded: when it was sent (CLOCK_BOOTTIME)
-    and how long it took, in seconds.
+    and how long it took, in seconds. ``newest_beat`` is that of whoever holds the lock, as the watch saw it.
     """
 
     account_id: str
@@ -49,6 +50,7 @@ class Sources:
     ready: Callable[[], Health]
     record: Callable[[], NodeRecord]
     beat: Callable[[], tuple[float, float] | None]
+    newest_beat: FirstSeen = lambda: None
 
 
 class Site:

@@ -18,7 +18,7 @@ def serve(settings: Settings, consul: Address, sources: Sources) -> WebServer:
     :raises ListenError: the address is taken or not this machine's.
     """
     door = Doorkeeper(token_of(settings.http), settings.listens_on_loopback)
-    pool = PoolWatch(lambda: Look(consul, settings.account_id))
+    pool = PoolWatch(lambda: Look(consul, settings.account_id, sources.newest_beat))
     server = WebServer(settings.listen_address, Site(sources, pool, door).respond, tls_of(settings.http))
     pool.start()
     server.start()

@@ -10,11 +10,11 @@ from hafailover.lab.pool import LabPool
 
 
 @contextmanager
-def settled_pool(consul_binary: Path, promotion: str = "hot") -> Iterator[LabPool]:
+def settled_pool(consul_binary: Path, promotion: str = "hot", *, acl: bool = False) -> Iterator[LabPool]:
     """Three hosts of which one is active and two are ready; all gone at the end."""
     # Not below pytest's own folder: a socket's path may have 107 bytes.
     folder = Path(tempfile.mkdtemp(prefix="hafailover-"))
-    pool = LabPool(folder, consul_binary, promotion=promotion)
+    pool = LabPool(folder, consul_binary, promotion=promotion, acl=acl)
     try:
         pool.start_network(lambda _: None)
         for host in pool.hosts:

@@ -23,7 +23,6 @@ _WORDS = "a release and a dropped term count only with a word that a guard of th
 _FLOOR = "no beat shortens the wait for a term that was seen and is not vouched gone"
 _FILES = "the guard's file work has a thread of its own, and nothing that fences waits for it"
 _HISTORY = "Consul's history has an id, and terms, beats and dropped records count within it"
-_KEEPER = "whatever Consul has forgotten of a host, its agent makes again"
 
 KNOWN_OPEN: dict[str, Open] = {
     "disk hung under neard's home": Open(_FILES, ("host cut off", "agent frozen", "switchover")),
@@ -32,10 +31,8 @@ KNOWN_OPEN: dict[str, Open] = {
         "the note of the session is written where nothing waits for it",
         ("a host's session is destroyed", "neard killed"),
     ),
-    "Consul's leader answers and does not commit": Open("status sees that the beat does not move"),
     "Consul's servers lose all they agreed on": Open(_HISTORY),
-    "Consul loses everything": Open(f"{_HISTORY}; {_KEEPER}"),
-    "a host's service is deregistered": Open(_KEEPER, ("agent killed",)),
+    "Consul loses everything": Open(_HISTORY),
     "forged: the last beat released": Open(_WORDS),
     "forged: an old release written again": Open(f"{_WORDS}; {_FLOOR}", ("switchover",)),
     "forged: a beat with a short promise": Open(_FLOOR),

@@ -21,6 +21,7 @@ from .parts import Events, park
 
 RECORD = KEYS.nodes + "a"
 SESSION = "session-a"
+TWO_BEATS_S = 2 * PROFILES["default"].beat_s
 
 
 @dataclass
@@ -89,6 +90,32 @@ def test_what_is_unchanged_is_not_written_again(bench: Bench) -> None:
     bench.chores.touch()
     bench.events.wait(ev.MembersSeen, looks + 1)
     assert bench.consul.items[RECORD].modified == written
+
+
+def test_a_record_that_consul_has_forgotten_is_written_again(bench: Bench) -> None:
+    bench.chores.use_session(SESSION)
+    bench.chores.touch()
+    until(lambda: bench.role() == "standby", "the record")
+    with bench.consul.changed:
+        del bench.consul.items[RECORD]
+    until(lambda: bench.role() == "standby", "the record again", TWO_BEATS_S + 1.0)
+    assert bench.consul.items[RECORD].session == SESSION
+
+
+def test_a_record_without_its_session_is_no_record(bench: Bench) -> None:
+    bench.chores.use_session(SESSION)
+    bench.chores.touch()
+    until(lambda: bench.role() == "standby", "the record")
+    bench.consul.publish("a", None, role="standby")
+    until(lambda: bench.consul.items[RECORD].session == SESSION, "the session", TWO_BEATS_S + 1.0)
+
+
+def test_a_record_that_cannot_be_written_since_the_session_has_ended_says_so(bench: Bench) -> None:
+    """Nothing else may write for a long time."""
+    bench.chores.use_session(SESSION)
+    bench.consul.expire(SESSION)
+    bench.chores.touch()
+    assert bench.events.wait(ev.SessionGone).session == SESSION
 
 
 def test_the_others_come_with_the_pools_key(bench: Bench) -> None:

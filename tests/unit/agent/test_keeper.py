@@ -119,6 +119,35 @@ def test_a_session_that_consul_ends_is_told_and_replaced(bench: Bench) -> None:
     assert bench.consul.items[RECORD].session == second
 
 
+def test_a_renewal_is_no_news_of_a_consul_that_answers(bench: Bench) -> None:
+    """A leader whose disk hangs renews sessions, and lets nobody prove or take the lock."""
+    bench.keeper.start()
+    bench.ready()
+    renewed = bench.consul.feeds
+    until(lambda: bench.consul.feeds >= renewed + 5, "feeding")
+    assert bench.events.of(ev.ConsulAnswered) == []
+
+
+def test_a_check_that_consul_has_forgotten_is_registered_again(bench: Bench) -> None:
+    bench.keeper.start()
+    session = bench.ready()
+    bench.consul.forgot_the_check = True
+    until(lambda: not bench.consul.forgot_the_check, "the registration")
+    fed = bench.consul.feeds
+    until(lambda: bench.consul.feeds >= fed + 3, "feeding")
+    assert bench.consul.sessions == {session}
+
+
+def test_a_check_that_cannot_be_passed_does_not_hide_that_the_session_has_ended(bench: Bench) -> None:
+    bench.keeper.start()
+    first = bench.ready()
+    bench.consul.registers_nothing = bench.consul.forgot_the_check = True
+    bench.consul.expire(first)
+    assert bench.events.wait(ev.SessionGone).session == first
+    bench.consul.registers_nothing = False
+    assert bench.ready(2) != first
+
+
 def test_a_session_that_the_core_has_lost_is_replaced(bench: Bench) -> None:
     bench.keeper.start()
     first = bench.ready()

@@ -11,6 +11,7 @@ import pytest
 from hafailover.agent.news import News, tells_for_the_pool
 from hafailover.config.settings import Settings
 from hafailover.core.views import LockView
+from hafailover.core.work import Chain, Counts, Evidence, Finding
 from hafailover.notify.watch import RoleWatch
 from hafailover.observe.metrics import Metrics
 from hafailover.orders.documents import LastDrill, OrderBook
@@ -102,3 +103,18 @@ def test_a_file_that_cannot_be_used_does_not_keep_the_agent_from_its_work(
     notify = {"webhook_file": tmp_path / "nothing"}
     News(Settings.model_validate({"account_id": "pool.near", "notify": notify}), metrics).start()
     assert "nobody is told by this channel: notify.webhook_file: " in caplog.text
+
+
+def test_somebody_else_who_signs_is_told_by_one_host_once(news: News, receiver: Receiver) -> None:
+    finding = Finding(Counts(blocks=3), began=1.0, last=2.0, sure=True)
+    seen = replace(FREE, chain=Chain(evidence=Evidence(finding=finding)))
+    news.step(FREE, seen, ())
+    news.step(seen, seen, ())
+    not_mine = replace(seen, config=replace(seen.config, node="z"), members=(member("b"),))
+    news.step(FREE, not_mine, ())
+    until(lambda: len(receiver.documents) == 1, "it")
+    [one] = receiver.documents
+    assert (one["event"], one["severity"]) == ("foreign_signer", "critical")
+    assert one["title"] == "pool.near: SOMEBODY ELSE signs for pool.near"
+    assert "3 blocks" in one["text"]
+    assert "look for another neard with this key" in one["text"]

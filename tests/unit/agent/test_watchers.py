@@ -135,6 +135,7 @@ def test_what_is_there_is_seen_at_once(consul: TinyConsul, events: Events, eyes:
 
 def test_every_change_wakes_its_watcher(consul: TinyConsul, events: Events, eyes: LeaseEyes) -> None:
     fill(consul)
+    consul.beats = False
     consul.put(KEYS.dropped + ".keep", {})
     consul.put(KEYS.request, {})
     eyes.start()

@@ -44,6 +44,7 @@ def test_these_are_all() -> None:
         "audit",
         "drill",
         "takeover",
+        "allow-first-term",
         "demo",
         "bench",
         "check settings",

@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from hafailover.observe import moving
+
 from ..near.keys import ACCOUNT
 from ..observe.pool import fill
 from ..observe.tiny_consul import KEYS, TinyConsul
@@ -31,7 +33,7 @@ def two_actives(consul: TinyConsul) -> None:
     [
         (fill, 0, "a signs, and b and c are ready to take over"),
         (lambda consul: fill(consul, standbys=()), 1, "a signs, but no standby is ready"),
-        (lambda consul: fill(consul, active=None), 1, "nobody signs"),
+        (lambda consul: fill(consul, active=None), 1, "no host of this pool signs"),
         (two_actives, 1, "a and b both say that they are active"),
         (lambda consul: None, 1, "no host has ever joined this pool"),
     ],
@@ -49,6 +51,23 @@ def test_only_one_active_and_a_ready_standby_are_a_yes(
     view = json.loads(plain.out)
     assert view["ok"] is (code == 0)
     assert view["verdict"].startswith(told)
+
+
+def test_a_consul_that_does_not_commit_is_a_no_and_nowhere_said_to_be_well(
+    hafailover: Command, consul: TinyConsul, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(moving, "STILL_S", 0.3)
+    monkeypatch.setattr(moving, "WRITE_S", 0.3)
+    monkeypatch.setenv("COLUMNS", "300")
+    fill(consul)
+    consul.hangs.set()
+    done = hafailover("status")
+    assert done.code == 1
+    lines = done.out.splitlines()
+    assert "Consul does not commit" in lines[0]
+    assert "stop Consul on 127.0.0.1:8300" in lines[0]
+    assert "a signs" not in done.out
+    assert "Consul: 1 servers, leader 127.0.0.1:8300, which carries nothing out" in done.out
 
 
 def test_what_a_program_gets(hafailover: Command, consul: TinyConsul) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from hafailover.cli import switchover
+from hafailover.orders import following
 
 from ..near.keys import ACCOUNT
 from ..near.servers import Peer, Server, answer
@@ -153,3 +154,50 @@ def test_the_actives_own_refusal_is_5(hafailover: Command, consul: TinyConsul) -
     done = hafailover("switchover", "--now", "--json")
     assert (done.code, done.out) == (5, "")
     assert "b is not prepared" in done.err
+
+
+@pytest.mark.parametrize("taker", ["b", "a"], ids=["a third one", "the one that handed over"])
+def test_it_is_6_where_another_than_the_named_host_signs_now(
+    hafailover: Command, consul: TinyConsul, taker: str
+) -> None:
+    """`switchover --to c && ssh a reboot` must not reboot the host that signs, nor a plan go on without c."""
+    fill(consul)
+    Active(consul, taker=taker)
+    done = hafailover("switchover", "--now", "--to", "c")
+    assert done.code == 6
+    assert f"{taker} is active in term 33" in done.out
+    assert f"hafailover: c was to take over, but {taker} signs" in done.err
+
+
+def test_without_a_named_host_it_is_6_where_the_same_one_signs_on(
+    hafailover: Command, consul: TinyConsul
+) -> None:
+    fill(consul)
+    Active(consul, taker="a")
+    done = hafailover("switchover", "--now", "--json")
+    assert done.code == 6
+    assert json.loads(done.out)["to_node"] == "a"
+
+
+def test_without_a_named_host_any_other_will_do(hafailover: Command, consul: TinyConsul) -> None:
+    fill(consul)
+    Active(consul, taker="c")
+    assert hafailover("switchover", "--now").code == 0
+
+
+@pytest.mark.parametrize(
+    ("to", "taker", "code"), [("c", "c", 0), ("c", "b", 6), (None, "b", 0), (None, "a", 6)]
+)
+def test_a_planned_one_says_the_same(
+    hafailover: Command,
+    consul: TinyConsul,
+    monkeypatch: pytest.MonkeyPatch,
+    to: str | None,
+    taker: str,
+    code: int,
+) -> None:
+    fill(consul)
+    moved = following.Moved("a", taker, 33, 50, 53, 2.0)
+    monkeypatch.setattr(following, "follow", lambda *_: moved)
+    done = hafailover("switchover", *(["--to", to] if to else []))
+    assert (done.code, f"{taker} is active in term 33" in done.out) == (code, True)

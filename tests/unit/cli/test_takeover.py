@@ -74,6 +74,7 @@ def test_it_spells_out_the_risk_and_orders_it(bench: Bench) -> None:
         (Consul.ANSWERS, (), "Consul answers, so a lease can be had"),
         (Consul.DOWN, (), "says nothing of the others"),
         (Consul.DOWN, ("--local-consul-down",), ""),
+        (Consul.NO_COMMIT, (), ""),
     ],
 )
 def test_it_asks_consul_first(bench: Bench, consul: Consul, words: tuple[str, ...], said: str) -> None:
@@ -86,7 +87,7 @@ def test_it_asks_consul_first(bench: Bench, consul: Consul, words: tuple[str, ..
 @pytest.mark.parametrize(
     ("looks", "said"),
     [
-        (SIGNED, "another host signs: 1 of the pool's blocks and chunks"),
+        (SIGNED, "another host signs: 1 of the pool's blocks, chunks and endorsements"),
         (STILL, "the chain stands still"),
         (IDLE, "nothing was expected of the pool"),
     ],
@@ -102,6 +103,14 @@ def test_it_watches_the_chain(
     done = bench("--force")
     assert (done.code, said in done.err) == (5, True), done.err
     assert bench.files.order() is None
+
+
+def test_where_consul_does_not_commit_it_says_what_may_be_all_it_takes(bench: Bench) -> None:
+    bench.consul = Consul.NO_COMMIT
+    done = bench("--force")
+    assert done.code == 0
+    assert "its leader carries no write out" in done.err
+    assert "that may be all it takes" in done.err
 
 
 def test_another_name_does_nothing(bench: Bench) -> None:

@@ -7,6 +7,8 @@ import pytest
 
 from hafailover.config.load import ConfigError, consul_address, load_settings
 from hafailover.lock.client import Address
+from hafailover.lock.listener import believed
+from hafailover.lock.token import TokenError
 
 from ..near.fifo import refusal_of_fifo
 
@@ -39,23 +41,23 @@ def test_the_token_is_the_files_one_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "token"
     path.write_text(text)
     found = address(token_file=str(path))
-    assert found.token == TOKEN
-    assert TOKEN not in repr(found)
+    assert found.token.value == TOKEN
+    assert TOKEN not in repr(found) + repr(found.token)
     assert TOKEN not in str(found)
 
 
 def test_the_systemd_credential_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
-    assert address().token is None
+    assert address().token.value is None
     (tmp_path / "consul_token").write_text(TOKEN)
-    assert address().token == TOKEN
+    assert address().token.value == TOKEN
     other = tmp_path / "other"
     other.write_text("other-token")
-    assert address(token_file=str(other)).token == "other-token"
+    assert address(token_file=str(other)).token.value == "other-token"
 
 
 def test_without_a_token_there_is_none() -> None:
-    assert address().token is None
+    assert address().token.value is None
 
 
 @pytest.mark.parametrize(
@@ -112,3 +114,25 @@ def test_tls_files_must_be_readable(tmp_path: Path, name: str) -> None:
     assert (found.ca_file, found.cert_file, found.key_file) == (str(there),) * 3
     with pytest.raises(ConfigError, match=f"consul.{name}: .*none.pem is missing or cannot be read"):
         address(address="https://c", **{**files, name: str(tmp_path / "none.pem")})
+
+
+def test_a_token_that_was_replaced_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(TOKEN)
+    token = address(token_file=str(path)).token
+    assert not token.read_again()
+    path.write_text("another-token")
+    assert token.read_again()
+    assert token.value == "another-token"
+    path.unlink()
+    with pytest.raises(TokenError, match=f"consul.token_file: {path}: No such file"):
+        token.read_again()
+    assert token.value == "another-token", "the one from before stays"
+
+
+def test_consuls_user() -> None:
+    assert address().users == believed(None)
+    assert address(user="nobody").users == believed("nobody")
+    assert address(user="4711").users == believed("4711")
+    with pytest.raises(ConfigError, match=r"consul\.user: there is no user named no-such-user"):
+        address(user="no-such-user")

@@ -11,6 +11,7 @@ from hafailover.core.beat import Beat, Phase, StoredBeat
 from hafailover.core.decide import decide, initial
 from hafailover.core.state import Config, Hold, State
 from hafailover.core.views import GuardView, KeyState, LockView, Member, NeardPhase, NeardView, Role
+from hafailover.core.work import Work
 from hafailover.timing import PROFILES
 
 ACCOUNT = "pool.near"
@@ -55,10 +56,19 @@ class Core:
         given = {"node": "a", "account_id": ACCOUNT, "profile": DEFAULT, **config}
         since = self.now - watched_s if watched_s is not None else None
         self.outage = False
+        self.in_roster = True
+        """Whether this host's own record is among those that it reads."""
+        self.no_validator = True
+        """neard says of the account that it is no validator of this epoch, as of one with nothing to do."""
         self.state: State = replace(initial(Config(**given), self.now), watching_since=since)
 
     def feed(self, event: ev.Event, after: float = 0.0) -> list[ef.Effect]:
         self.now += after
+        if isinstance(event, ev.MembersSeen) and self.in_roster:
+            # Without a height, so that it is no news of the chain.
+            own = member(self.state.config.node, ready=False, height=0)
+            others = tuple(one for one in event.members if one.node != own.node)
+            event = replace(event, members=(own, *others))
         decision = decide(self.state, event, self.now)
         self.state = decision.state
         return list(decision.effects)
@@ -82,6 +92,8 @@ class Core:
                     effects += self.feed(ev.GuardSeen(self.state.guard))
                 if self.state.neard is not None:
                     effects += self.feed(ev.NeardSeen(self.state.neard))
+                    if self.no_validator:
+                        effects += self.feed(ev.WorkSeen(Work(self.now, 1, validator=False)))
                 if self.state.session is not None and not self.outage:
                     effects += self.feed(ev.ConsulAnswered())
             if beats is not None:

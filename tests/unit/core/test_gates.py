@@ -49,6 +49,20 @@ def test_each_has_its_sentence(news: ev.Event, said: str) -> None:
     assert problems(news) == [said]
 
 
+def test_a_host_that_is_not_in_the_pools_roster() -> None:
+    core = Core().stand_by()
+    missing = "this host's record is missing from the pool's in Consul"
+    core.in_roster = False
+    core.feed(ev.MembersSeen((member("b"),), KEY))
+    assert gates.standby_problems(core.state, core.now) == [missing]
+    assert gates.checklist(core.state, core.now)["in the pool's roster"] == missing
+    core.feed(ev.MembersSeen((member("b"), member("a", alive=False)), KEY))
+    assert gates.standby_problems(core.state, core.now) == [missing], "a record of an agent that is gone"
+    core.in_roster = True
+    core.feed(ev.MembersSeen((member("b"),), KEY))
+    assert gates.standby_problems(core.state, core.now) == []
+
+
 def test_the_key_of_another_account() -> None:
     other = guard().__class__(NeardPhase.UP, guard().key, public_key=KEY, account_id="other.near")
     assert problems(ev.GuardSeen(other)) == ["the guard's key is of account other.near, not pool.near"]
@@ -205,3 +219,63 @@ def test_what_cannot_be_known_is_not_shown_as_met() -> None:
         "neard tracks the pool's shards",
         "neard not older than the active's",
     ]
+
+
+class TestHeightsThatOthersClaim:
+    """One host's record is one claim. It must not disqualify those that other hosts' claims support."""
+
+    def heights(self, beat_height: int | None = None, own_age_s: float = 1.0, **records: int) -> int:
+        core = Core().stand_by()
+        core.feed(ev.NeardSeen(neard(head_age_s=own_age_s)))
+        core.feed(ev.MembersSeen(tuple(member(n, height=h) for n, h in records.items()), KEY))
+        if beat_height is not None:
+            core.feed(ev.BeatSeen(stored(beat(node="b", height=beat_height))))
+        return gates.lag(core.state)
+
+    @pytest.mark.parametrize("lie", [106, 10**15, (1 << 63) - 1])
+    def test_three_hosts_and_a_forged_record(self, lie: int) -> None:
+        assert self.heights(beat_height=101, a=100, b=100, c=99, zz=lie) == 1
+
+    @pytest.mark.parametrize("lie", [106, 10**15])
+    def test_two_hosts_and_a_forged_record(self, lie: int) -> None:
+        assert self.heights(beat_height=101, a=100, b=101, zz=lie) == 1
+
+    @pytest.mark.parametrize("lie", [10**6, 10**15])
+    def test_nobody_else_is_there_to_ask_but_no_chain_is_so_fast(self, lie: int) -> None:
+        assert self.heights(zz=lie) == 0
+
+    def test_an_active_that_claims_what_no_chain_can_reach(self) -> None:
+        assert self.heights(beat_height=10**15, a=100, c=100) == 0
+
+    def test_two_others_that_agree_are_believed(self) -> None:
+        assert self.heights(a=100, b=160, c=150) == 50
+
+    def test_the_active_is_believed_beside_a_standby_that_is_as_far_behind(self) -> None:
+        assert self.heights(beat_height=200, a=100, b=200, c=100) == 100
+
+    def test_the_only_other_host_is_believed(self) -> None:
+        assert self.heights(a=100, b=140) == 40
+
+    def test_a_head_that_is_old_may_be_far_behind(self) -> None:
+        assert self.heights(own_age_s=3600.0, b=6000) == 5900
+
+    def test_whose_own_head_is_old_believes_the_one_that_is_ahead(self) -> None:
+        """The third one has just started, and tells nothing of the chain."""
+        assert self.heights(own_age_s=60.0, a=100, b=200, c=0) == 100
+
+    def test_an_old_head_is_no_reason_to_believe_what_cannot_be(self) -> None:
+        assert self.heights(own_age_s=60.0, a=100, b=100, zz=10**15) == 0
+
+    def test_before_the_age_is_known_everybody_is_believed(self) -> None:
+        assert self.heights(own_age_s=float("inf"), b=10**9) == 10**9 - 100
+
+    def test_its_own_record_of_some_seconds_ago_supports_nothing(self) -> None:
+        assert self.heights(a=98, zz=140) == 40
+
+    def test_a_lying_standby_is_no_reason_to_pass_the_lock_on(self) -> None:
+        core = Core().stand_by()
+        others = (member("b", height=100), member("c", height=99), member("zz", height=10**15))
+        core.feed(ev.MembersSeen(others, KEY))
+        assert not gates.is_behind_a_ready_standby(core.state)
+        core.feed(ev.MembersSeen((*others, member("d", height=120)), KEY))
+        assert gates.is_behind_a_ready_standby(core.state)

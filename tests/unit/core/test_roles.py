@@ -50,7 +50,7 @@ def test_at_the_very_start() -> None:
         (
             [ev.SessionReady(SESSION), ev.GuardSeen(guard()), ev.NeardSeen(neard())],
             Role.STANDBY,
-            "ready",
+            "ready, but it does not know yet who holds the lock",
         ),
     ],
 )

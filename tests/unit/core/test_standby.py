@@ -284,3 +284,43 @@ class TestRestartOfATaintedNeard:
         core = self.tainted()
         core.feed(ev.GuardSeen(guard()))
         assert core.wait(10) == []
+
+
+class TestLateNewsOfTheOwnLock:
+    """A watch that ends without news tells once more what stood there when it began, perhaps too late."""
+
+    OWN = ev.LockSeen(LockView(SESSION, "a", 20))
+    FREE = ev.LockSeen(LockView(None, None, 30))
+
+    def handed_over(self) -> Core:
+        """This host has released term 20 to b, and has had Consul's confirmation."""
+        core = Core().arm()
+        core.feed(ev.MembersSeen((member("b", prepared_for="wish"),), KEY))
+        core.feed(ev.RequestSeen(Request("wish", "b", 20)))
+        effects = core.feed(ev.MembersSeen((member("b", prepared_for="wish"),), KEY), after=0.05)
+        effects += core.wait(0.2) + core.say_guard(key=KeyState.ABSENT, retired=20) + core.wait(1.5)
+        assert of(ef.Release, effects)
+        core.feed(ev.ReleaseAnswered(20, OK))
+        assert core.state.hold is None
+        return core
+
+    def test_it_does_not_take_back_what_it_has_handed_over(self) -> None:
+        core = self.handed_over()
+        effects = core.feed(self.OWN, after=0.02)
+        effects += core.feed(self.FREE, after=0.01) + core.wait(2.5)
+        assert of(ef.Acquire, effects) == [], "its back-off is for five seconds"
+        assert of(ef.AbandonSession, effects) == []
+
+    def test_a_lock_that_is_still_its_own_after_the_end_does_not_stay_taken(self) -> None:
+        core = self.handed_over()
+        core.feed(self.OWN, after=0.02)
+        effects = core.wait(4.5)
+        assert of(ef.Acquire, effects) == []
+        assert [effect.session for effect in of(ef.AbandonSession, effects)] == [SESSION]
+
+    def test_a_handover_to_this_host_is_good_for_one_term(self) -> None:
+        """The heartbeat's watch may be behind the lock's, and show who handed over to this host."""
+        core = self.handed_over()
+        core.feed(ev.BeatSeen(stored(beat(15, 9, "b", Phase.RELEASED, handover_to="a"), 1)))
+        effects = core.feed(self.FREE, after=0.02) + core.wait(2.5)
+        assert of(ef.Acquire, effects) == []

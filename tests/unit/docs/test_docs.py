@@ -7,6 +7,7 @@ from hafailover.agent.loop import EXIT_NAME_TAKEN
 from hafailover.cli import exit_codes
 from hafailover.config.reference import reference
 from hafailover.guard.main import EXIT_DEFECT
+from hafailover.lock.policy import agent_rule, host_policy, operator_policy
 from hafailover.observe.metrics import Metrics
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -23,6 +24,15 @@ def test_every_metric_is_documented_and_every_documented_one_exists() -> None:
         family.name for family in Metrics("a.near", "n").registry.collect() if family.name != "hafailover"
     }
     assert documented == exported
+
+
+def test_the_published_policies_are_those_that_are_tried() -> None:
+    text = (ROOT / "docs" / "tokens.md").read_text()
+    shown = re.findall(r"```hcl\n(.*?)```", text, re.DOTALL)
+    account = "mypool.poolv1.near"
+    rules = [host_policy(account, "host1", "host1"), operator_policy(account, "host1")]
+    assert shown == ["\n".join(one) + "\n" for one in rules]
+    assert agent_rule("host1") in text
 
 
 def test_the_two_commands_stand_at_the_top_of_the_readme() -> None:

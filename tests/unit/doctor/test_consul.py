@@ -7,13 +7,23 @@ from dataclasses import replace
 import pytest
 
 from hafailover.agent.advice import Tuning
-from hafailover.doctor.checks.consul import judge, unreachable
+from hafailover.doctor.checks.consul import judge, judge_with_commit, unreachable
 from hafailover.doctor.checks.latency import judge_tuning
-from hafailover.doctor.facts.consul import Autopilot, ConsulFacts, LocalAgent, Member, RaftServer
+from hafailover.doctor.facts import consul as facts
+from hafailover.doctor.facts.consul import (
+    Autopilot,
+    Commit,
+    ConsulFacts,
+    LocalAgent,
+    Member,
+    RaftServer,
+    try_a_commit,
+)
 from hafailover.doctor.finding import Severity
 from hafailover.lock.errors import CallError, Kind
 from hafailover.timing import PROFILES
 
+from ..observe.tiny_consul import ACCOUNT, TinyConsul
 from .said import bad, ids, one
 
 PEERS = tuple(f"192.0.2.{number}:8300" for number in (1, 2, 3))
@@ -103,6 +113,14 @@ def test_nobody_there() -> None:
     assert "http://127.0.0.1:8500" in found.remedy
 
 
+def test_a_consul_that_runs_is_not_to_be_started() -> None:
+    full = (
+        "renewing the session: Consul answered 429, perhaps since ... (limits.http_max_conns_per_client ...)"
+    )
+    (found,) = unreachable(CallError(Kind.SERVER, full), "http://127.0.0.1:8500")
+    assert "start Consul" not in found.remedy
+
+
 @pytest.mark.parametrize(
     ("tuning", "severity"),
     [(Tuning(1, True), Severity.OK), (Tuning(5, True), Severity.WARNING), (None, Severity.SKIPPED)],
@@ -110,3 +128,41 @@ def test_nobody_there() -> None:
 def test_fence_after_against_the_time_of_an_election(tuning: Tuning | None, severity: Severity) -> None:
     (found,) = judge_tuning(tuning, PROFILES["default"])
     assert (found.id, found.severity) == ("timing.fence", severity)
+
+
+def test_a_consul_that_carries_writes_out() -> None:
+    assert one(judge_with_commit(GOOD, Commit()), "consul.commits").severity is Severity.OK
+
+
+def test_a_consul_that_does_not_is_an_error_whatever_else_is_well() -> None:
+    found = one(judge_with_commit(GOOD, Commit("no answer in time", "stop Consul on c1")), "consul.commits")
+    assert (found.severity, found.text) == (Severity.ERROR, "stop Consul on c1")
+
+
+def test_nothing_says_that_consul_is_well_where_a_write_hangs() -> None:
+    found = judge_with_commit(GOOD, Commit("no answer in time", "stop Consul on c1"))
+    assert not {"consul.leader", "consul.health"} & {one.id for one in found}
+    no_leader = judge_with_commit(replace(GOOD, leader=""), Commit("no answer in time", "stop it"))
+    assert bad(no_leader)["consul.leader"] is Severity.ERROR
+
+
+def test_a_token_that_may_not_try_it() -> None:
+    found = one(judge_with_commit(GOOD, Commit("Consul denied it")), "consul.commits")
+    assert found.severity is Severity.SKIPPED
+    assert "Consul denied it" in found.text
+
+
+class TestTheTry:
+    def test_well(self, consul: TinyConsul) -> None:
+        assert try_a_commit(consul.address, ACCOUNT, "a") == Commit()
+
+    def test_hangs(self, consul: TinyConsul, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(facts, "COMMIT_S", 0.2)
+        consul.hangs.set()
+        tried = try_a_commit(consul.address, ACCOUNT, "a")
+        assert "stop Consul on 127.0.0.1:8300" in tried.stuck
+
+    def test_no_leader_is_another_finding(self, consul: TinyConsul) -> None:
+        consul.down = True
+        tried = try_a_commit(consul.address, ACCOUNT, "a")
+        assert (bool(tried.failed), tried.stuck) == (True, "")

@@ -53,6 +53,20 @@ def test_nobody_signs_or_two_say_so() -> None:
     assert bad(judge(with_hosts(A, changed(B, role="active"), C)))["pool.active"] is Severity.ERROR
 
 
+def test_somebody_else_signs() -> None:
+    told = changed(B, foreign="somebody else signs for pool.near: 3 blocks")
+    for active in ("a", None):
+        [finding] = [one for one in judge(with_hosts(A, told, C, active=active)) if one.id == "pool.active"]
+        assert finding.severity is Severity.ERROR
+        assert "somebody else signs" in finding.text
+
+
+def test_an_active_that_does_nothing() -> None:
+    idle = changed(A, duties_due=9, duties_due_s=46.0, no_duty_since="13:02:11 UTC")
+    assert bad(judge(with_hosts(idle, B, C))) == {"pool.active": Severity.ERROR}
+    assert bad(judge(with_hosts(changed(idle, duties_due_s=44.0), B, C))) == {}
+
+
 @pytest.mark.parametrize(
     ("host", "expected"),
     [
@@ -101,3 +115,16 @@ def test_an_agent_that_was_not_restarted_after_its_upgrade() -> None:
     found = judge_own(GOOD, "b", "0.2.0")
     assert bad(found) == {"pool.self": Severity.WARNING}
     assert "systemctl restart hafailover" in found[0].remedy
+
+
+def test_what_is_no_record_is_said() -> None:
+    found = judge(replace(GOOD, junk="2 keys of the pool in Consul, left out as no record: x, y"))
+    assert bad(found) == {"pool.records": Severity.WARNING}
+    assert "x, y" in one(found, "pool.records").text
+
+
+@pytest.mark.parametrize("change", [{"stuck": "Consul does not commit"}, {"beat_still_s": 6.0}])
+def test_a_pool_whose_beats_stand_still_is_not_well(change: dict[str, object]) -> None:
+    found = judge(replace(GOOD, verdict="the verdict", **change))  # type: ignore[arg-type]
+    assert bad(found) == {"pool.active": Severity.ERROR}
+    assert one(found, "pool.active").text == "the verdict"

@@ -18,6 +18,7 @@ CALLS: dict[str, Callable[[NeardRpc], Any]] = {
     "tracked_shards": NeardRpc.tracked_shards,
     "block_author": lambda rpc: rpc.block_author(7),
     "production": lambda rpc: rpc.production("pool.near"),
+    "work": lambda rpc: rpc.work("pool.near"),
     "production_before": lambda rpc: rpc.production_before("pool.near", 7),
 }
 SYNC = STATUS["sync_info"]
@@ -71,6 +72,23 @@ def test_methods() -> None:
     validators = {"current_validators": [{"account_id": "a"}, ENTRY], "epoch_start_height": 5}
     assert ask(result(validators), CALLS["production"]) == Production(9, 10, 19, 20, 5)
     assert ask(result({"current_validators": [], "epoch_start_height": 5}), CALLS["production"]) is None
+
+
+def test_the_accounts_work() -> None:
+    work = CALLS["work"]
+    entry = {**ENTRY, "num_produced_endorsements": 29, "num_expected_endorsements": 30}
+    answer = {"current_validators": [{"account_id": "a"}, entry], "epoch_start_height": 5}
+    assert ask(result(answer), work) == (5, Production(9, 10, 19, 20, 5, 29, 30))
+    others = {"current_validators": [{"account_id": "a"}], "epoch_start_height": 5}
+    assert ask(result(others), work) == (5, None)
+    for odd in (
+        {"current_validators": [], "epoch_start_height": 5},
+        {"current_validators": [{"account_id": "a"}]},
+        {"current_validators": [{**entry, "num_produced_endorsements": -1}], "epoch_start_height": 5},
+        {"current_validators": [{**entry, "num_expected_endorsements": "30"}], "epoch_start_height": 5},
+    ):
+        with pytest.raises(RpcError):
+            ask(result(odd), work)
 
 
 def test_an_ended_epoch_is_asked_for_by_its_last_block() -> None:

@@ -9,6 +9,7 @@ from hafailover.core.beat import Phase, StoredBeat
 from hafailover.core.forced import FORCE_AFTER_S
 from hafailover.core.state import Stage
 from hafailover.core.views import KeyState, LockView, NeardPhase, Request, Role
+from hafailover.core.work import Work
 from hafailover.notify.notice import Notice, Severity, What, message
 from hafailover.notify.watch import RoleWatch, drill_failed
 
@@ -34,6 +35,7 @@ class Told(Core):
         self.stand_by().wait_on(predecessor, **more)
         for height in range(101, 500):
             self.feeds(ev.GuardSeen(guard()), ev.NeardSeen(neard(height)))
+            self.feed(ev.WorkSeen(Work(self.now, 1, validator=False)))
             self.wait(0.2)
             if self.hold.stage is Stage.ARMING:
                 break

@@ -21,6 +21,7 @@ def fill(
     consul: TinyConsul, *, active: str | None = "a", standbys: tuple[str, ...] = ("b", "c"), term: int = 20
 ) -> None:
     """An active that holds the lock and beats, and ready standbys."""
+    consul.beats = True
     if active is not None:
         consul.put(KEYS.lock, {"node": active}, f"session-of-{active}")
         consul.put_beat(beat(active, term))
@@ -42,12 +43,18 @@ def fill(
 
 
 class Active:
-    """Plays the active: waits for the wish, answers it, and moves the heartbeat to the target."""
+    """Plays the active: waits for the wish, answers it, and moves the heartbeat to the target.
 
-    def __init__(self, consul: TinyConsul, accepted: bool = True, moves: bool = True) -> None:
+    :param taker: the host that takes over instead of the target.
+    """
+
+    def __init__(
+        self, consul: TinyConsul, accepted: bool = True, moves: bool = True, taker: str | None = None
+    ) -> None:
         self._consul = consul
         self._accepted = accepted
         self._moves = moves
+        self._taker = taker
         self.asked: dict[str, object] = {}
         self.thread = threading.Thread(target=self._play, daemon=True)
         self.thread.start()
@@ -61,5 +68,6 @@ class Active:
             return
         self._consul.put_beat(beat("a", 20, Phase.RELEASED))
         time.sleep(PAUSE_S)
-        self._consul.put_beat(beat(str(self.asked["to"]), 33, Phase.WAITING))
-        self._consul.put_beat(beat(str(self.asked["to"]), 33))
+        taker = self._taker or str(self.asked["to"])
+        self._consul.put_beat(beat(taker, 33, Phase.WAITING))
+        self._consul.put_beat(beat(taker, 33))

@@ -90,7 +90,9 @@ def test_a_target_that_cannot_be_is_not_asked_for(consul: TinyConsul, ask: Ask, 
 
 def test_a_pool_without_an_active_has_nothing_to_hand_over(consul: TinyConsul, ask: Ask) -> None:
     fill(consul, active=None)
-    with pytest.raises(HandoverRefusedError, match="there is no active to hand over: nobody signs"):
+    with pytest.raises(
+        HandoverRefusedError, match="there is no active to hand over: no host of this pool signs"
+    ):
         ask()
 
 

@@ -10,6 +10,7 @@ import pytest
 from hafailover.core import events as ev
 from hafailover.core.state import Stage, State
 from hafailover.core.views import KeyState, Role
+from hafailover.core.work import Chain, Counts, Duties, Evidence, Finding, Work
 from hafailover.guard.protocol import GuardReport
 from hafailover.observe.metrics import Metrics
 
@@ -60,6 +61,7 @@ def test_the_names_that_dashboards_rely_on(metrics: Metrics) -> None:
         "hafailover_term": "gauge",
         "hafailover_lease_seconds_left": "gauge",
         "hafailover_ready": "gauge",
+        "hafailover_consul_stuck": "gauge",
         "hafailover_promotions": "counter",
         "hafailover_demotions": "counter",
         "hafailover_fences": "counter",
@@ -73,6 +75,8 @@ def test_the_names_that_dashboards_rely_on(metrics: Metrics) -> None:
         "hafailover_session": "gauge",
         "hafailover_paused": "gauge",
         "hafailover_forced": "gauge",
+        "hafailover_foreign_signer": "gauge",
+        "hafailover_duties_due_seconds": "gauge",
         "hafailover_drained": "gauge",
         "hafailover_last_successful_drill_timestamp_seconds": "gauge",
         "hafailover_notifications": "counter",
@@ -203,3 +207,18 @@ def test_a_guard_that_has_swapped_nothing_counts_nothing(metrics: Metrics) -> No
 
 def test_the_info_says_who_this_is(metrics: Metrics) -> None:
     assert any("pool.near" in name and "a" in name for name in values(metrics) if name.startswith("info"))
+
+
+def test_somebody_else_who_signs_and_duties_that_are_not_done(metrics: Metrics) -> None:
+    state = Core().arm().state
+    work = Work(state.last_now - 60.0, 1, validator=True)
+    finding = Finding(Counts(blocks=3), began=1.0, last=2.0, sure=True)
+    due = Duties(work, Counts(blocks=4), state.last_now - 50.0)
+    last = replace(work, looked_at=state.last_now)
+    chain = Chain(work=last, evidence=Evidence(finding=finding), duties=due)
+    metrics.show(replace(state, chain=chain), 0, True, None)
+    found = values(metrics)
+    assert found["foreign_signer"] == 1
+    assert found["duties_due_seconds"] == pytest.approx(50.0)
+    metrics.show(state, 0, True, None)
+    assert (values(metrics)["foreign_signer"], values(metrics)["duties_due_seconds"]) == (0, 0)

@@ -73,19 +73,24 @@ def test_two_that_say_they_are_active_are_named() -> None:
     ("entries", "lock", "stored", "told"),
     [
         ([], LockView(None, None, 0), None, "no host has ever joined this pool"),
-        ([host("b"), host("c")], LockView(None, None, 0), None, "nobody signs"),
-        ([A, host("b")], LockView(None, "a", 20), ACTIVE, "nobody signs"),
-        ([A, host("b")], HELD, None, "nobody signs"),
-        ([A, host("b")], HELD, StoredBeat(beat("a", 20, Phase.WAITING), 21), "nobody signs"),
-        ([A, host("b")], HELD, StoredBeat(beat("a", 20, Phase.RELEASED), 21), "nobody signs"),
+        ([host("b"), host("c")], LockView(None, None, 0), None, "no host of this pool signs"),
+        ([A, host("b")], LockView(None, "a", 20), ACTIVE, "no host of this pool signs"),
+        ([A, host("b")], HELD, None, "no host of this pool signs"),
+        ([A, host("b")], HELD, StoredBeat(beat("a", 20, Phase.WAITING), 21), "no host of this pool signs"),
+        ([A, host("b")], HELD, StoredBeat(beat("a", 20, Phase.RELEASED), 21), "no host of this pool signs"),
         (
             [host("a", "fenced"), host("b")],
             HELD,
             ACTIVE,
-            "nobody signs: a holds the lock but does not say that it is active",
+            "no host of this pool signs: a holds the lock but does not say that it is active",
         ),
-        ([host("a", "active", alive=False), host("b")], HELD, ACTIVE, "nobody signs: a holds the lock"),
-        ([host("a", "promoting"), host("b")], HELD, None, "nobody signs yet: a is about to"),
+        (
+            [host("a", "active", alive=False), host("b")],
+            HELD,
+            ACTIVE,
+            "no host of this pool signs: a holds the lock",
+        ),
+        ([host("a", "promoting"), host("b")], HELD, None, "no host of this pool signs yet: a is about to"),
     ],
 )
 def test_no_active_is_not_good(
@@ -95,6 +100,62 @@ def test_no_active_is_not_good(
     assert not view.ok
     assert view.verdict.startswith(told)
     assert (view.active, view.term, view.active_since) == (None, None, None)
+
+
+FOREIGN = "somebody else signs for pool.near: 3 blocks"
+
+
+@pytest.mark.parametrize(
+    ("entries", "lock", "told"),
+    [
+        ([host("b", "promoting", foreign=FOREIGN), host("c")], LockView("s", "b", 20), FOREIGN),
+        (
+            [host("b"), host("c", foreign=FOREIGN)],
+            LockView(None, None, 0),
+            f"{FOREIGN}; no host of this pool",
+        ),
+        ([A, host("b"), host("c", foreign=FOREIGN)], HELD, f"{FOREIGN}; a signs, and b and c are ready"),
+    ],
+)
+def test_somebody_else_who_signs_comes_first_and_is_not_good(
+    entries: list[Entry], lock: LockView, told: str
+) -> None:
+    view = look(*entries, lock=lock)
+    assert not view.ok
+    assert view.verdict.startswith(told)
+    assert "nobody signs" not in view.verdict
+
+
+def test_what_a_host_that_is_gone_said_of_others_is_old() -> None:
+    assert look(A, host("b"), host("c", alive=False, foreign=FOREIGN)).ok
+
+
+IDLE = {"duties_due": 9, "no_duty_since": "13:02:11 UTC"}
+
+
+@pytest.mark.parametrize(
+    ("values", "good", "duties", "verdict"),
+    [
+        ({}, True, "", "a signs, and b is ready to take over"),
+        ({**IDLE, "duties_due_s": 44.9}, True, "0 of 9 duties were seen done since 13:02:11 UTC", "over"),
+        (
+            {**IDLE, "duties_due_s": 45.0},
+            False,
+            "0 of 9 duties",
+            "but 0 of 9 duties were seen done since 13:02",
+        ),
+        ({**IDLE, "duties_due": 0, "duties_due_s": 0.0}, True, "no duty was due since 13:02:11 UTC", "over"),
+    ],
+)
+def test_since_when_the_active_did_no_duty(
+    values: dict[str, Any], good: bool, duties: str, verdict: str
+) -> None:
+    view = look(host("a", "active", ready=True, **values), host("b"))
+    assert view.ok is good
+    assert view.duties.startswith(duties)
+    assert verdict in view.verdict
+    if duties and good:
+        assert view.duties in shown(view)
 
 
 def test_an_active_that_is_ready_is_no_standby_of_its_own() -> None:
@@ -135,8 +196,12 @@ def test_what_a_program_gets() -> None:
         "consul",
         "warnings",
         "last_drill",
+        "duties",
         "window",
         "stale",
+        "stuck",
+        "beat_still_s",
+        "junk",
     }
     assert plain["ok"] is True
     assert plain["account_id"] == "pool.near"

@@ -1,6 +1,7 @@
 """Who would take over if the active died now, the warnings, and what orders do to the verdict."""
 
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -53,6 +54,11 @@ def test_nobody_takes_over_without_a_ready_standby_or_in_a_pause() -> None:
     found = prospects(look(A, host("b"), book=paused(600)))
     assert found.order == ()
     assert found.why_nobody.startswith("automatic failover is paused until ")
+
+
+def test_nobody_takes_over_where_consul_does_not_commit() -> None:
+    found = prospects(replace(look(A, host("b")), stuck="stop Consul on a"))
+    assert (found.order, found.why_nobody) == ((), "stop Consul on a")
 
 
 def test_a_pause_makes_the_pool_less_than_safe_until_it_ends() -> None:

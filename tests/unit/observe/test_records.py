@@ -36,6 +36,10 @@ RECORD = NodeRecord(
     disk_free_bytes=99 << 30,
     disk_free_ratio=0.125,
     clock_ahead_s=-2,
+    foreign="somebody else signs",
+    duties_due=9,
+    duties_due_s=46.5,
+    no_duty_since="13:02:11 UTC",
     prepared_for="wish-1",
     steady=False,
 )

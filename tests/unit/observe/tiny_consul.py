@@ -52,6 +52,17 @@ class TinyConsul:
         self.lost_servers: set[str] = set()
         self.renews_all = False
         """Renews sessions that have ended, as a leader does that was cut off and comes back."""
+        self.beats = False
+        """Whoever waits for a beat gets another one, as of a host that is well."""
+        self.hangs = threading.Event()
+        """Reads are answered and writes are not, as by a leader whose disk hangs."""
+        self.members: list[dict[str, Any]] = []
+        self.tries = 0
+        """Writes that change nothing and were carried out."""
+        self.forgot_the_check = False
+        """Knows no check until one is registered."""
+        self.registers_nothing = False
+        """Takes a registration and forgets it at once."""
         self.changed = threading.Condition()
         self._index = 10
         self._opened = 0
@@ -67,6 +78,7 @@ class TinyConsul:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.hangs.clear()
         self._server.shutdown()
         self._server.server_close()
 
@@ -134,12 +146,20 @@ class TinyConsul:
         if what == "status":
             leader = "" if self.leaderless else self.servers[0]
             return 200, self._index, self.servers if rest == "peers" else json.dumps(leader)
+        if rest == "members":
+            return 200, self._index, self.members
         if rest == "service/consul":
             return 200, self._index, [self._server_entry(one) for one in self.servers]
         if rest == "self":
             return 200, self._index, self.self_answer
+        if rest == "services":
+            return 200, self._index, {}
         if rest.startswith("check/pass/"):
+            if self.forgot_the_check:
+                return 500, self._index, "Unknown check"
             self.feeds += 1
+        if rest == "service/register" and not self.registers_nothing:
+            self.forgot_the_check = False
         return 200, self._index, None
 
     def _server_entry(self, server: str) -> dict[str, Any]:
@@ -161,6 +181,11 @@ class TinyConsul:
 
         if "index" in query:
             wait_s = min(float(query["wait"].removesuffix("s")), LONGEST_WAIT_S)
+            item = self.items.get(key)
+            if self.beats and not self.hangs.is_set() and key == KEYS.heartbeat and item is not None:
+                self.changed.wait_for(lambda: index() > int(query["index"]) or self.down, 0.02)
+                if index() <= int(query["index"]):
+                    self._write(key, item.value, item.session)
             self.changed.wait_for(lambda: index() > int(query["index"]) or self.down, wait_s)
         entries = [_entry(k, item) for k, item in sorted(found().items())]
         return (200 if entries else 404), index(), entries
@@ -168,6 +193,7 @@ class TinyConsul:
     def _put(self, key: str, query: dict[str, str], body: bytes) -> tuple[int, int, Any]:
         item = self.items.get(key)
         if "cas" in query and int(query["cas"]) != (item.modified if item is not None else 0):
+            self.tries += 1
             return 200, self._index, False
         session = query.get("acquire")
         if session is not None:
@@ -194,9 +220,16 @@ class TinyConsul:
             session = f"session-{self._opened}"
             self.sessions.add(session)
             return 200, self._index, {"ID": session}
+        if verb == "list":
+            nodes = {item.session: key for key, item in self.items.items() if key.startswith(KEYS.nodes)}
+            listed = [{"ID": one, "Node": nodes[one].replace(KEYS.nodes, "consul-")} for one in nodes if one]
+            return 200, self._index, listed
         if verb == "renew":
             known = self.renews_all or session in self.sessions
             return (200 if known else 404), self._index, [{"ID": session}]
+        if verb == "info":
+            known = session in self.sessions
+            return 200, self._index, [{"ID": session, "Checks": ["serfHealth"]}] if known else []
         self.expire(session)
         return 200, self._index, True
 
@@ -220,6 +253,12 @@ def _handler(consul: TinyConsul) -> type[BaseHTTPRequestHandler]:
             url = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(url.query, keep_blank_values=True).items()}
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            end = time.monotonic() + LONGEST_WAIT_S
+            while consul.hangs.is_set() and self.command == "PUT" and "/kv/" in url.path:
+                if time.monotonic() > end:
+                    self.close_connection = True
+                    return
+                threading.Event().wait(0.01)
             with consul.changed:
                 status, index, data = consul.answer(self.command, unquote(url.path), query, body)
             raw = data.encode() if isinstance(data, str) else json.dumps(data).encode()

@@ -30,3 +30,12 @@ def test_what_it_shows(last: tuple[int, Production], signer: bool, nobody: bool)
 def test_across_an_epochs_end_nothing_is_known() -> None:
     assert compare(look(100, 5, 5), look(200, 0, 3, epoch=150)) is None
     assert compare(look(100, 5, 5), look(200, 4, 9)) is None, "counts that fall are another epoch's"
+
+
+def test_a_validator_of_chunks_alone_shows_by_its_endorsements() -> None:
+    first = (100, Production(0, 0, 0, 0, 1, 50, 50))
+    signs = compare(first, (200, Production(0, 0, 0, 0, 1, 51, 60)))
+    rests = compare(first, (200, Production(0, 0, 0, 0, 1, 50, 60)))
+    assert signs is not None
+    assert rests is not None
+    assert (signs.signer, rests.signer, rests.nobody) == (True, False, True)

@@ -168,3 +168,9 @@ def test_the_agent_can_reach_the_guards_socket_and_nothing_else_of_it() -> None:
     assert guard["RuntimeDirectoryMode"] == "0750"
     assert agent["User"] != guard["User"]
     assert agent["RuntimeDirectoryPreserve"] == "restart"
+
+
+def test_the_agent_sees_who_other_users_are() -> None:
+    """Its token goes to Consul's user alone, and a user namespace would make everybody nobody."""
+    text = (FOLDER / "hafailover.toml").read_text()
+    assert "PrivateUsers" not in tomllib.loads(text)["Service"]

@@ -64,6 +64,16 @@ def test_the_verdict_has_a_level(roles: dict[str, str], level: str) -> None:
     assert documents.verdict(OWN, view(roles), NOW).level == level
 
 
+def test_somebody_else_who_signs_is_a_danger() -> None:
+    entries = [
+        Entry("a", "session-a", 5, {"node": "a", "role": "active", "ready": True}),
+        Entry("b", "session-b", 5, {"node": "b", "role": "standby", "ready": True, "foreign": "x signs"}),
+    ]
+    seen = overview("pool.near", LockView("session-a", "a", 20), stored(beat(node="a", term=20)), entries, [])
+    found = documents.verdict(OWN, View(Seen(NOW, seen, ()), ""), NOW)
+    assert (found.level, found.text[:9]) == ("danger", "x signs; ")
+
+
 def test_what_is_old_is_no_verdict() -> None:
     young = view(WELL, documents.FRESH_S - 0.1, "no connection to Consul")
     assert documents.verdict(OWN, young, NOW).level == "safe"

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from hafailover.doctor.facts.consul import NODE_RULE, ConsulFacts, LocalAgent
-from hafailover.doctor.finding import Finding, error, info, ok, skipped, warning
+from hafailover.doctor.facts.consul import NODE_RULE, Commit, ConsulFacts, LocalAgent
+from hafailover.doctor.finding import Finding, Severity, error, info, ok, skipped, warning
 from hafailover.lock.errors import CallError
 from hafailover.observe.warnings import of_servers
 
+SAYS_WHAT_TO_DO = ("limits.http_max_conns_per_client", "so nothing is sent", "does not know the token")
+"""Consul may well run where one of these is said."""
 LOOK = "on the servers: consul operator raft list-peers, and the Consul log of the one that is missing"
 
 
 def unreachable(failure: CallError, address: str) -> list[Finding]:
-    return [
-        error(
-            "consul.reach",
-            str(failure),
-            f"start Consul on this host, or correct consul.address (now {address}): "
-            "nobody can sign without it",
-        )
-    ]
+    text = str(failure)
+    remedy = (
+        f"start Consul on this host, or correct consul.address (now {address}): nobody can sign without it"
+    )
+    if any(word in text for word in SAYS_WHAT_TO_DO):
+        remedy = "do what it says: nobody can sign without Consul"
+    return [error("consul.reach", text, remedy)]
 
 
 def judge(facts: ConsulFacts) -> list[Finding]:
@@ -30,6 +31,28 @@ def judge(facts: ConsulFacts) -> list[Finding]:
         *_members(facts),
         *_local(facts),
     ]
+
+
+WELL = ("consul.leader", "consul.health")
+"""What says that Consul is well, by its own word."""
+
+
+def judge_with_commit(facts: ConsulFacts, commit: Commit) -> list[Finding]:
+    """The same, and whether Consul does what it is for: a leader may be there, and carry nothing out."""
+    found = judge(facts)
+    if commit.stuck:
+        found = [one for one in found if one.severity is not Severity.OK or one.id not in WELL]
+        remedy = "stop that server, and look at its disk; docs/runbook.md#hafailoverconsuldoesnotcommit"
+        return [*found, error("consul.commits", commit.stuck, remedy)]
+    return [*found, *_commit(commit)]
+
+
+def _commit(commit: Commit) -> list[Finding]:
+    if commit.failed:
+        return [
+            skipped("consul.commits", f"whether Consul carries writes out cannot be seen: {commit.failed}")
+        ]
+    return [ok("consul.commits", "it carries out what is written")]
 
 
 def _leader(facts: ConsulFacts) -> list[Finding]:
@@ -135,7 +158,7 @@ def _acls(local: LocalAgent) -> list[Finding]:
             info(
                 "consul.acl",
                 "Consul has no ACLs: whoever reaches it can take the lock away",
-                "keep its ports among these hosts, or enable ACLs with the policy in docs/operating.md",
+                "keep its ports among these hosts, or enable ACLs with the policies in docs/tokens.md",
             )
         ]
     return []

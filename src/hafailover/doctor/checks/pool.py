@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hafailover.doctor.finding import Finding, error, info, ok, skipped, warning
-from hafailover.observe.overview import Overview
+from hafailover.observe.overview import Overview, duties_of
 from hafailover.observe.records import NodeRecord
 from hafailover.observe.warnings import differ
 
@@ -12,8 +12,22 @@ ALIKE = "finish the upgrade or correct the setting; hafailover upgrade-plan says
 
 def judge(view: Overview) -> list[Finding]:
     if not view.hosts:
-        return [info("pool.hosts", "no host has ever joined this pool", "start the agents")]
-    return [*_signer(view), *_standbys(view), *_orders(view), *_hosts(view), *_alike(view)]
+        return [*_junk(view), info("pool.hosts", "no host has ever joined this pool", "start the agents")]
+    return [
+        *_signer(view),
+        *_standbys(view),
+        *_orders(view),
+        *_hosts(view),
+        *_alike(view),
+        *_junk(view),
+    ]
+
+
+def _junk(view: Overview) -> list[Finding]:
+    if view.junk is None:
+        return []
+    remedy = "see who may write below the pool's prefix, and delete it: consul kv delete KEY"
+    return [warning("pool.records", view.junk, remedy)]
 
 
 def judge_own(view: Overview, node: str, version: str) -> list[Finding]:
@@ -43,8 +57,19 @@ def _signer(view: Overview) -> list[Finding]:
     claims = [host.node for host in view.hosts if host.role == "active"]
     if len(claims) > 1:
         return [error("pool.active", view.verdict, "hafailover audit; see docs/runbook.md")]
+    if view.stuck is not None:
+        return [error("pool.active", view.verdict, "docs/runbook.md#hafailoverconsuldoesnotcommit")]
+    if view.beat_still_s is not None:
+        return [error("pool.active", view.verdict, "see the agent's log on the host that signs")]
+    foreign = next((host.foreign for host in view.hosts if host.foreign), "")
+    if foreign:
+        return [error("pool.active", foreign, "see docs/runbook.md, somebody else signs")]
     if view.active is None:
         return [error("pool.active", view.verdict, "hafailover explain says what each host lacks")]
+    duties, idle = duties_of(next((host for host in view.hosts if host.node == view.active), None))
+    if idle:
+        remedy = "look at its neard's peers and ports, then hafailover switchover --now"
+        return [error("pool.active", f"{view.active} has the key, but {duties}", remedy)]
     return [ok("pool.active", f"{view.active} signs, term {view.term}")]
 
 

@@ -12,13 +12,17 @@ from consul import base
 from hafailover.agent.advice import Tuning, tuning_of
 from hafailover.lock.classify import call
 from hafailover.lock.client import Address, connect
+from hafailover.lock.commits import Committing
 from hafailover.lock.errors import CallError
+from hafailover.lock.policy import agent_rule
+from hafailover.lock.roster import whom_to_stop_in
 from hafailover.lock.servers import leader_and_servers
+from hafailover.takeover.silence import Consul, Probe
 
 T = TypeVar("T")
 
 DEADLINE_S = 2.0
-AGENT_RULE = 'agent "NODE" { policy = "read" }'
+COMMIT_S = 1.0
 NODE_RULE = 'node_prefix "" { policy = "read" }'
 OPERATOR_RULE = 'operator = "read"'
 STATES = {1: "alive", 2: "leaving", 3: "left", 4: "failed"}
@@ -97,9 +101,34 @@ def look_at_consul(address: Address) -> ConsulFacts:
         raft=tried("reading Raft's configuration", OPERATOR_RULE, lambda: _raft(consul)),
         autopilot=tried("reading the servers' health", OPERATOR_RULE, lambda: _autopilot(consul)),
         members=tried("reading Consul's members", NODE_RULE, lambda: _members(consul)) or (),
-        local=tried("looking at Consul's own configuration", AGENT_RULE, lambda: _local(consul)),
+        local=tried("looking at Consul's own configuration", agent_rule("NODE"), lambda: _local(consul)),
         why=tuple(why),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """A write that changes nothing was tried. ``failed``: why it was not carried out; empty where it was.
+
+    ``stuck``: Consul answers and carries nothing out; whom to stop.
+    """
+
+    failed: str = ""
+    stuck: str = ""
+
+
+def try_a_commit(address: Address, account_id: str, node: str) -> Commit:
+    """Takes three seconds at most where Consul hangs."""
+    try:
+        Committing(address, account_id, node, COMMIT_S).prove()
+    except CallError as error:
+        if Probe(address, account_id, node, COMMIT_S).ask() is not Consul.NO_COMMIT:
+            return Commit(failed=str(error))
+        try:
+            return Commit(str(error), whom_to_stop_in(address, account_id))
+        except CallError:
+            return Commit(str(error), Consul.NO_COMMIT.value)
+    return Commit()
 
 
 def _raft(consul: Any) -> tuple[RaftServer, ...]:

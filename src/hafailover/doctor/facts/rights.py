@@ -9,16 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from hafailover.doctor.facts.consul import AGENT_RULE, NODE_RULE, OPERATOR_RULE
+from hafailover.doctor.facts.consul import NODE_RULE, OPERATOR_RULE
 from hafailover.lock.classify import call
 from hafailover.lock.client import Address, connect
-from hafailover.lock.consul import SERVICE_RULE, SESSION_RULE
+from hafailover.lock.commits import NEVER
 from hafailover.lock.errors import CallError, Kind
-from hafailover.lock.keys import SERVICE, PoolKeys
+from hafailover.lock.keys import PoolKeys, service_name
+from hafailover.lock.policy import agent_rule, service_rule, session_rule
 
 DEADLINE_S = 3.0
-NEVER = (1 << 62) - 1
-"""A ModifyIndex that no key ever has: a write on this condition is judged, and changes nothing."""
 CHECK = {"TTL": "10s", "DeregisterCriticalServiceAfter": "1m", "Status": "passing"}
 """Of the service that is registered for a moment; Consul itself removes it if this process does not."""
 
@@ -56,14 +55,14 @@ def try_rights(address: Address, account_id: str, node: str) -> list[Right]:
                 ("request", keys.request),
             )
         ),
-        trial.of("service", SERVICE_RULE, trial.register),
+        trial.of("service", service_rule(account_id, node), trial.register),
         trial.of("session", "", trial.session),
         trial.of("agent", "", trial.agent, needed=False),
         trial.of("nodes", NODE_RULE, trial.nodes, needed=False),
         trial.of("operator", OPERATOR_RULE, trial.operator, needed=False),
     ]
     # The Consul node's name is known only now, if at all.
-    rules = {"session": SESSION_RULE.format(node=trial.name), "agent": AGENT_RULE.replace("NODE", trial.name)}
+    rules = {"session": session_rule(trial.name), "agent": agent_rule(trial.name)}
     return [Right(r.name, rules.get(r.name, r.rule), r.needed, r.failed, r.denied) for r in rights]
 
 
@@ -72,7 +71,8 @@ class _Trial:
         self._consul = connect(address, DEADLINE_S)
         self._keys = PoolKeys(account_id)
         self._key = f"{self._keys.doctor}{node}"
-        self._service = f"{SERVICE}-doctor-{node}-{uuid.uuid4().hex[:8]}"
+        self._service = service_name(account_id, node)
+        self._service_id = f"{self._service}-doctor-{uuid.uuid4().hex[:8]}"
         self.name = "NODE"
 
     def of(self, name: str, rule: str, attempt: Callable[[], None], needed: bool = True) -> Right:
@@ -97,12 +97,12 @@ class _Trial:
             raise ValueError("Consul wrote what it was not to write")
 
     def register(self) -> None:
-        with self._taken_back(lambda: self._consul.agent.service.deregister(self._service)):
-            self._consul.agent.service.register(SERVICE, service_id=self._service, check=dict(CHECK))
+        with self._taken_back(lambda: self._consul.agent.service.deregister(self._service_id)):
+            self._consul.agent.service.register(self._service, service_id=self._service_id, check=dict(CHECK))
 
     def session(self) -> None:
         session = self._consul.session.create(
-            name=f"{SERVICE}/doctor", checks=[], ttl=10, lock_delay=0, behavior="release"
+            name="hafailover/doctor", checks=[], ttl=10, lock_delay=0, behavior="release"
         )
         with self._taken_back(lambda: self._consul.session.destroy(session)):
             _, found = self._consul.session.info(session)
