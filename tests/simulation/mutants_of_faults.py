@@ -60,7 +60,7 @@ def _feed_is_all(patch: Patch) -> None:
 
 @mutant(
     "the session waits for its note",
-    ("disk hung under the state folder", "a host's session is destroyed", "neard killed"),
+    ("disk hung under the state folder", "a host's session is destroyed"),
     liveness=True,
 )
 def _agent_waits_for_files(patch: Patch) -> None:

@@ -29,7 +29,7 @@ KNOWN_OPEN: dict[str, Open] = {
     "all disks of a host hung": Open(_FILES),
     "disk hung under the state folder": Open(
         "the note of the session is written where nothing waits for it",
-        ("a host's session is destroyed", "neard killed"),
+        ("a host's session is destroyed",),
     ),
     "Consul's servers lose all they agreed on": Open(_HISTORY),
     "Consul loses everything": Open(_HISTORY),
