@@ -30,6 +30,7 @@ from .forging import course as forging
 from .hand import GuardProcess
 from .run import Result, run
 from .takeovers import course as takeovers
+from .vigil import LIVENESS_RULES
 
 HOURS = 0.1
 """Virtual time of each seed of a hunt."""
@@ -50,6 +51,11 @@ class Mutant:
     first: int = 0
     course: Callable[[int], Result] | None = None
     """Played for each seed instead of random episodes."""
+    liveness: bool = False
+    """What it breaks is that somebody signs, or that what is said of it is true."""
+
+    def breaks(self, rule: str) -> bool:
+        return bool(rule) and (rule in LIVENESS_RULES) is self.liveness
 
     def play(self, seed: int) -> Result:
         return self.course(seed) if self.course is not None else run(seed, HOURS, self.kinds)
@@ -78,21 +84,22 @@ def mutant(
     step: int = 1,
     first: int = 0,
     course: Callable[[int], Result] | None = None,
+    liveness: bool = False,
 ) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
     def register(apply: Callable[[Patch], None]) -> Callable[[Patch], None]:
-        MUTANTS.append(Mutant(name, apply, tuple(kinds), within, step, first, course))
+        MUTANTS.append(Mutant(name, apply, tuple(kinds), within, step, first, course, liveness))
         return apply
 
     return register
 
 
 def hunt(one: Mutant) -> Hunt:
-    """Tries seeds until the mutant breaks a rule of safety."""
+    """Tries seeds until the mutant breaks a rule of the kind that it is there to break."""
     with Patch.context() as patch:
         one.apply(patch)
         for tried, seed in enumerate(one.seeds, 1):
             result = one.play(seed)
-            if result.rule and result.rule != "liveness":
+            if one.breaks(result.rule):
                 return Hunt(one, tried, result)
     return Hunt(one, len(one.seeds), None)
 

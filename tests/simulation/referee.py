@@ -44,6 +44,7 @@ class Referee:
     def key_moved(self, host: Host, loaded: bool) -> None:
         world = self._world
         world.note(f"neard {host.name}: key {'LOADED' if loaded else 'gone'}")
+        world.vigil.key_moved(host, loaded)
         if loaded:
             if world.chain.foreign_signer:
                 self.broken("two signers", f"{host.name} has the key beside one who is no host of the pool")
@@ -99,9 +100,13 @@ class Referee:
             self._world.did["keys loaded without a lease"] += 1
             return
         # A Consul that was restored may have forgotten a term, and an older one goes on after a long wait.
+        # One that has lost everything counts anew, so that another host may get the same number.
         forgotten = self._world.consul.restored_at > self._last_load_at
+        lost = self._world.consul.lost
+        anew = bool(lost) and lost[-1] > self._last_load_at
         lower = term < self._last_term and not forgotten
-        if lower or (term == self._last_term and host is not self._last_host and not forgotten):
+        same = term == self._last_term and host is not self._last_host and not anew
+        if lower or same:
             last = self._last_host.name if self._last_host else "nobody"
             self.broken(
                 "order of terms", f"{host.name} arms for term {term} after {last} had term {self._last_term}"
