@@ -68,6 +68,8 @@ class Consul:
         self.given: deque[Beat] = deque(maxlen=WORDS_KEPT)
         """The beats that carried a guard's word: what a forger may have read."""
         self.beaten_at = 0.0
+        self.began: dict[tuple[int, str], float] = {}
+        """When each term began, by its number and its host: a Consul that lost everything counts anew."""
         self.restored_at = -1e9
         self.lock = LockView(None, None, 0)
         self.heartbeat: StoredBeat | None = None
@@ -259,6 +261,8 @@ class Consul:
     def _set_lock(self, session: str | None) -> None:
         node = self.sessions[session].host.name if session is not None else self.lock.node
         self.lock = LockView(session, node, self._next())
+        if session is not None and node is not None:
+            self.began[self.lock.index, node] = self.world.now
         self.world.did["terms"] += session is not None
         self.world.note(f"Consul: lock {'of ' + str(node) if session else 'free'} at index {self.lock.index}")
         self.world.changed("lock")

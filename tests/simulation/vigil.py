@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from hafailover.core import gates
 from hafailover.core.beat import Phase
 from hafailover.core.state import State
 from hafailover.core.views import NeardPhase, Role
@@ -256,6 +257,9 @@ def still(world: World) -> Still | None:
 def could(world: World, host: Host) -> bool:
     """Whether nothing keeps this host from signing but the protocol's own rules."""
     if not _linked(host) or not world.servers.commits:
+        return False
+    agent = host.agent
+    if agent is None or gates.is_paused(agent.state, host.clock()) or gates.is_drained(agent.state):
         return False
     guard, neard = host.guard, host.neard
     if guard is None or neard is None or not guard.alive or guard.stopped or guard.stuck:
