@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hafailover.core import decide, forced, foreign, gates, holder, leaving, sightings, standby
+from hafailover.core import arming, decide, forced, foreign, gates, holder, leaving, sightings, standby
 from hafailover.core import events as ev
 from hafailover.core.beat import Phase
 from hafailover.core.effects import DropGuard
@@ -129,13 +129,17 @@ def _wait_from_the_first_beat(patch: Patch) -> None:
     within=80,
 )
 def _lower_term_trusted(patch: Patch) -> None:
-    """Without the rule for short memories, too, which would still protect from what a backup brings back."""
+    """Without the floor and the rule for short memories, too, which would still protect from what a backup
+    brings back."""
     original = sightings.successor_wait
-    patch.setattr(
-        SUCCESSOR_WAIT,
-        lambda seen, *rest, **more: original(replace(seen, highest_term=0), *rest, **more),
-    )
+    for module in (standby, arming):
+        patch.setattr(
+            module,
+            "successor_wait",
+            lambda seen, *rest, **more: original(replace(seen, highest_term=0), *rest, **more),
+        )
     _short_memory_trusted(patch)
+    _no_floor(patch)
 
 
 @mutant(
@@ -145,7 +149,8 @@ def _lower_term_trusted(patch: Patch) -> None:
     first=170,
 )
 def _short_memory_trusted(patch: Patch) -> None:
-    patch.setattr("hafailover.core.standby.with_short_memory", lambda wait, since, profile: wait)
+    for module in (standby, arming):
+        patch.setattr(module, "with_short_memory", lambda wait, since, profile: wait)
 
 
 @mutant(
@@ -176,6 +181,7 @@ def _own_promise_only(patch: Patch) -> None:
         return replace(wait, gone_within_s=profile.gone_within_s)
 
     patch.setattr(SUCCESSOR_WAIT, wait)
+    _no_floor(patch)
 
 
 @mutant(
@@ -189,6 +195,7 @@ def _passed_as_released(patch: Patch) -> None:
         Stage.RELEASING,
         lambda state, hold, now: original(state, replace(hold, final=Phase.RELEASED), now),
     )
+    _no_floor(patch)
 
 
 @mutant(
@@ -197,7 +204,10 @@ def _passed_as_released(patch: Patch) -> None:
     within=80,
 )
 def _dropped_though_never_armed(patch: Patch) -> None:
-    original = leaving.lost
+    """By its guard, too, whose word would else speak for its own host alone."""
+    original, give = leaving.lost, WordKey.give
+    patch.setattr(WordKey, "give", lambda words, claim, armed: give(words, claim, armed=True))
+    _no_floor(patch)
     patch.setitem(
         holder._STAGES,
         Stage.LOST,
@@ -289,18 +299,33 @@ def _wall_clock(patch: Patch) -> None:
     patch.setattr(GuardProcess, "_now", lambda guard: guard.host.clock() + guard.host.wall_ahead)
 
 
+def _word_at_any_time(patch: Patch) -> None:
+    """The guard gives its word though it has the key, or is not done with neard."""
+    original = vouch.give
+
+    def give(guard: Any, event: Any) -> Any:
+        after, effects = original(replace(guard, key=KeyState.ABSENT, killed=False), event)
+        return replace(after, key=guard.key, killed=guard.killed), effects
+
+    patch.setattr(vouch, "give", give)
+
+
 @mutant("the drop is not confirmed", ("switchover", "neard loses signals", "neard reloads slowly"))
 def _not_confirmed(patch: Patch) -> None:
+    """By agent and guard; each of them alone is enough."""
     patch.setattr(leaving, "key_is_gone", lambda *_: True)
+    _word_at_any_time(patch)
 
 
 @mutant("the lock is released before the drop", ("switchover", "neard syncing"))
 def _released_first(patch: Patch) -> None:
+    """With the guard's word, which it gives at any time; without one the successor would wait."""
     give_way, end = leaving.give_way, leaving.end
+    _not_confirmed(patch)
 
     def release(state: Any, hold: Any, cause: str, now: float, *rest: Any, **more: Any) -> Any:
         state, _ = give_way(state, hold, cause, now, *rest, **more)
-        return replace(state, hold=replace(state.hold, stage=Stage.RELEASING, next_beat_at=now)), []
+        return state, []
 
     def drop_then(state: Any, hold: Any, now: float) -> Any:
         state, effects = end(state, hold, now)
@@ -355,7 +380,7 @@ def _watchdog_by_the_unit(patch: Patch) -> None:
 @mutant(
     "signs on a head that lacks what the predecessor signed",
     ("host cut off", "hosts cut off from each other", "host cannot hear"),
-    within=40,
+    within=80,
 )
 def _old_head(patch: Patch) -> None:
     patch.setattr(gates, "stale_head", lambda state, now: "")
@@ -386,7 +411,8 @@ def _armed_again(patch: Patch) -> None:
         return acquire(replace(state, ended_term=0), event, now)
 
     def resume(state: Any, event: Any, own: Any, now: float) -> Any:
-        return standby._begin(state, event, Wait(now, own.beat.gone_within_s, "mutant"), own, now)
+        wait = Wait(now, own.beat.gone_within_s, "mutant", known=False)
+        return standby._begin(state, event, wait, own, now)
 
     patch.setattr(standby, "acquire_answered", acquire_answered)
     patch.setattr(standby, "_resume", resume)
