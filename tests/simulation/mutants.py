@@ -412,10 +412,11 @@ def _armed_again(patch: Patch) -> None:
 
     def resume(state: Any, event: Any, own: Any, now: float) -> Any:
         wait = Wait(now, own.beat.gone_within_s, "mutant", known=False)
-        return standby._begin(state, event, wait, own, now)
+        return standby._begin(state, event, wait, None, now)
 
     patch.setattr(standby, "acquire_answered", acquire_answered)
     patch.setattr(standby, "_resume", resume)
+    patch.setattr(standby, "_leave_what_is_over", standby._take_up_again)
     patch.setattr(key, "_why_not", lambda guard, *rest: why_not(replace(guard, retired=0), *rest))
 
 
@@ -443,6 +444,8 @@ def _no_deadline(patch: Patch) -> None:
     """The agent that would see Consul come back is frozen or dead, and the key stays."""
     patch.setattr(forced, "_deadline", lambda state, order: order.silent_at + 3600.0)
     patch.setattr(key, "LONGEST_GONE_WITHIN_S", 1e9)
+    # Nor does the guard hold it to what its own timing gives.
+    patch.setattr(key, "_capped", lambda guard, deadline, now: deadline)
 
 
 # --- somebody else has the key

@@ -84,9 +84,9 @@ def _over_for_ever(patch: Patch) -> None:
             return standby._abandon(replace(state, acquiring=False), "mutant", now)
         return acquire(state, event, now)
 
-    def takes(agent: Agent, event: ev.Event) -> None:
+    def takes(agent: Agent, event: ev.Event, **more: Any) -> None:
         here.append(agent.host)
-        take(agent, event)
+        take(agent, event, **more)
         here.pop()
 
     patch.setattr(standby, "acquire_answered", acquire_answered)
