@@ -439,7 +439,7 @@ def _answer_is_silence(patch: Patch) -> None:
     patch.setattr(decide, "_consul_answered", goes_on)
 
 
-@mutant("without a lease there is no deadline", course=takeovers)
+@mutant("without a lease there is no deadline", within=80, course=takeovers)
 def _no_deadline(patch: Patch) -> None:
     """The agent that would see Consul come back is frozen or dead, and the key stays."""
     patch.setattr(forced, "_deadline", lambda state, order: order.silent_at + 3600.0)

@@ -79,7 +79,8 @@ def _over_for_ever(patch: Patch) -> None:
 
     def acquire_answered(state: Any, event: Any, now: float) -> Any:
         host = here[-1]
-        ended[host] = max(state.ended_term, ended.get(host, 0))
+        seen = state.sightings.highest_term - 1
+        ended[host] = max(state.ended_term, seen, ended.get(host, 0))
         if state.session is not None and 0 < event.term <= ended[host]:
             return standby._abandon(replace(state, acquiring=False), "mutant", now)
         return acquire(state, event, now)
