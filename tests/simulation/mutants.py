@@ -402,7 +402,8 @@ def _lapse_forgotten(patch: Patch) -> None:
 @mutant(
     "a term is armed again after its end",
     ("release will be late", "agent killed", "agent and guard killed", "neard killed", "agent frozen"),
-    within=80,
+    within=40,
+    first=60,
 )
 def _armed_again(patch: Patch) -> None:
     acquire, why_not = standby.acquire_answered, key._why_not
