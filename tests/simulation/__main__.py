@@ -24,7 +24,8 @@ from rich.console import Console
 from .faults import KINDS
 from .foreigners import course as foreigners
 from .forging import course as forging
-from .mutants import MUTANTS, Hunt, hunt
+from .mutants import Hunt, hunt
+from .mutants_of_faults import MUTANTS
 from .report import Total
 from .run import run
 from .shrink import shrink

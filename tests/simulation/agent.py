@@ -38,6 +38,12 @@ AGENT_WATCHDOG_LATE_S = 0.25
 class Agent:
     """One agent process."""
 
+    WAITS_FOR_ITS_NOTE = False
+    """``True``: the thread that keeps the session waits for the state folder. Only a mutant's does."""
+    A_FAILED_FEED_IS_ALL = False
+    """``True``: a check that Consul does not know any more keeps that thread from renewing its session, so
+    that it never learns of its end, and never registers again. Only a mutant's does."""
+
     def __init__(self, world: World, host: Host, profile: Profile) -> None:
         self.world, self.host, self.profile = world, host, profile
         self.alive = True
@@ -54,6 +60,10 @@ class Agent:
         self._working = False
         self._wake_at = 0.0
         self._session: str | None = None
+        self._noted = host.memo if not host.state.hangs else None
+        """The session of the agent before, or its own; where the state folder hangs nothing is read."""
+        self._keeper_waits = False
+        """The thread that keeps the session stands still."""
         self.on_sent: Callable[[], None] | None = None
         """Called once, when the next beat has left this process."""
         self.eyes = Eyes(world, host, self)
@@ -120,6 +130,9 @@ class Agent:
         self.state = state = decision.state
         if before.role is not state.role or before.reason != state.reason:
             world.note(f"agent {self.host.name}: {state.role}: {state.reason}")
+        if before.role is not state.role:
+            # A role that has changed is published at once.
+            self.host.at(0.02, self.own(self._publish_once))
         if foreign.is_alarm(state) and not foreign.is_alarm(before):
             world.note(f"agent {self.host.name}: {foreign.text(state, self.now())}")
             world.referee.foreign_work_told(self.host)
@@ -166,7 +179,7 @@ class Agent:
             case ef.AbandonSession(session):
                 self.world.did["sessions given up"] += 1
                 self._session = None
-                self.host.memo = None
+                self._note(None)
                 self._call(lambda: self.world.consul.destroy(session), lambda *_: None)
             case ef.RecordDropped(claim):
                 self._record_dropped(claim)
@@ -358,13 +371,15 @@ class Agent:
 
     def _keep_session(self) -> None:
         consul, profile, session = self.world.consul, self.profile, self._session
-        if session is not None:
+        if self._keeper_waits:
+            pass
+        elif session is not None:
             # The check is fed at the local Consul agent, which needs no leader and no network for it.
-            if self.host.server.answers:
-                consul.feed(self.host)
-            self.renew(session, lambda outcome, _, gone: self._renewed(outcome, session, gone))
-        elif self.host.memo is not None:
-            self._go_on_with(self.host.memo)
+            fed = self.host.server.answers and consul.feed(self.host)
+            if fed or not self.A_FAILED_FEED_IS_ALL:
+                self.renew(session, lambda outcome, _, gone: self._renewed(outcome, session, gone))
+        elif self._noted is not None:
+            self._go_on_with(self._noted)
         elif self.host.may_open_session():
             self._call(
                 lambda: consul.open_session(self.host, profile.check_ttl_s, profile.session_ttl_s),
@@ -376,24 +391,34 @@ class Agent:
         if outcome is ev.Outcome.OK:
             self.take(ev.ConsulAnswered())
         if gone and session == self._session:
-            self._session = self.host.memo = None
+            self._session = None
+            self._note(None)
             self.take(ev.SessionGone(session))
 
     def _go_on_with(self, memo: str) -> None:
         def renewed(outcome: ev.Outcome, _: object, gone: bool) -> None:
-            if outcome is ev.Outcome.OK and self._session is None and self.host.memo == memo:
+            if outcome is ev.Outcome.OK and self._session is None and self._noted == memo:
                 self._opened(outcome, memo, gone)
-            elif gone and self.host.memo == memo:
-                self.host.memo = None
+            elif gone and self._noted == memo:
+                self._note(None)
 
         self.renew(memo, renewed)
 
     def _opened(self, outcome: ev.Outcome, session: object, _: bool) -> None:
         if isinstance(session, str) and self._session is None:
             self._session = session
-            if not self.host.disk_full:
-                self.host.memo = session
-            self._learn_history(session)
+            if not (self.WAITS_FOR_ITS_NOTE and self.host.state.hangs):
+                self._note(session)
+                self._learn_history(session)
+                return
+            self._keeper_waits = True
+
+            def noted() -> None:
+                self._keeper_waits = False
+                self._note(session)
+                self._learn_history(session)
+
+            self.host.state.do(self.own(noted))
 
     def _learn_history(self, session: str) -> None:
         """Before the session is used; tried until Consul says it."""
@@ -409,6 +434,17 @@ class Agent:
 
         self._call(self.world.consul.history_id, read)
 
+    def _note(self, session: str | None) -> None:
+        """Known at once; on the disk when that takes it, while nothing waits for it."""
+        self._noted = session
+
+        def written() -> None:
+            # A full disk takes no note; it forgets one.
+            if self.alive and (session is None or not self.host.disk_full):
+                self.host.memo = session
+
+        self.host.state.do(written)
+
     # --- its record
 
     def _publish(self) -> None:
@@ -417,7 +453,7 @@ class Agent:
 
     def _publish_once(self) -> None:
         state = self.state
-        if self._session is not None and self.host.server.well and self.world.servers.has_leader:
+        if self._session is not None and self.host.server.well and self.world.servers.commits:
             ready = state.hold is None and not gates.standby_problems(state, self.now())
             self.world.consul.records[self.host.name] = Member(
                 self.host.name,

@@ -92,7 +92,8 @@ class View:
     def connected(self) -> bool:
         host, neard = self._host, self._host.neard
         runs = host.up and not host.frozen and neard is not None and neard.alive and not neard.stopped
-        return runs and host.sends and host.hears and self._world.now >= self._deaf_until
+        works = runs and not host.data.hangs
+        return works and host.sends and host.hears and self._world.now >= self._deaf_until
 
     @property
     def steady(self) -> bool:

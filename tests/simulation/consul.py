@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hafailover.core.beat import Beat, StoredBeat
 from hafailover.core.views import LockView, Member
-from hafailover.core.words import Claim
+from hafailover.core.words import Claim, claim_of
 from hafailover.lock.base import Acquisition, stored_beat
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 BACKUP_EVERY_S = 7.0
 BACKUPS_KEPT = 12
+WORDS_KEPT = 100
 
 
 class NotHeldError(Exception):
@@ -60,6 +61,15 @@ class Consul:
         self.world = world
         self.index = 100
         self.sessions: dict[str, Session] = {}
+        self.checks: set[Host] = set()
+        """Hosts whose agent's check is registered with the Consul beside it."""
+        self.lost: list[float] = []
+        """When all servers lost what they knew."""
+        self.given: deque[Beat] = deque(maxlen=WORDS_KEPT)
+        """The beats that carried a guard's word: what a forger may have read."""
+        self.beaten_at = 0.0
+        self.began: dict[tuple[int, str], float] = {}
+        """When each term began, by its number and its host: a Consul that lost everything counts anew."""
         self.restored_at = -1e9
         self.lock = LockView(None, None, 0)
         self.heartbeat: StoredBeat | None = None
@@ -73,19 +83,23 @@ class Consul:
     # --- what the agents write, each one transaction
 
     def open_session(self, host: Host, check_ttl_s: float, ttl_s: float) -> str:
-        name = f"s{self._next()}"
+        name = f"s{self._next()}.{len(self.lost)}" if self.lost else f"s{self._next()}"
         now = self.world.now
+        self.checks.add(host)
         self.sessions[name] = Session(host, now, check_ttl_s, now, ttl_s)
         return name
 
     def renew(self, session: str) -> None:
         self._session(session).renewed_at = self.world.now
 
-    def feed(self, host: Host) -> None:
-        """The host's check passes: every session of the host is bound to it."""
+    def feed(self, host: Host) -> bool:
+        """The host's check passes: every session of the host is bound to it. ``False``: there is no check."""
+        if host not in self.checks:
+            return False
         for session in self.sessions.values():
             if session.host is host:
                 session.fed_at = self.world.now
+        return True
 
     def destroy(self, session: str) -> None:
         if self.sessions.pop(session, None) is not None and self.lock.session == session:
@@ -107,6 +121,8 @@ class Consul:
         stored = stored_beat(beat.to_json().encode(), self._next())
         assert stored is not None, beat
         self.heartbeat = stored
+        self.beaten_at = self.world.now
+        self._keep_words(stored.beat)
         self.world.changed("heartbeat")
 
     def release(self, session: str, beat: Beat) -> None:
@@ -164,8 +180,9 @@ class Consul:
 
         :param keep: what is imported into the new cluster; sessions, and so the lock's holder, never are.
         """
-        self.index = 10
+        self.lost.append(self.world.now)
         self.restored_at = self.world.now
+        self.index = 10 + self.world.rng.randrange(60)
         self.sessions = {}
         self.backups.clear()
         self.lock, self.heartbeat, self.dropped = LockView(None, None, 0), None, frozenset()
@@ -177,16 +194,45 @@ class Consul:
                 beat = keep.heartbeat.beat
                 self.heartbeat = stored_beat(beat.to_json().encode(), self._next())
         self.world.request = None
-        self.world.note("Consul: has lost everything" + (", and got an old state" if keep else ""))
+        kept = ", but for an old state" if keep else ""
+        self.world.note(f"Consul: lost everything{kept}, goes on at index {self.index}")
         for what in ("lock", "heartbeat", "dropped", "history", "request"):
             self.world.changed(what)
+
+    def deregister(self, host: Host) -> None:
+        """Its service and check are gone from Consul, and so is the session that is bound to the check."""
+        self.checks.discard(host)
+        for name in [name for name, session in self.sessions.items() if session.host is host]:
+            self.destroy(name)
+
+    def forge(self, beat: Beat) -> None:
+        """A heartbeat that somebody writes who may write the key, and holds nothing.
+
+        It is read as the product reads it: what is no beat, or cannot be one, is none.
+        """
+        self.heartbeat = stored_beat(beat.to_json().encode(), self._next())
+        said = f"term {beat.term} {beat.phase} of {beat.node}, gone within {beat.gone_within_s:g} s"
+        self.world.note(f"Consul: forged: {said}")
+        self.world.changed("heartbeat")
+
+    def blot_heartbeat(self) -> None:
+        """The key is written over with what is no beat, or removed."""
+        self.heartbeat = None
+        self._next()
+        self.world.note("Consul: forged: the heartbeat is no beat")
+        self.world.changed("heartbeat")
+
+    def unlock(self) -> None:
+        """Frees the lock and leaves the session: the key is written under another session and given back."""
+        if self.lock.session is not None:
+            self._set_lock(None)
 
     def stored_beat(self) -> StoredBeat | None:
         return self.heartbeat
 
     def expire(self, now: float) -> None:
         """Ends the sessions whose host, check or TTL is gone."""
-        if not self.world.servers.has_leader or now < self.world.servers.ends_sessions_from:
+        if not self.world.servers.commits or now < self.world.servers.ends_sessions_from:
             return
         for name, session in list(self.sessions.items()):
             host = session.host
@@ -197,6 +243,11 @@ class Consul:
                 self.world.note(f"Consul: session {name} of {host.name} ends: {why}")
                 self.world.did[f"sessions ended since {why}"] += 1
                 self.destroy(name)
+
+    def _keep_words(self, beat: Beat) -> None:
+        for one in (beat, beat.inherits):
+            if one is not None and claim_of(one) is not None and one not in self.given:
+                self.given.append(one)
 
     def _next(self) -> int:
         self.index += 1
@@ -210,6 +261,8 @@ class Consul:
     def _set_lock(self, session: str | None) -> None:
         node = self.sessions[session].host.name if session is not None else self.lock.node
         self.lock = LockView(session, node, self._next())
+        if session is not None and node is not None:
+            self.began[self.lock.index, node] = self.world.now
         self.world.did["terms"] += session is not None
         self.world.note(f"Consul: lock {'of ' + str(node) if session else 'free'} at index {self.lock.index}")
         self.world.changed("lock")

@@ -25,13 +25,17 @@ UNIT_S = 3.0
 """WatchdogSec of the guard's unit."""
 FILE_S = 0.002
 """A file operation takes so long at most, unless the disk hangs."""
-LOOK_AGAIN_S = 0.05
+FILE_WORK = (m.PrepareHome, m.LinkKey, m.UnlinkKey)
 TOLD = ((KeyState.LOADING, m.Link.PLACED), (KeyState.DROPPING, m.Link.GONE))
 WITH_KEY = (KeyState.LOADING, KeyState.LOADED, KeyState.DROPPING)
 
 
 class GuardProcess:
     """One guard process, with systemd beside it."""
+
+    LOOP_WAITS_FOR_FILES = False
+    """``True``: the thread that decides does the file work, too, and stands still while that hangs. Only a
+    mutant's does."""
 
     def __init__(self, world: World, host: Host, profile: Profile) -> None:
         self._world, self.host = world, host
@@ -48,10 +52,15 @@ class GuardProcess:
         self.alive = True
         self.stopped = False
         """SIGSTOP."""
+        self.stuck = False
+        """Its loop waits for a file, and no signal ends it."""
+        self.ends_when_free = False
+        """SIGKILL has come, and takes effect when it waits no more."""
         self.neard: Neard | None = None
         self._backlog: list[m.GuardEvent | None] = []
         self._files: list[Callable[[], m.GuardEvent]] = []
         """The file work that was asked for; the first is under way."""
+        self._rest: tuple[list[m.GuardEvent | None], list[m.GuardEffect]] | None = None
         self._wake_at: float | None = None
         host.link = False
         self.feed(m.Tick())
@@ -62,11 +71,22 @@ class GuardProcess:
 
     def feed(self, event: m.GuardEvent | None) -> None:
         """Takes an event, or ``None`` for a ping; a guard that stands still takes it when it goes on."""
-        if self.stopped or self.host.frozen:
+        if self.stopped or self.stuck or self.host.frozen:
             self._backlog.append(event)
             return
-        queue = [event]
-        while queue and self.alive:
+        self._work([event], [])
+
+    def _work(self, queue: list[m.GuardEvent | None], effects: list[m.GuardEffect]) -> None:
+        while (queue or effects) and self.alive:
+            if effects:
+                effect = effects.pop(0)
+                if self._waits_for_a_file(effect):
+                    self._stick(queue, [effect, *effects])
+                    return
+                failed = self._perform(effect)
+                if failed is not None:
+                    queue.append(failed)
+                continue
             first = queue.pop(0)
             if first is None:
                 self.host.tell_agent(self.view)
@@ -74,29 +94,53 @@ class GuardProcess:
             before = self.guard.key
             self.guard, effects = decide(self.guard, first, self._now())
             self._tell_world(before)
-            for effect in effects:
-                failed = self._perform(effect)
-                if failed is not None:
-                    queue.append(failed)
         self._set_timer()
+
+    def _waits_for_a_file(self, effect: m.GuardEffect) -> bool:
+        return self.LOOP_WAITS_FOR_FILES and self.host.home.hangs and isinstance(effect, FILE_WORK)
+
+    def _stick(self, queue: list[m.GuardEvent | None], effects: list[m.GuardEffect]) -> None:
+        """It stands still in the middle of its work; systemd's watchdog sees that, and kills what it can."""
+        self.stuck = True
+        self._world.did["guards stuck in a file"] += 1
+        self._world.note(f"guard {self.host.name}: waits for its disk")
+        self._await_watchdog()
+
+        def free() -> None:
+            if not self.alive:
+                return
+            self.stuck = False
+            if self.ends_when_free:
+                self.host.kill_guard()
+                return
+            self._rest = queue, effects
+            self.go_on()
+
+        self.host.home.do(free)
 
     def stop(self) -> bool:
         """SIGSTOP; systemd's watchdog ends it, as late as it may."""
         if not self.alive or self.stopped:
             return False
         self.stopped = True
+        self._await_watchdog()
+        return True
+
+    def _await_watchdog(self) -> None:
         # Had it given its sign of life right now: that is when systemd waits longest.
         now = self._now()
         pat = watchdog.next_pat(self.guard, None, UNIT_S, now)
         left = pat.limit_s if pat is not None else watchdog.SHORTEST_S
         late = watchdog.SYSTEMD_LATE_S * self._world.rng.random()
         self.host.at(left + late, lambda: self.host.when_running(self._watchdog))
-        return True
 
     def go_on(self) -> None:
         """SIGCONT, or the machine runs again; nothing happens while something else still stops it."""
-        if self.stopped or self.host.frozen or not self.alive:
+        if self.stopped or self.stuck or self.host.frozen or not self.alive:
             return
+        if self._rest is not None:
+            rest, self._rest = self._rest, None
+            self._work(*rest)
         backlog, self._backlog = self._backlog, []
         for event in [m.Tick(), *backlog]:
             self.feed(event)
@@ -106,8 +150,12 @@ class GuardProcess:
         self.stopped = False
         self.go_on()
 
+    def launcher_ended(self, neard: Neard) -> None:
+        """Its child is gone and neard is not: that is ended first, and then the key's end is believed."""
+        neard.kill()
+
     def _watchdog(self) -> None:
-        if self.alive and self.stopped:
+        if self.alive and (self.stopped or self.stuck):
             self._world.did["guards ended by systemd's watchdog"] += 1
             self._world.note(f"systemd {self.host.name}: the guard gives no sign of life, so it is killed")
             self.host.kill_guard()
@@ -173,6 +221,7 @@ class GuardProcess:
             case m.PrepareHome(number):
                 self._do_file_work(lambda: self._unlink(m.Prepared(number)))
             case m.LinkKey(number):
+                self._world.referee.about_to_load(host, self.guard.deadline)
                 self._do_file_work(lambda: self._link(number))
             case m.UnlinkKey(number):
                 self._do_file_work(lambda: self._unlink(m.Unlinked(number, self._obstacles())))
@@ -193,7 +242,6 @@ class GuardProcess:
         host = self.host
         if host.broken_config or host.disk_full:
             return m.LinkFailed(number, "neard would refuse to load the key")
-        self._world.referee.about_to_load(host, self.guard.deadline)
         host.link = True
         return m.Linked(number)
 
@@ -208,17 +256,23 @@ class GuardProcess:
         """As the guard's other thread does it: in order, and for ever where the disk hangs."""
         self._files.append(work)
         if len(self._files) == 1:
-            self._world.at(FILE_S * self._world.rng.random(), self._finish_file_work)
+            self._begin_file_work()
+
+    def _begin_file_work(self) -> None:
+        takes = FILE_S * self._world.rng.random()
+        self._world.at(takes, lambda: self.host.home.do(self._finish_file_work))
 
     def _finish_file_work(self) -> None:
-        if not self.alive:
-            return
-        if self.host.disk_hangs or self.stopped or self.host.frozen:
-            self._world.at(LOOK_AGAIN_S, self._finish_file_work)
+        """Nothing stops what has begun but a machine that stands still: the kernel does it, late as it may
+        be, even for a guard that has been killed. The next guard begins after it, and finds what it did."""
+        if self.host.frozen:
+            self.host.when_running(lambda: self.host.home.do(self._finish_file_work))
             return
         event = self._files.pop(0)()
+        if not self.alive:
+            return
         if self._files:
-            self._world.at(FILE_S * self._world.rng.random(), self._finish_file_work)
+            self._begin_file_work()
         self.feed(event)
 
     def _probe(self, number: int) -> None:

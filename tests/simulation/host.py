@@ -13,6 +13,7 @@ from hafailover.timing import Profile
 
 from .agent import Agent
 from .chain import View
+from .disk import Disk
 from .hand import GuardProcess
 from .neard import Neard
 
@@ -49,8 +50,6 @@ class Host:
         self.late_release_s: float | None = None
         """The next release of this host takes effect so much later, and its answer is lost."""
         self.disk_full = False
-        self.disk_hangs = False
-        """No file operation of the guard ends."""
         self.link = False
         self.broken_config = False
         self.loses_reloads = False
@@ -69,6 +68,9 @@ class Host:
         self._detected_after = 6.0
         self._rejoins_at = 0.0
         self.server = world.servers.add(self)
+        self.home, self.data, self.state = Disk(world), Disk(world), Disk(world)
+        """What neard's home, its data and the agent's state folder lie on."""
+        self.server.disk = Disk(world)
         self.view = View(world, self)
         self.agent: Agent | None = None
         self.guard: GuardProcess | None = None
@@ -120,7 +122,12 @@ class Host:
 
     def may_open_session(self) -> bool:
         held = any(session.host is self for session in self._world.consul.sessions.values())
-        return self.server.well and not held and self._world.now >= self._rejoins_at
+        return self.server.well and not held and self.may_rejoin
+
+    @property
+    def may_rejoin(self) -> bool:
+        """Consul's gossip believes that it is back."""
+        return self._world.now >= self._rejoins_at
 
     # --- life and death
 
@@ -142,7 +149,7 @@ class Host:
         self.kill_agent()
         self._kill_guard_process()
         if self.neard is not None:
-            self.neard.die()
+            self.neard.power_off()
         self.up = self.frozen = False
         # A server that boots again knows of no time in which it led.
         self.server.past = None
@@ -200,12 +207,19 @@ class Host:
         if self.neard is not None and self.neard.alive:
             # A guard waits for the end of what its predecessor has left.
             self._world.at(0.01, self.start_guard)
+        elif self.home.hangs:
+            # It removes what its predecessor may have left, before anything else.
+            self.home.do(self.start_guard)
         elif self.up and (self.guard is None or not self.guard.alive):
             self.guard = GuardProcess(self._world, self, self.profile)
 
     def kill_guard(self) -> bool:
         """SIGKILL: neard follows by PR_SET_PDEATHSIG, and the service manager starts another guard."""
         if self.guard is None or not self.guard.alive:
+            return False
+        if self.guard.stuck:
+            # What waits in the kernel ends when it waits no more, and PR_SET_PDEATHSIG comes with the end.
+            self.guard.ends_when_free = True
             return False
         self._kill_guard_process()
         if self.neard is not None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from hafailover.core import decide, forced, foreign, gates, holder, leaving, sightings, standby
+from hafailover.core import arming, decide, forced, foreign, gates, holder, leaving, sightings, standby
 from hafailover.core import events as ev
 from hafailover.core.beat import Phase
 from hafailover.core.effects import DropGuard
@@ -30,6 +30,7 @@ from .forging import course as forging
 from .hand import GuardProcess
 from .run import Result, run
 from .takeovers import course as takeovers
+from .vigil import LIVENESS_RULES
 
 HOURS = 0.1
 """Virtual time of each seed of a hunt."""
@@ -50,6 +51,11 @@ class Mutant:
     first: int = 0
     course: Callable[[int], Result] | None = None
     """Played for each seed instead of random episodes."""
+    liveness: bool = False
+    """What it breaks is that somebody signs, or that what is said of it is true."""
+
+    def breaks(self, rule: str) -> bool:
+        return bool(rule) and (rule in LIVENESS_RULES) is self.liveness
 
     def play(self, seed: int) -> Result:
         return self.course(seed) if self.course is not None else run(seed, HOURS, self.kinds)
@@ -78,21 +84,22 @@ def mutant(
     step: int = 1,
     first: int = 0,
     course: Callable[[int], Result] | None = None,
+    liveness: bool = False,
 ) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
     def register(apply: Callable[[Patch], None]) -> Callable[[Patch], None]:
-        MUTANTS.append(Mutant(name, apply, tuple(kinds), within, step, first, course))
+        MUTANTS.append(Mutant(name, apply, tuple(kinds), within, step, first, course, liveness))
         return apply
 
     return register
 
 
 def hunt(one: Mutant) -> Hunt:
-    """Tries seeds until the mutant breaks a rule of safety."""
+    """Tries seeds until the mutant breaks a rule of the kind that it is there to break."""
     with Patch.context() as patch:
         one.apply(patch)
         for tried, seed in enumerate(one.seeds, 1):
             result = one.play(seed)
-            if result.rule and result.rule != "liveness":
+            if one.breaks(result.rule):
                 return Hunt(one, tried, result)
     return Hunt(one, len(one.seeds), None)
 
@@ -122,13 +129,17 @@ def _wait_from_the_first_beat(patch: Patch) -> None:
     within=80,
 )
 def _lower_term_trusted(patch: Patch) -> None:
-    """Without the rule for short memories, too, which would still protect from what a backup brings back."""
+    """Without the floor and the rule for short memories, too, which would still protect from what a backup
+    brings back."""
     original = sightings.successor_wait
-    patch.setattr(
-        SUCCESSOR_WAIT,
-        lambda seen, *rest, **more: original(replace(seen, highest_term=0), *rest, **more),
-    )
+    for module in (standby, arming):
+        patch.setattr(
+            module,
+            "successor_wait",
+            lambda seen, *rest, **more: original(replace(seen, highest_term=0), *rest, **more),
+        )
     _short_memory_trusted(patch)
+    _no_floor(patch)
 
 
 @mutant(
@@ -138,7 +149,8 @@ def _lower_term_trusted(patch: Patch) -> None:
     first=170,
 )
 def _short_memory_trusted(patch: Patch) -> None:
-    patch.setattr("hafailover.core.standby.with_short_memory", lambda wait, since, profile: wait)
+    for module in (standby, arming):
+        patch.setattr(module, "with_short_memory", lambda wait, since, profile: wait)
 
 
 @mutant(
@@ -192,7 +204,10 @@ def _passed_as_released(patch: Patch) -> None:
     within=80,
 )
 def _dropped_though_never_armed(patch: Patch) -> None:
-    original = leaving.lost
+    """By its guard, too, whose word would else speak for its own host alone."""
+    original, give = leaving.lost, WordKey.give
+    patch.setattr(WordKey, "give", lambda words, claim, armed: give(words, claim, armed=True))
+    _no_floor(patch)
     patch.setitem(
         holder._STAGES,
         Stage.LOST,
@@ -289,13 +304,16 @@ def _wall_clock(patch: Patch) -> None:
 
 @mutant("the drop is not confirmed", ("switchover", "neard loses signals", "neard reloads slowly"))
 def _not_confirmed(patch: Patch) -> None:
+    """By agent and guard; each of them alone is enough."""
     patch.setattr(leaving, "key_is_gone", lambda *_: True)
     _words_for_nothing(patch)
 
 
 @mutant("the lock is released before the drop", ("switchover", "neard syncing"))
 def _released_first(patch: Patch) -> None:
+    """With the guard's word, which it gives at any time; without one the successor would wait."""
     give_way, end = leaving.give_way, leaving.end
+    _not_confirmed(patch)
 
     def release(state: Any, hold: Any, cause: str, now: float, *rest: Any, **more: Any) -> Any:
         state, _ = give_way(state, hold, cause, now, *rest, **more)
@@ -356,7 +374,7 @@ def _watchdog_by_the_unit(patch: Patch) -> None:
 @mutant(
     "signs on a head that lacks what the predecessor signed",
     ("host cut off", "hosts cut off from each other", "host cannot hear"),
-    within=40,
+    within=80,
 )
 def _old_head(patch: Patch) -> None:
     patch.setattr(gates, "stale_head", lambda state, now: "")
@@ -378,7 +396,8 @@ def _lapse_forgotten(patch: Patch) -> None:
 @mutant(
     "a term is armed again after its end",
     ("release will be late", "agent killed", "agent and guard killed", "neard killed", "agent frozen"),
-    within=80,
+    within=40,
+    first=60,
 )
 def _armed_again(patch: Patch) -> None:
     acquire, why_not = standby.acquire_answered, key._why_not
@@ -387,10 +406,12 @@ def _armed_again(patch: Patch) -> None:
         return acquire(replace(state, ended_term=0), event, now)
 
     def resume(state: Any, event: Any, own: Any, now: float) -> Any:
-        return standby._begin(state, event, Wait(now, own.beat.gone_within_s, "mutant"), own, now)
+        wait = Wait(now, own.beat.gone_within_s, "mutant", known=False)
+        return standby._begin(state, event, wait, None, now)
 
     patch.setattr(standby, "acquire_answered", acquire_answered)
     patch.setattr(standby, "_resume", resume)
+    patch.setattr(standby, "_leave_what_is_over", standby._take_up_again)
     patch.setattr(key, "_why_not", lambda guard, *rest: why_not(replace(guard, retired=0), *rest))
 
 
@@ -413,11 +434,13 @@ def _answer_is_silence(patch: Patch) -> None:
     patch.setattr(decide, "_consul_answered", goes_on)
 
 
-@mutant("without a lease there is no deadline", course=takeovers)
+@mutant("without a lease there is no deadline", within=80, course=takeovers)
 def _no_deadline(patch: Patch) -> None:
     """The agent that would see Consul come back is frozen or dead, and the key stays."""
     patch.setattr(forced, "_deadline", lambda state, order: order.silent_at + 3600.0)
     patch.setattr(key, "LONGEST_GONE_WITHIN_S", 1e9)
+    # Nor does the guard hold it to what its own timing gives.
+    patch.setattr(key, "_capped", lambda guard, deadline, now: deadline)
 
 
 # --- somebody else has the key

@@ -20,6 +20,8 @@ class Neard:
         self._world, self._host = world, host
         self.pid = pid
         self.alive = True
+        self.dying = False
+        """It has got SIGKILL, and only what waits for a disk is left of it: it does nothing more."""
         self.up = False
         self.hung = False
         """Its RPC does not answer; it may sign on."""
@@ -40,7 +42,7 @@ class Neard:
 
     @property
     def silent(self) -> bool:
-        return self.hung or self.stopped
+        return self.hung or self.stopped or self.dying or self._host.data.hangs
 
     def reload(self) -> None:
         """SIGHUP: ignored before the handler stands, sometimes lost while a reload is under way."""
@@ -49,7 +51,7 @@ class Neard:
             if self.reload not in self._pending:
                 self._pending.append(self.reload)
             return
-        if not self.alive or not self.up or self.hung:
+        if not self.alive or not self.up or self.hung or self.dying:
             return
         rng, host = self._world.rng, self._host
         if host.loses_reloads and rng.random() < 0.7:
@@ -68,17 +70,39 @@ class Neard:
 
     def terminate(self) -> None:
         takes = 0.1 + 2 * self._world.rng.random()
-        self._world.at(takes, lambda: self._run(self.die))
+        self._world.at(takes, lambda: self._run(self._stop))
+
+    def _stop(self) -> None:
+        """It closes its database before it ends."""
+        self._host.data.do(lambda: self._run(self.die))
 
     def kill(self) -> None:
         """SIGKILL ends a process that stands still, too; not so on a machine that does."""
         self._host.when_running(lambda: self._world.at(0.005 * self._world.rng.random(), self.die))
 
     def die(self) -> None:
+        if not self.alive or self.dying:
+            return
+        self.dying = True
+        self._set(False)
+        # Its end is seen only when the last of its threads waits for no disk any more.
+        self._host.data.do(lambda: self._reading_disk(self._end))
+
+    def power_off(self) -> None:
+        self.dying = True
+        self._set(False)
+        self.alive = False
+
+    def _end(self) -> None:
         if self.alive:
             self.alive = False
-            self._set(False)
             self._host.neard_died(self)
+
+    def _reading_disk(self, work: Callable[[], None]) -> None:
+        if self._reading:
+            self._host.home.read(work)
+        else:
+            work()
 
     def thaw(self) -> None:
         """It runs again; nothing happens while something else still stops it."""
@@ -89,7 +113,7 @@ class Neard:
             self._run(work)
 
     def _run(self, work: Callable[[], None]) -> None:
-        if not self.alive:
+        if not self.alive or self.dying:
             return
         if self.stopped or self._host.frozen:
             self._pending.append(work)
@@ -97,11 +121,17 @@ class Neard:
             work()
 
     def _boot(self, with_key: bool) -> None:
+        if self._host.data.hangs:
+            self._host.data.do(lambda: self._run(lambda: self._boot(with_key)))
+            return
         self.up = True
         self.synced_at = self._world.now + 1.5 * self._world.rng.random()
         self._set(with_key)
 
     def _read(self, rest: float) -> None:
+        if self._host.home.hangs_for_readers:
+            self._host.home.read(lambda: self._run(lambda: self._read(rest)))
+            return
         there, ok = self._host.link, not self._host.broken_config
         self._world.at(rest, lambda: self._run(lambda: self._apply(there, ok)))
 

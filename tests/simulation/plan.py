@@ -21,6 +21,8 @@ RARE = (
     "all of Consul down",
     "Consul restarted one after the other",
     "hosts cut off from each other",
+    "Consul's servers lose all they agreed on",
+    "Consul loses everything",
 )
 """They strike every host at once: too often, and nothing else would ever happen."""
 RARE_SHARE = 0.3

@@ -38,12 +38,13 @@ class Referee:
         self.exposures: list[float] = []
         """For how long such a key was there, in seconds, while another host had it, too."""
         self._last_term = 0
-        self._last_load_at = 0.0
+        self._last_began_at = 0.0
         self._last_host: Host | None = None
 
     def key_moved(self, host: Host, loaded: bool) -> None:
         world = self._world
         world.note(f"neard {host.name}: key {'LOADED' if loaded else 'gone'}")
+        world.vigil.key_moved(host, loaded)
         if loaded:
             if world.chain.foreign_signer:
                 self.broken("two signers", f"{host.name} has the key beside one who is no host of the pool")
@@ -99,16 +100,22 @@ class Referee:
             self._world.did["keys loaded without a lease"] += 1
             return
         # A Consul that was restored may have forgotten a term, and an older one goes on after a long wait.
-        forgotten = self._world.consul.restored_at > self._last_load_at
+        # One that has lost everything counts anew, so that another host may get the same number. What was
+        # forgotten may be armed all the same, as long as its last proof carries.
+        forgotten = self._world.consul.restored_at > self._last_began_at
+        lost = self._world.consul.lost
+        anew = bool(lost) and lost[-1] > self._last_began_at
         lower = term < self._last_term and not forgotten
-        if lower or (term == self._last_term and host is not self._last_host and not forgotten):
+        same = term == self._last_term and host is not self._last_host and not anew
+        if lower or same:
             last = self._last_host.name if self._last_host else "nobody"
             self.broken(
                 "order of terms", f"{host.name} arms for term {term} after {last} had term {self._last_term}"
             )
         if term > self._last_term:
             self._world.did["promotions"] += 1
-        self._last_term, self._last_host, self._last_load_at = term, host, self._world.now
+        self._last_term, self._last_host = term, host
+        self._last_began_at = self._world.consul.began.get((term, host.name), self._world.now)
 
     def _knows_what_was_signed(self, host: Host) -> None:
         unknown = self._world.chain.unknown_to(host)

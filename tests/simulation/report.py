@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +16,7 @@ from rich.table import Table
 from .faults import KINDS
 from .mutants import Hunt
 from .run import Result
+from .vigil import BOUNDS_S
 
 ALONE = ("request lost", "reply lost", "request late", "watch late", "call carried out after its deadline")
 """Single calls and answers that went wrong: counted one by one, as parts of longer faults."""
@@ -53,6 +54,8 @@ class Total:
     did: Counter[str] = field(default_factory=Counter)
     recovered_s: list[float] = field(default_factory=list)
     exposures_s: list[float] = field(default_factory=list)
+    spells_s: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    """What lasted how long while faults went on, by name (:mod:`.vigil`)."""
     violations: list[Result] = field(default_factory=list)
     wall_s: float = 0.0
     workers: int = 1
@@ -73,6 +76,8 @@ class Total:
         self.did += result.did
         self.recovered_s += result.recovered_s
         self.exposures_s += result.exposures_s
+        for name, seconds in result.spells_s.items():
+            self.spells_s[name] += seconds
         if result.rule:
             self.violations.append(result)
 
@@ -117,6 +122,10 @@ class Total:
             ],
             "recovery_s": _spread(self.recovered_s),
             "woken_beside_a_successor_s": _spread(self.exposures_s),
+            "spells_s": {
+                name: {**_spread(seconds), "p99": _p99(seconds), "bound": BOUNDS_S.get(name)}
+                for name, seconds in sorted(self.spells_s.items())
+            },
             "mutants": [
                 {
                     "name": one.mutant.name,
@@ -159,10 +168,22 @@ class Total:
             f"worst {recovery['worst']} s; hosts that woke from a freeze beside their successor: "
             f"{woken['count']}, at most {woken['worst']} s"
         )
+        spells = Table(
+            "while faults went on, in seconds", "times", "median", "99 %", "worst", "bound", box=None
+        )
+        for name, seconds in sorted(self.spells_s.items()):
+            spread, bound = _spread(seconds), BOUNDS_S.get(name)
+            figures = (spread["count"], spread["median"], _p99(seconds), spread["worst"], bound or "none")
+            spells.add_row(name, *map(str, figures))
+        console.print(spells)
         for one in self.hunts:
             verdict = f"found with seed {one.tried} of {one.mutant.within}" if one.found else "NOT FOUND"
             console.print(f"mutant: {one.mutant.name}: {verdict}")
         console.print(f"violations: {len(self.violations)}")
+
+
+def _p99(values: Sequence[float]) -> float:
+    return round(sorted(values)[int(0.99 * len(values))], 3)
 
 
 def _spread(values: Sequence[float]) -> dict[str, float | int | None]:

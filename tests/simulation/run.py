@@ -37,6 +37,8 @@ class Result:
     recovered_s: list[float] = field(default_factory=list)
     """From the end of each episode's faults to exactly one active."""
     exposures_s: list[float] = field(default_factory=list)
+    spells_s: dict[str, list[float]] = field(default_factory=dict)
+    """What the vigil has timed, by name."""
     rule: str = ""
     """The rule that was broken; empty if none was."""
     what: str = ""
@@ -75,6 +77,7 @@ def run(
     result.seconds = world.now
     result.faults, result.did = world.faults, world.did
     result.exposures_s = world.referee.exposures
+    result.spells_s = dict(world.vigil.spells)
     return result
 
 

@@ -10,6 +10,7 @@ from hafailover.core.beat import StoredBeat
 from hafailover.core.views import LockView
 
 if TYPE_CHECKING:
+    from .disk import Disk
     from .host import Host
     from .world import World
 
@@ -36,6 +37,8 @@ class Server:
         self.down = False
         self.frozen = False
         self.cut = False
+        self.disk: Disk | None = None
+        """What its data lies on, where that can hang."""
         self.past: Past | None = None
 
     @property
@@ -52,6 +55,11 @@ class Server:
         return not self.down and not self.frozen
 
     @property
+    def stores(self) -> bool:
+        """It can write down what is agreed on. One that cannot goes on with its heartbeats and answers."""
+        return self.disk is None or not self.disk.hangs
+
+    @property
     def name(self) -> str:
         return self.host.name if self.host is not None else "witness"
 
@@ -65,6 +73,7 @@ class Servers:
         self.leader: Server | None = None
         self._silent_since: float | None = None
         self._elect_at = 0.5
+        self._led_since = 0.0
         self.ends_sessions_from = 0.0
         """A new leader takes a moment before it ends sessions."""
         world.at(REVIEW_S, self._review)
@@ -77,6 +86,21 @@ class Servers:
     @property
     def has_leader(self) -> bool:
         return self.leader is not None and self.leader.well and self._majority()
+
+    def led_for(self, now: float) -> float:
+        """How long the present leader has led."""
+        return now - self._led_since if self.has_leader else 0.0
+
+    @property
+    def commits(self) -> bool:
+        """Writes take effect: the leader and a majority can store them. Reads need no more than a leader."""
+        return self.has_leader and self._leader_stores() and self._majority_stores()
+
+    def _leader_stores(self) -> bool:
+        return self.leader is not None and self.leader.stores
+
+    def _majority_stores(self) -> bool:
+        return 2 * sum(server.well and server.stores for server in self.all) > len(self.all)
 
     def believed_past(self, server: Server) -> Past | None:
         """What this server wrongly takes for the present."""
@@ -124,9 +148,11 @@ class Servers:
                 self._silent_since = now
             elif now - self._silent_since > SILENT_LEADER_S or leader.down:
                 self._lose()
-        elif now >= self._elect_at and self._majority():
-            self.leader = world.rng.choice([server for server in self.all if server.well])
+        elif now >= self._elect_at and self._majority_stores():
+            # A vote is written down before it is given.
+            self.leader = world.rng.choice([one for one in self.all if one.well and one.stores])
             self.leader.past = None
+            self._led_since = now
             self.ends_sessions_from = now + 1.0
             # A new leader starts the TTL of every session anew.
             for session in world.consul.sessions.values():

@@ -77,6 +77,7 @@ def course(seed: int) -> Result:
     result.seconds = world.now
     result.faults, result.did = world.faults, world.did
     result.exposures_s = world.referee.exposures
+    result.spells_s = dict(world.vigil.spells)
     return result
 
 

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from . import vigil
 from .__main__ import main
 from .faults import KINDS
 from .foreigners import course as foreigners
 from .forging import course as forging
-from .mutants import MUTANTS, Hunt, hunt
+from .mutants import Hunt, hunt
+from .mutants_of_faults import MUTANTS
 from .plan import plan
 from .referee import Violation
 from .report import Total
@@ -164,7 +166,10 @@ def test_arming_after_the_deadline_is_seen() -> None:
 def test_a_pool_in_which_nobody_signs_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("hafailover.core.gates.standby_problems", lambda state, now: ["lazy"])
     result = run(1, 0.01, ["wall clock stepped"])
-    assert result.rule == "liveness"
+    assert result.rule == vigil.FREE
+    # Also where the vigil would not see it.
+    monkeypatch.setitem(vigil.LONGEST_S, vigil.FREE, 1e9)
+    assert run(1, 0.01, ["wall clock stepped"]).rule == "liveness"
 
 
 # --- the report
@@ -207,6 +212,7 @@ def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFi
     assert figures["foreign_courses"] == 1
     assert figures["faults"] == sum(figures["faults_by_kind"].values()) > 0
     assert figures["violations"] == []
+    assert figures["spells_s"][vigil.IDLE]["worst"] > 0
     assert "violations: 0" in capsys.readouterr().out
 
 

@@ -54,8 +54,11 @@ class Wire:
         def land() -> None:
             past = world.servers.believed_past(host.server)
             serving = past is not None and by_past is not None
-            if not serving and not (host.reaches_leader and world.servers.has_leader):
-                if held and world.now - began < HOLD_S:
+            leads = world.servers.has_leader if by_past is not None else world.servers.commits
+            if not serving and not (host.reaches_leader and leads):
+                # What the leader has taken it carries out when it can store it, however late that is.
+                stored_late = world.servers.has_leader and host.reaches_leader
+                if stored_late or (held and world.now - began < HOLD_S):
                     world.at(0.02 + 0.2 * rng.random(), land)
                 return
             outcome, result, gone = Outcome.OK, None, False

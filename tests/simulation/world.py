@@ -24,6 +24,7 @@ from .consul import Consul
 from .host import Host
 from .referee import Referee
 from .servers import Servers
+from .vigil import Vigil
 
 if TYPE_CHECKING:
     from .agent import Agent
@@ -93,6 +94,7 @@ class World:
         self.servers = Servers(self, witness=self.shape.witness)
         self.consul = Consul(self)
         self.chain = Chain(self)
+        self.vigil = Vigil(self)
         for number, profile in enumerate(self.shape.profiles, 1):
             host = Host(self, f"h{number}", profile)
             self.hosts.append(host)
