@@ -150,7 +150,7 @@ def test_a_line_is_a_report_or_refused(silence: Silence, line: bytes) -> None:
 def sound(report: GuardReport, said: dict[str, Any]) -> None:
     """Loaded, absent and the proof of a drop are never made of anything but their own words and numbers."""
     view = report.view
-    assert said["v"] == 1
+    assert said["v"] == protocol.VERSION
     assert type(view.key) is KeyState
     assert type(view.neard) is NeardPhase
     assert (said["key"], said["neard"]) == (view.key.value, view.neard.value)

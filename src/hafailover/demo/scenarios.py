@@ -122,6 +122,8 @@ def _lead_elsewhere(pool: LabPool, active: str) -> None:
     if leader == active:
         target = next(host.name for host in pool.hosts if host.name != active)
         address = Address(port=pool.host(active).consul.http_port)
+        # A host that was active shortly before is about to restart its neard.
+        pool.wait_settled(steady=True)
         switch_over(address, pool.account_id, target, lambda _: None)
         pool.wait_settled()
 

@@ -22,6 +22,8 @@ from hafailover.text import is_text
 
 E = TypeVar("E", bound=StrEnum)
 
+VERSION = 2
+"""Of the guard's reports: since 2 they name the history that a term is of."""
 MAX_LINE_BYTES = 64 * 1024
 MOST_TERM = 1 << 53
 """A term is an index of Consul's: a thousand writes a second reach this in 285000 years."""
@@ -112,7 +114,7 @@ def parse_command(data: dict[str, Any]) -> m.GuardEvent | None:
 def describe(guard: m.Guard, event: str, guard_pid: int) -> dict[str, Any]:
     """The guard's state as it goes over the socket."""
     return {
-        "v": 1,
+        "v": VERSION,
         "event": event,
         "guard_pid": guard_pid,
         "neard": str(guard.phase),
@@ -139,7 +141,7 @@ def describe(guard: m.Guard, event: str, guard_pid: int) -> dict[str, Any]:
 
 def parse_report(data: dict[str, Any]) -> GuardReport:
     """:raises ProtocolError: anything but a whole report of this version."""
-    if data.get("v") != 1:
+    if data.get("v") != VERSION:
         raise ProtocolError("a guard of another version; restart it (unit neard.service)")
     view = GuardView(
         neard=_one_of(NeardPhase, data, "neard"),

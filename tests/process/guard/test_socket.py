@@ -75,7 +75,7 @@ def test_the_agents_user_is(host: GuardHost) -> None:
     host.loaded(5, grant_s=10)
     opened(host)
 
-    assert heard_as(user, host).startswith('{"v":1')
+    assert heard_as(user, host).startswith('{"v":2')
 
     assert host.agent().until_key("absent")["retired"] == 5
 

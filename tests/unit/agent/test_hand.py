@@ -19,12 +19,12 @@ from hafailover.agent import hand as module
 from hafailover.agent.hand import Hand
 from hafailover.core import events as ev
 from hafailover.core.views import KeyState, NeardPhase
-from hafailover.guard.protocol import GuardReport, decode, encode
+from hafailover.guard.protocol import VERSION, GuardReport, decode, encode
 
 from .parts import Events
 
 REPORT: dict[str, Any] = {
-    "v": 1,
+    "v": VERSION,
     "event": "neard's RPC answers",
     "guard_pid": 100,
     "neard": "up",
