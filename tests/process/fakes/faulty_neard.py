@@ -137,7 +137,10 @@ def main() -> None:
     code = fault("exit")
     if code is not None:
         sys.exit(code)
-    Node.key = read_files()
+    try:
+        Node.key = read_files()
+    except (OSError, ValueError) as error:
+        sys.exit(f"its files cannot be read: {error}")
     node_key = json.loads((HOME / "node_key.json").read_text())["public_key"]
     log("read", key=Node.key, node_key=node_key)
     time.sleep(fault("boot_s") or 0)
