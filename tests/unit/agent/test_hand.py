@@ -219,7 +219,15 @@ def test_without_a_guard_commands_go_nowhere(path: Path) -> None:
 
 @pytest.mark.parametrize(
     "line",
-    [b"garbage\n", b"[]\n", b"{}\n", report(v=2), report(neard="asleep"), report(term=-1), b"x" * 70_000],
+    [
+        b"garbage\n",
+        b"[]\n",
+        b"{}\n",
+        report(v=VERSION - 1),
+        report(neard="asleep"),
+        report(term=-1),
+        b"x" * 70_000,
+    ],
     ids=["no JSON", "a list", "empty", "version", "phase", "term", "endless"],
 )
 def test_garbage_ends_the_connection_and_a_new_one_is_made(guard: Guard, bench: Bench, line: bytes) -> None:
