@@ -212,15 +212,15 @@ def test_a_neard_with_the_key_that_the_guard_has_not_given_is_an_alarm(host: Gua
 
 DEFECT = """
 import sys
-from hafailover.guard import main
-whole = main.Ownership.trouble
+from hafailover.guard import loop, main
+whole = loop.Ownership.trouble
 
 def trouble(self, child, *args, **more):
     if child is not None:
         raise RuntimeError("a defect")
     return whole(self, child, *args, **more)
 
-main.Ownership.trouble = trouble
+loop.Ownership.trouble = trouble
 sys.exit(main.main())
 """
 

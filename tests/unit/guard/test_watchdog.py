@@ -29,7 +29,7 @@ DEFAULT = PROFILES["default"]
 
 
 class Watched(Bench):
-    """A guard whose signs of life are given as in guard/main.py, and a systemd that counts by them."""
+    """A guard whose signs of life are given as in guard/loop.py, and a systemd that counts by them."""
 
     def __init__(self, profile: Profile = DEFAULT, hot: bool = True, **config: float) -> None:
         super().__init__(hot, drop_budget_s=profile.drop_budget_s, stop_s=4.0, **config)

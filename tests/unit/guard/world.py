@@ -151,7 +151,7 @@ class World:
         self._queue: deque[m.GuardEvent] = deque()
         self.feed(m.Tick())
 
-    # --- the guard's loop, as guard/main.py has it
+    # --- the guard's loop, as guard/loop.py has it
 
     def feed(self, event: m.GuardEvent) -> None:
         if self.quit:
