@@ -34,6 +34,9 @@ TAKE_UP_S = 15.0
 """So long a host tries to go on with a lock that it has, without a term yet. No guard's grant is longer, so
 nothing is lost by then; and as long as it has the lock, nobody else signs."""
 
+TELL_S = 1.0
+"""A lock of its own that is not a term yet is no news for so long: every acquisition comes by there."""
+
 NEWS_S = 0.1
 """A release changes lock and heartbeat in one step, but two watches bring the news, one after the other."""
 
@@ -69,6 +72,8 @@ def rest(state: State, now: float) -> str:
     """Why this host, if it is ready, leaves the lock alone now; empty if it is held, or asked for."""
     if state.lock is None:
         return "it does not know yet who holds the lock"
+    if state.session is not None and state.lock.session == state.session and now - state.lock_at > TELL_S:
+        return "it holds the lock, and has not read yet what came before it"
     if state.acquiring or state.lock.session is not None or state.free_since is None:
         return ""
     if gates.is_paused(state, now) and not (_is_named(state) or _was_the_active(state)):

@@ -189,9 +189,12 @@ def test_a_lock_whose_history_cannot_be_read_is_left_to_others() -> None:
     tries = 0
     while not of(ef.AbandonSession, effects) and tries < 200:
         assert effects in ([], [ef.Acquire(SESSION)])
+        if core.now > 1002:
+            assert core.reason == "ready, but it holds the lock, and has not read yet what came before it"
         if effects:
             tries += 1
             core.feed(ev.AcquireAnswered(core.now, NO_PROOF, detail="no answer from Consul in time"))
+        core.feeds(ev.GuardSeen(guard()), ev.NeardSeen(neard()), ev.MembersSeen((), KEY))
         effects = core.tick(0.25)
     (abandoned,) = of(ef.AbandonSession, effects)
     assert "cannot read what came before" in abandoned.reason
