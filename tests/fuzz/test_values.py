@@ -19,6 +19,7 @@ from hafailover.lock.fields import object_of
 from hafailover.lock.roster import Entry, _request
 from hafailover.observe.overview import overview
 from hafailover.observe.records import NodeRecord, TermRecord, member_of, parse_history, parse_record
+from hafailover.text import is_node_name
 
 from .running import came_to, fuzz
 from .secret import SESSION, Silence
@@ -63,7 +64,9 @@ def test_a_beat_is_sensible_or_none_at_all(silence: Silence, data: bytes) -> Non
         assert beat is not None
         sensible(beat)
         # A term is an index of Consul's that is older than the heartbeat, and a predecessor's is no later.
-        can_be = beat.term <= INDEX and (beat.inherits is None or beat.inherits.term <= beat.term)
+        beats = [beat] if beat.inherits is None else [beat, beat.inherits]
+        names = [name for one in beats for name in (one.node, one.handover_to) if name is not None]
+        can_be = beats[-1].term <= beat.term <= INDEX and all(map(is_node_name, names))
         assert (stored_beat(data, INDEX) is not None) is can_be
         came_to("test_a_beat_is_sensible_or_none_at_all", "a beat")
     except BeatError as refusal:
