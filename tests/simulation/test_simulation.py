@@ -221,7 +221,7 @@ def test_the_command_fails_where_a_rule_is_broken(
 ) -> None:
     one = next(one for one in MUTANTS if one.name == "no wait for the predecessor")
     one.apply(monkeypatch)
-    arguments = ["--seeds", "3", "--hours", "0.05", "--no-mutants", "--kinds", ",".join(one.kinds)]
+    arguments = ["--seeds", "3", "--hours", "0.1", "--no-mutants", "--kinds", ",".join(one.kinds)]
     assert main([*arguments, "--out", str(tmp_path / "out.json")]) == 1
     assert "breaks the rule" in capsys.readouterr().out
 

@@ -151,14 +151,27 @@ def deregister(pool: LabPool, host: FailoverHost) -> None:
         host.consul.request("PUT", f"/v1/agent/service/deregister/{id_}", token=token)
 
 
+def session_of(pool: LabPool, host: FailoverHost) -> str | None:
+    """The session that holds the host's record."""
+    path = f"/v1/kv/hafailover/{pool.account_id}/nodes/{host.name}"
+    (entry,) = host.consul.request("GET", path, token=pool.consul.management_token)
+    session = entry.get("Session")
+    return str(session) if session else None
+
+
 def test_a_standby_whose_service_was_deregistered_is_back_by_itself(pool: LabPool) -> None:
     active = pool.wait_settled()
     host = standbys(pool, active)[0]
-    deregister(pool, host)
-    wait_until(lambda: role(pool, host.name) == "gone", timeout_s=5, what="the end of its session")
+    before = session_of(pool, host)
     at = boottime()
-    wait_until(lambda: role(pool, host.name) != "gone", timeout_s=TWO_BEATS_S + SLACK_S, what="its return")
+    deregister(pool, host)
+    wait_until(
+        lambda: session_of(pool, host) not in (None, before),
+        timeout_s=TWO_BEATS_S + SLACK_S,
+        what="another session of its own",
+    )
     assert boottime() - at < TWO_BEATS_S + SLACK_S
+    assert role(pool, host.name) != "gone"
     assert pool.wait_settled(30) == active
 
 
