@@ -146,7 +146,7 @@ def _lower_term_trusted(patch: Patch) -> None:
     "an agent that has just started trusts what it reads",
     ("Consul restored while the active is frozen", "switchover", "session ended by hand", "neard killed"),
     within=80,
-    first=170,
+    first=400,
 )
 def _short_memory_trusted(patch: Patch) -> None:
     for module in (standby, arming):
