@@ -248,7 +248,11 @@ class Cluster:
             f"{' with a failed unit' if any(unit.failed for unit in machine.units.values()) else ''}"
             for machine in self.machines
         )
-        return f"the pool safe and whole; signing: {self.monitor.serving()}; records: {hosts}; hosts: {truth}"
+        said = "; ".join([view.verdict, *view.warnings]) if view else "nothing"
+        return (
+            f"the pool safe and whole; signing: {self.monitor.serving()}; status: {said}; records: {hosts}; "
+            f"hosts: {truth}"
+        )
 
     def failed_units(self) -> list[str]:
         """Services that ended with the code after which systemd leaves them alone."""

@@ -115,6 +115,8 @@ class Runner:
         lasts = any(hit.hold_s for hit in episode.hits)
         strike = min(hit.at for hit in episode.hits)
         try:
+            # A guard's alarm stays until somebody has looked at it, so a broken pool is never safe again.
+            self._halt_if_broken(episode)
             safe = cluster.wait_safe(SAFE_S)
             while not self._over.wait(SETTLED_S) and not cluster.safe():
                 safe = cluster.wait_safe(SAFE_S)
@@ -136,7 +138,10 @@ class Runner:
             episode.problems.append(f"one signed again only after {episode.recovered_s:.1f} s")
         if failed := cluster.failed_units():
             episode.problems.append(f"ended for good, as with wrong settings: {', '.join(failed)}")
-        if broken := cluster.monitor.broken:
+        self._halt_if_broken(episode)
+
+    def _halt_if_broken(self, episode: Episode) -> None:
+        if broken := self._cluster.monitor.broken:
             episode.problems += [f"{one.what}, at {one.at:.3f}, after {one.fault}" for one in broken]
             raise Halt(episode.line)
 

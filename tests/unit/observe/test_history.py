@@ -61,11 +61,18 @@ def test_terms_that_overlap() -> None:
     assert not found.ok
 
 
-def test_a_term_that_another_host_has_ended_or_none_has_begun() -> None:
+def test_a_term_that_another_host_has_ended() -> None:
     assert audit([began(10, "a", 1), ended(10, "b", 5), began(20, "b", 6)], [], None, None).wrong == (
         "term 10 was begun by a and ended by b",
     )
-    assert audit([ended(10, "b", 5)], [], None, None).wrong == ("term 10 of b ended without having begun",)
+
+
+def test_a_term_whose_end_alone_is_on_record() -> None:
+    """As of a host that asks its guard for the key and gives way before it has it."""
+    found = audit([began(10, "a", 100), ended(10, "a", 200), ended(20, "b", 210)], [205, 230], (90, 250), [])
+    assert found.wrong == ("block 230 is ours, but no host of ours was active then",)
+    assert "whether b ever had the key in term 20" in found.unknown[0]
+    assert "whose blocks 205 are" in found.unknown[1]
 
 
 def test_another_key() -> None:
