@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import logging
 import secrets
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ from hafailover.text import is_node_name, is_text
 from hafailover.timing import Profile
 
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 HISTORY_TRIES = 3
 """The id is read, made where there is none, and read again: somebody else may have made it meanwhile."""
@@ -142,6 +144,8 @@ class ConsulLease:
                 self._service, service_id=self._service_id, check=check
             ),
         )
+        if self._registered not in (None, number):
+            log.info("the agent's check is registered with the new token")
         self._registered = number
 
     def _pass_check(self) -> None:
