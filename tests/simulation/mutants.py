@@ -46,6 +46,7 @@ class Mutant:
     name: str
     apply: Callable[[Patch], None]
     kinds: tuple[str, ...]
+    """Of faults; none named: all of them."""
     within: int
     step: int = 1
     first: int = 0
@@ -58,7 +59,7 @@ class Mutant:
         return bool(rule) and (rule in LIVENESS_RULES) is self.liveness
 
     def play(self, seed: int) -> Result:
-        return self.course(seed) if self.course is not None else run(seed, HOURS, self.kinds)
+        return self.course(seed) if self.course is not None else run(seed, HOURS, self.kinds or None)
 
     @property
     def seeds(self) -> range:
@@ -149,8 +150,16 @@ def _lower_term_trusted(patch: Patch) -> None:
     first=400,
 )
 def _short_memory_trusted(patch: Patch) -> None:
+    """Whoever has just started has seen nobody hold a term, which would still protect it."""
     for module in (standby, arming):
         patch.setattr(module, "with_short_memory", lambda wait, since, profile: wait)
+    _anybody_held_it(patch)
+
+
+@mutant("a beat is believed of a term that its host was not seen to hold", within=1, first=307)
+def _anybody_held_it(patch: Patch) -> None:
+    patch.setattr(sightings, "lived", lambda seen, term, node, profile: True)
+    patch.setattr(sightings, "believed", lambda seen, vouches, own, profile: vouches)
 
 
 @mutant(

@@ -40,7 +40,14 @@ def _shortened(state: State, hold: Hold, now: float) -> Hold:
     profile = state.config.profile
     seen = without(state.sightings, hold.term, hold.highest_term)
     wait = successor_wait(
-        seen, hold.predecessor, state.vouches, hold.began_at, profile, hold.history, told_at=now
+        seen,
+        hold.predecessor,
+        state.vouches,
+        hold.began_at,
+        profile,
+        hold.history,
+        told_at=now,
+        own=state.config.node,
     )
     if not hold.handed:
         since = state.watching_since if state.watching_since is not None else now

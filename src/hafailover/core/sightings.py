@@ -24,6 +24,10 @@ SIGNING_KEPT_S = 600.0
 """How long it is remembered what a holder that signs has promised, although its beats are not seen any more:
 somebody may write over each of them before the watch has shown it."""
 
+LIVED_BEATS = 1.5
+"""A term is a host's, as far as others can know, once they have seen its beats for the time of so many. Who
+writes over a holder's first beat at once hides it, since a watch lags; the next one shows."""
+
 MOST_PROMISES = 200
 """More than these in that time are no pool's; somebody writes them, and nothing of them is certain."""
 
@@ -60,6 +64,8 @@ class Sightings:
 
     Kept for itself, so that no number of later beats can push one out of memory.
     """
+    lives: dict[tuple[int, str], tuple[float, float]] = field(default_factory=dict)
+    """Of each term and host: when a beat of a term that goes on was seen first and last."""
     backwards_at: float = -1e9
     """When a beat of a lower term than the highest was last seen: a backup's, or a forged one."""
 
@@ -88,8 +94,35 @@ def note(sightings: Sightings, stored: StoredBeat, now: float) -> Sightings:
         if now - at < (WAITING_KEPT_S if one.waiting else SIGNING_KEPT_S)
     }
     promises[Promise(beat.term, beat.node, beat.gone_within_s, beat.phase is Phase.WAITING)] = now
+    lives = {one: span for one, span in sightings.lives.items() if now - span[1] < SIGNING_KEPT_S}
+    if beat.phase in (Phase.WAITING, Phase.ACTIVE):
+        first, _ = lives.get((beat.term, beat.node), (now, now))
+        lives[beat.term, beat.node] = first, now
     backwards_at = now if beat.term < sightings.highest_term else sightings.backwards_at
-    return Sightings(seen, max(sightings.highest_term, beat.term), tops, promises, backwards_at)
+    return Sightings(seen, max(sightings.highest_term, beat.term), tops, promises, lives, backwards_at)
+
+
+def lived(sightings: Sightings, term: int, node: str, profile: Profile) -> bool:
+    """Whether this host has seen that the term is that node's: its beats, for longer than one lasts."""
+    first, last = sightings.lives.get((term, node), (0.0, 0.0))
+    return last - first >= LIVED_BEATS * profile.beat_s
+
+
+def believed(sightings: Sightings, vouches: Vouches, own: str, profile: Profile) -> Vouches:
+    """What counts of these words: a host that speaks for itself alone is believed for terms that it held.
+
+    A guard gives such a word for any term that its agent names. For a term that somebody else may hold, whose
+    beats were written over, it proves nothing.
+
+    :param own: this host, whose own guard is believed.
+    """
+    nodes = []
+    for node, upto in vouches.nodes:
+        held = [one for one, holder in sightings.lives if holder == node and one <= upto]
+        terms = [upto] if node == own else [one for one in held if lived(sightings, one, node, profile)]
+        if terms:
+            nodes.append((node, max(terms)))
+    return replace(vouches, nodes=tuple(nodes))
 
 
 def without(sightings: Sightings, term: int, highest_term: int) -> Sightings:
@@ -100,8 +133,10 @@ def without(sightings: Sightings, term: int, highest_term: int) -> Sightings:
     seen = tuple(sight for sight in sightings.seen if sight.term != term)
     tops = {one: top for one, top in sightings.tops.items() if one != term}
     promises = {one: at for one, at in sightings.promises.items() if one.term != term}
+    lives = {one: span for one, span in sightings.lives.items() if one[0] != term}
     highest = max(highest_term, *tops, *(one.term for one in promises), 0)
-    return replace(sightings, seen=seen, tops=tops, promises=promises, highest_term=highest)
+    kept = replace(sightings, seen=seen, tops=tops, promises=promises, lives=lives)
+    return replace(kept, highest_term=highest)
 
 
 def forget(sightings: Sightings) -> Sightings:
@@ -109,7 +144,7 @@ def forget(sightings: Sightings) -> Sightings:
 
     The highest term stays, and so do promises: they only ever make a wait longer.
     """
-    return replace(sightings, seen=(), tops={})
+    return replace(sightings, seen=(), tops={}, lives={})
 
 
 def first_seen(sightings: Sightings, term: int, sequence: int, index: int | None) -> float | None:
@@ -165,6 +200,7 @@ def successor_wait(
     profile: Profile,
     history: str = "",
     told_at: float | None = None,
+    own: str = "",
 ) -> Wait:
     """How long the new holder of the lock waits before it may arm.
 
@@ -173,6 +209,7 @@ def successor_wait(
     :param now: CLOCK_BOOTTIME after the acquisition, in seconds.
     :param history: the id of Consul's history in which the lock was taken.
     :param told_at: when the last of these words was checked; ``now`` unless given.
+    :param own: this host's name.
     """
     if predecessor is None:
         return _unknown(now, profile, "no readable heartbeat of a predecessor")
@@ -182,6 +219,7 @@ def successor_wait(
     if beat.term < sightings.highest_term:
         seen = f"the heartbeat is of term {beat.term}, but term {sightings.highest_term} was seen before"
         return _unknown(now, profile, seen)
+    vouches = believed(sightings, vouches, own, profile)
     wait = _wait_for_ends(sightings, predecessor, vouches, now, profile, told_at)
     return _no_earlier(wait, _floor(sightings, vouches, now, profile))
 
@@ -295,6 +333,9 @@ def _no_earlier(wait: Wait, floor: Wait | None) -> Wait:
 
 def _wait_for(sightings: Sightings, beat: Beat, index: int | None, now: float, profile: Profile) -> Wait:
     gone_within_s = beat.gone_within_s
+    if not lived(sightings, beat.term, beat.node, profile):
+        unsure = f"this host has not seen for long enough that term {beat.term} is {beat.node}'s"
+        return _unknown(now, profile, unsure)
     if beat.sequence < sightings.tops.get(beat.term, 0):
         if not _written_last(sightings, beat.term, index):
             return _unknown(now, profile, f"the heartbeat of {beat.node} (term {beat.term}) went backwards")

@@ -109,7 +109,8 @@ def acquire_answered(state: State, event: ev.AcquireAnswered, now: float) -> tup
     if previous is not None and previous.beat.term == event.term:
         return _resume(state, event, previous, now)
     profile = state.config.profile
-    wait = successor_wait(state.sightings, previous, state.vouches, now, profile, state.history)
+    own = state.config.node
+    wait = successor_wait(state.sightings, previous, state.vouches, now, profile, state.history, own=own)
     handed = _saw_the_handover(state, previous)
     if not handed:
         since = state.watching_since if state.watching_since is not None else now

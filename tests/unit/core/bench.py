@@ -9,6 +9,7 @@ from hafailover.core import effects as ef
 from hafailover.core import events as ev
 from hafailover.core.beat import Beat, Phase, StoredBeat
 from hafailover.core.decide import decide, initial
+from hafailover.core.sightings import Sightings
 from hafailover.core.state import Config, Hold, State
 from hafailover.core.views import GuardView, KeyState, LockView, Member, NeardPhase, NeardView, Role
 from hafailover.core.words import Checked, Claim, Scope
@@ -195,7 +196,10 @@ class Core:
         dropped: frozenset[Claim] = frozenset(),
         outcome: ev.Outcome = ev.Outcome.OK,
     ) -> list[ef.Effect]:
-        """The lock gets free, and this host's acquisition is answered."""
+        """The lock gets free, and this host's acquisition is answered; it has watched the terms before."""
+        if predecessor is not None:
+            seen = lived(self.state.sightings, predecessor.beat, self.now)
+            self.state = replace(self.state, sightings=seen)
         effects = self.feed(ev.LockSeen(LockView(None, None, 15)), after=0.1)
         if ef.Acquire(SESSION) not in effects:
             # A host with a short memory leaves it to others for a second.
@@ -227,6 +231,13 @@ class Core:
         """The guard reports itself, a moment later, with some things changed."""
         assert self.state.guard is not None
         return self.feed(ev.GuardSeen(replace(self.state.guard, **changes)), after=0.01)
+
+
+def lived(sightings: Sightings, last: Beat, now: float) -> Sightings:
+    """As of a host that has watched the term of this beat for a while, and the one that it inherits."""
+    beats = [last] if last.inherits is None else [last, last.inherits]
+    lives = {**sightings.lives, **{(one.term, one.node): (now - 60.0, now) for one in beats}}
+    return replace(sightings, lives=lives)
 
 
 def of(kind: type[ef.Effect], effects: list[ef.Effect]) -> list[Any]:

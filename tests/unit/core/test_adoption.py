@@ -1,5 +1,7 @@
 """An agent that comes back finds a lock of its own: it goes on where that is safe, and only there."""
 
+from dataclasses import replace
+
 import pytest
 
 from hafailover.core import effects as ef
@@ -10,7 +12,7 @@ from hafailover.core.views import KeyState, LockView, NeardPhase, Role
 from hafailover.core.words import Claim
 from hafailover.timing import PROFILES
 
-from .bench import KEY, SESSION, Core, beat, guard, neard, of, stored
+from .bench import KEY, SESSION, Core, beat, guard, lived, neard, of, stored
 
 OURS = ev.LockSeen(LockView(SESSION, "a", 20))
 OK, REFUSED, NO_PROOF = ev.Outcome.OK, ev.Outcome.REFUSED, ev.Outcome.NO_PROOF
@@ -177,6 +179,7 @@ def test_the_answer_to_an_acquisition_was_lost() -> None:
     core.feed(ev.AcquireAnswered(core.now, NO_PROOF))
     core.feed(OURS)
     assert of(ef.Acquire, core.tick(0.21)) == [ef.Acquire(SESSION)]
+    core.state = replace(core.state, sightings=lived(core.state.sightings, beat(10, 5), core.now))
     core.feed(ev.AcquireAnswered(core.now, OK, 20, stored(beat(10, 5))))
     assert core.hold.stage is Stage.WAITING
     assert core.hold.wait.not_before == pytest.approx(core.now + 9.085)

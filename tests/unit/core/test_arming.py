@@ -1,5 +1,7 @@
 """From the end of the wait to the loaded key: every gate that holds it back, and every way that it fails."""
 
+from dataclasses import replace
+
 import pytest
 
 from hafailover.core import effects as ef
@@ -9,7 +11,7 @@ from hafailover.core.state import Stage
 from hafailover.core.views import KeyState, LockView, NeardPhase, Role
 from hafailover.core.words import Scope
 
-from .bench import KEY, SESSION, Core, beat, dropped, drops, guard, member, neard, of, own_word, stored
+from .bench import KEY, SESSION, Core, beat, dropped, drops, guard, lived, member, neard, of, own_word, stored
 
 OK, REFUSED, NO_PROOF = ev.Outcome.OK, ev.Outcome.REFUSED, ev.Outcome.NO_PROOF
 HANDED = stored(beat(phase=Phase.RELEASED, handover_to="a", height=100))
@@ -67,6 +69,7 @@ class TestGates:
         core = Core().stand_by()
         effects = core.feed(ev.LockSeen(LockView(None, None, 15)))
         core.feed(ev.GuardSeen(guard(KeyState.DROPPING, term=8)))
+        core.state = replace(core.state, sightings=lived(core.state.sightings, HANDED.beat, core.now))
         effects = core.feed(ev.AcquireAnswered(core.now, OK, 20, HANDED), after=0.005)
         core.answer_beats(effects)
         assert of(ef.ArmGuard, look(core)) == []

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from hafailover.core import effects as ef
 from hafailover.core import events as ev
-from hafailover.core.beat import Phase
+from hafailover.core.beat import Phase, StoredBeat
 from hafailover.core.sightings import Sightings
 from hafailover.core.views import KeyState, LockView
 from hafailover.core.words import Vouches
 
-from .bench import KEY, SESSION, Core, beat, dropped, guard, neard, of, stored
+from .bench import KEY, SESSION, Core, beat, dropped, guard, lived, neard, of, stored
 
 OLD, NEW = "a" * 32, "b" * 32
 OK = ev.Outcome.OK
@@ -32,6 +34,9 @@ def take(core: Core, term: int, history: str, predecessor: object = None) -> lis
     core.feed(ev.LockSeen(LockView(None, None, term - 1)), after=0.1)
     core.wait(1.2)
     assert core.state.acquiring
+    if isinstance(predecessor, StoredBeat):
+        seen = lived(core.state.sightings, predecessor.beat, core.now)
+        core.state = replace(core.state, sightings=seen)
     answer = ev.AcquireAnswered(core.now, OK, term, predecessor, history=history)  # type: ignore[arg-type]
     return core.feed(answer, after=0.005)
 

@@ -10,15 +10,17 @@ from hafailover.core.sightings import (
     MOST_PROMISES,
     Sightings,
     Wait,
+    believed,
     first_seen,
     forget,
     note,
     successor_wait,
+    without,
 )
 from hafailover.core.words import Vouches
 from hafailover.timing import LONGEST_GONE_WITHIN_S, PROFILES, Profile
 
-from .bench import beat, stored
+from .bench import beat, lived, stored
 
 DEFAULT = PROFILES["default"]
 WIDE = PROFILES["wide"]
@@ -42,6 +44,8 @@ def wait(
     profile: Profile = DEFAULT,
 ) -> Wait:
     before = stored(predecessor, index) if predecessor is not None else None
+    if predecessor is not None:
+        sightings = lived(sightings, predecessor, NOW)
     return successor_wait(sightings, before, vouches, NOW, profile)
 
 
@@ -111,6 +115,46 @@ def test_without_a_word_that_is_good_an_end_is_waited_out(phase: Phase) -> None:
     )
     got = wait(Sightings(), beat(10, 6, phase=phase, word="", inherits=beat(9, 3, "c")), Vouches(upto=9))
     assert got.reason == "b's release carries no word of its guard: waiting it out"
+
+
+class TestTermsOfOthers:
+    """Somebody writes over the first beat of a holder, and nobody sees whose the term is."""
+
+    FORGED = beat(11, 9, "c", gone_within_s=0.5)
+
+    @pytest.mark.parametrize("phase", [Phase.ACTIVE, Phase.WAITING, Phase.PASSED, Phase.RELEASED])
+    def test_a_beat_of_a_term_that_was_not_seen_to_be_its_host_s_is_waited_for_longest(
+        self, phase: Phase
+    ) -> None:
+        last = replace(self.FORGED, phase=phase)
+        for seen in (Sightings(), saw((self.FORGED, 1000, NOW - 0.2))):
+            got = successor_wait(seen, stored(last, 1001), NONE, NOW, DEFAULT)
+            assert got.not_before == pytest.approx(NOW + LONGEST)
+            assert not got.known
+
+    def test_nor_is_the_word_of_a_host_believed_that_speaks_for_itself_alone(self) -> None:
+        """An agent that is compromised has its own guard give one for the active's term."""
+        last = replace(self.FORGED, phase=Phase.RELEASED)
+        seen = saw((self.FORGED, 1000, NOW - 1.4), (replace(self.FORGED, sequence=10), 1001, NOW))
+        assert successor_wait(seen, stored(last, 1002), own(11, "c"), NOW, DEFAULT).not_before > NOW + 15
+        # It is for a term that it was seen to hold, and so is this host's own in any case.
+        seen = saw((self.FORGED, 1000, NOW - 1.6), (replace(self.FORGED, sequence=10), 1001, NOW))
+        assert successor_wait(seen, stored(last, 1002), own(11, "c"), NOW, DEFAULT).not_before == NOW
+        mine = successor_wait(Sightings(), stored(last, 1002), own(11, "c"), NOW, DEFAULT, own="c")
+        assert mine.not_before == NOW
+
+    def test_a_word_for_a_later_term_counts_up_to_the_last_one_that_was_seen(self) -> None:
+        before, after = beat(10, 5, "c"), beat(10, 7, "c")
+        seen = saw((before, 1000, NOW - 8), (after, 1001, NOW - 6))
+        words = believed(seen, own(12, "c"), "a", DEFAULT)
+        assert (words.covers(10, "c"), words.covers(12, "c")) == (True, False)
+
+    def test_a_gap_in_the_watch_ends_what_was_seen(self) -> None:
+        seen = saw((self.FORGED, 1000, NOW - 9), (self.FORGED, 1001, NOW))
+        assert forget(seen).lives == {}
+
+    def test_its_own_beats_tell_a_holder_nothing(self) -> None:
+        assert without(saw((self.FORGED, 1000, NOW)), 11, 10).lives == {}
 
 
 class TestFloor:
