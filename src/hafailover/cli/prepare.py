@@ -26,9 +26,7 @@ def prepare_home(
     ] = None,
     public_address: Annotated[
         str | None,
-        typer.Option(
-            help="IP or IP:PORT that peers reach this host by; of use with direct validator_routing."
-        ),
+        typer.Option(help="IP or IP:PORT that peers reach this host by; for direct validator_routing."),
     ] = None,
 ) -> None:
     """Make neard's home ready to start: config.json, genesis and node key, never a validator key.

@@ -107,9 +107,9 @@ class NeardSettings(_Section):
         DEFAULT,
         description="How the other validators' messages reach the pool's; `prepare-home` writes it into "
         "config.json. relayed: over neard's ordinary connections (TIER1 off), so that the next holder of the "
-        "key produces at once however the last one went. direct: over connections of their own, as neard does "
-        "by default; they outlive a host that vanishes by some 15 min, in which the pool produces nothing. "
-        "See decisions/validator-routing.md.",
+        "key produces at once however the last one went. direct: over connections of their own, as neard "
+        "does by default; they outlive a host that vanishes by some 15 min, in which the pool produces "
+        "nothing. See decisions/validator-routing.md.",
     )
 
     @field_validator("rpc_address")

@@ -1,8 +1,9 @@
 """By which way the other validators' messages reach the pool's: what neard's config.json says of it. Pure.
 
-Approvals, chunk parts, witnesses and endorsements go to a validator over a connection of their own (TIER1), where
-there is one, and else over the network's other connections (TIER2) to the node that the key's holder has named
-last. The keys are those of nearcore, chain/network/src/config_json.rs; in ``experimental`` up to 2.9.
+Approvals, chunk parts, witnesses and endorsements go to a validator over a connection of their own (TIER1),
+where there is one, and else over the network's other connections (TIER2) to the node that the key's holder
+has named last. The keys are those of nearcore, chain/network/src/config_json.rs; up to 2.9 in its
+``experimental``.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ _SWITCHES = ("enable_inbound", "enable_outbound")
 def wishes(routing: ValidatorRouting, neard: str = "") -> Json:
     """What config.json is to say; for ``direct`` nothing, since neard's defaults are that.
 
-    ``public_addrs`` would have others connect to a port that declines, and without it neard asks STUN servers for its
-    address before it tells the network of a new key, for up to 5 s a server (nearcore,
-    chain/network/src/peer_manager/network_state/tier1.rs): neither is of use without TIER1.
+    ``public_addrs`` would have neard and others connect to a port that declines, and without it neard asks
+    STUN servers for its address before it tells the network of a new key, waiting up to 5 s for their answers
+    (nearcore, chain/network/src/peer_manager/network_state/tier1.rs, stun/mod.rs): neither is of use without
+    TIER1.
 
-    :param neard: its release, such as ``2.13.1``; if it is unknown, the switches get their old names, too, which a
-        newer neard passes over with a warning.
+    :param neard: its release, such as ``2.13.1``; if it is unknown, the switches get their old names, too,
+        which a newer neard passes over with a warning.
     """
     if routing == "direct":
         return {}
@@ -54,8 +56,8 @@ def contradictions(overlay: Json, routing: ValidatorRouting, neard: str = "") ->
         given = _at(overlay, name)
         if given is not None and given != value:
             yield (
-                f"{name}: neard.validator_routing is {routing}, which sets this otherwise; leave it out, or set "
-                "neard.validator_routing to direct"
+                f"{name}: neard.validator_routing is {routing}, which sets this otherwise; leave it out, or "
+                "set neard.validator_routing to direct"
             )
 
 
@@ -76,7 +78,7 @@ def open_switches(config: Json, neard: str = "") -> list[str]:
 
 
 def slow_news(config: Json) -> list[str]:
-    """Without TIER1: the names by which ``config`` makes neard search for its own address at each new key first."""
+    """Without TIER1: what in ``config`` makes neard look for its own address first when it gets a key."""
     network = config.get("network")
     network = network if isinstance(network, dict) else {}
     if network.get(ADDRESSES):
@@ -86,7 +88,7 @@ def slow_news(config: Json) -> list[str]:
 
 
 def release_of(neard: str) -> tuple[int, ...]:
-    """Major and minor number of neard's release; empty where it is none, such as ``trunk`` or the stand-in's."""
+    """Major and minor number of neard's release; empty where it is none: ``trunk``, or the stand-in's."""
     match = re.match(r"(?:neard )?v?(\d{1,6})\.(\d{1,6})(?!\d)", neard.strip())
     return (int(match[1]), int(match[2])) if match is not None else ()
 

@@ -13,6 +13,7 @@ from hafailover.config.settings import Settings
 from hafailover.near.command import CommandError, run_neard
 from hafailover.near.home import HomeError, load_home
 from hafailover.near.launcher import launcher_trouble
+from hafailover.near.routing import release_of
 from hafailover.near.rpc import NeardRpc, RpcError, Status
 
 T = TypeVar("T")
@@ -100,6 +101,12 @@ def rpc_endpoint(settings: Settings) -> tuple[str, int]:
         raise HomeError("neither neard.home nor neard.rpc_address is set")
     home = load_home(settings.neard.home)
     return home.rpc_host, home.rpc_port
+
+
+def newest_release(running: str, settings: Settings) -> str:
+    """Of the neard that runs and the one that the next start would run; empty if neither is known."""
+    _, binary = _binary(settings.neard.binary)
+    return max((running, binary), key=lambda one: (release_of(one), one == running))
 
 
 def _binary(name: str) -> tuple[str, str]:
