@@ -17,6 +17,8 @@ from hafailover.doctor.checks import (
     neard,
     pool,
     ports,
+    protocol,
+    reload,
     rights,
     running,
     units,
@@ -39,6 +41,7 @@ from hafailover.doctor.facts.units import look_at_units
 from hafailover.doctor.finding import Finding, skipped
 from hafailover.doctor.runner import Check, Patient
 from hafailover.lock.errors import CallError
+from hafailover.near.routing import release_of
 
 
 def _consul(patient: Patient) -> list[Finding]:
@@ -103,7 +106,16 @@ def _neard(patient: Patient) -> list[Finding]:
         except CallError:
             # The check consul says so; neard is looked at all the same.
             public_key = None
-    return neard.judge(look_at_neard(settings), settings, public_key)
+    facts = look_at_neard(settings)
+    found = neard.judge(facts, settings, public_key)
+    if facts.status is None:
+        return found
+    running = facts.status.version
+    at_home = look_at_home(settings.neard.home)
+    if at_home.config:
+        found += reload.judge(at_home.config, facts.running, running)
+    release = max((running, facts.binary_release), key=release_of)
+    return [*found, *protocol.judge(facts, release)]
 
 
 def _ports(patient: Patient) -> list[Finding]:
