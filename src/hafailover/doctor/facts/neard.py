@@ -158,18 +158,17 @@ def _protocol(rpc: NeardRpc, head: int) -> Protocol:
         current, own = _version(answer["protocol_version"]), _version(answer["latest_protocol_version"])
     except (KeyError, TypeError, ValueError):
         raise RpcError("a status without the protocol's version") from None
-    # A height may have no block.
-    heights = range(max(0, head - LAST_BLOCKS + 1), head + 1)
-    producers = [_tried(lambda height=height: _producer(rpc, height)) for height in heights]
+    producers = [_producer(rpc, height) for height in range(max(0, head - LAST_BLOCKS + 1), head + 1)]
     return Protocol(current, own, tuple(one for one in producers if one is not None))
 
 
-def _producer(rpc: NeardRpc, height: int) -> int:
-    answer = rpc.call("block", {"block_id": height})
+def _producer(rpc: NeardRpc, height: int) -> int | None:
+    """``None`` where there is no block, or none that says it."""
     try:
+        answer = rpc.call("block", {"block_id": height})
         return _version(answer["header"]["latest_protocol_version"])
-    except (KeyError, TypeError, ValueError):
-        raise RpcError("a block without its producer's version") from None
+    except (RpcError, KeyError, TypeError, ValueError):
+        return None
 
 
 def _version(value: Any) -> int:
