@@ -35,7 +35,7 @@ let
   checked = pkgs.runCommand "neard-config.json" { nativeBuildInputs = [ cfg.package ]; } ''
     hafailover check neard-config ${overlay} --account-id ${lib.escapeShellArg cfg.accountId} \
       --chain-id ${lib.escapeShellArg cfg.chainId} --promotion ${cfg.promotion} \
-      --validator-routing ${neard.validatorRouting}
+      --routing ${neard.validatorRouting}
     cp ${overlay} $out
   '';
 

@@ -66,7 +66,7 @@ def neard_config(
     chain_id: Annotated[str, typer.Option(help="mainnet, testnet or a private chain.")] = "mainnet",
     promotion: Annotated[Literal["hot", "restart"], typer.Option(help="As in the settings.")] = "hot",
     neard_version: Annotated[str, typer.Option(help="Of the neard that is to take it, such as 2.13.1.")] = "",
-    validator_routing: Annotated[
+    routing: Annotated[
         Literal["relayed", "direct"], typer.Option(help="As neard.validator_routing in the settings.")
     ] = "relayed",
     as_json: JsonOption = False,
@@ -84,7 +84,7 @@ def neard_config(
     except HomeError as error:
         fail(str(error), WRONG_SETTINGS)
     found = check(overlay, account_id, chain_id, hot=promotion == "hot", neard=neard_version)
-    found.errors += contradictions(overlay, validator_routing, neard_version)
+    found.errors += contradictions(overlay, routing, neard_version)
     if as_json:
         print(json.dumps({"ok": not found.errors, "errors": found.errors, "warnings": found.warnings}))
         raise typer.Exit(WRONG_SETTINGS if found.errors else OK)

@@ -76,7 +76,7 @@ def test_wrong_settings(hafailover: Command, tmp_path: Path) -> None:
         ),
         ({"network": {"public_addrs": []}}, (), 0, ""),
         ({"network": {"tier1": {"enable_inbound": True}}}, (), 2, "neard.validator_routing is relayed"),
-        ({"network": {"tier1": {"enable_inbound": True}}}, ("--validator-routing", "direct"), 0, ""),
+        ({"network": {"tier1": {"enable_inbound": True}}}, ("--routing", "direct"), 0, ""),
     ],
 )
 def test_neards_configuration(
