@@ -83,6 +83,7 @@ in
         home = "/data/neard";
         genesisFile = "/data/genesis.json";
         publicAddress = "[2001:db8::7]:24567";
+        validatorRouting = "direct";
         bootNodes = [ "ed25519:86EtEy7epneKyrcJwSWP7zsisTkfDRH5CFVszt4qiQYw@192.0.2.7:24567" ];
         extraArgs = [ "--unsafe-fast-startup" ];
       };
@@ -146,6 +147,9 @@ in
     )
     (case "notifications beside their option" { settings.notify.apprise_file = "/root/chat"; } (
       fails "settings-astray" [ "notify.apprise_file and set services.hafailover.notify.appriseFile" ]
+    ))
+    (case "the routing beside its option" { settings.neard.validator_routing = "direct"; } (
+      fails "settings-astray" [ "neard.validator_routing and set services.hafailover.neard.validatorRouting" ]
     ))
     (case "settings as their options" { settings.account_id = "mypool.poolv1.near"; } { })
 

@@ -34,7 +34,8 @@ let
   overlay = json.generate "neard-settings.json" neard.settings;
   checked = pkgs.runCommand "neard-config.json" { nativeBuildInputs = [ cfg.package ]; } ''
     hafailover check neard-config ${overlay} --account-id ${lib.escapeShellArg cfg.accountId} \
-      --chain-id ${lib.escapeShellArg cfg.chainId} --promotion ${cfg.promotion}
+      --chain-id ${lib.escapeShellArg cfg.chainId} --promotion ${cfg.promotion} \
+      --routing ${neard.validatorRouting}
     cp ${overlay} $out
   '';
 
@@ -64,7 +65,7 @@ in
     package = mkOption {
       type = types.nullOr types.package;
       default = null;
-      example = lib.literalExpression ''hafailover.lib.mkNeard { inherit pkgs; src = nearcore; version = "2.10.0"; }'';
+      example = lib.literalExpression ''hafailover.lib.mkNeard { inherit pkgs; src = nearcore; version = "2.13.3"; }'';
       description = "The package that has neard's binary as bin/neard. Either this or `binary` must be set.";
     };
     binary = mkOption {
@@ -100,8 +101,22 @@ in
       default = null;
       example = "192.0.2.10";
       description = ''
-        This host's public address, or address and port, that neard tells its peers. Without it, neard asks
-        public servers for it each time, and the network learns of a new signer later.
+        This host's public address, or address and port, that neard tells the other validators. Of use with
+        `validatorRouting = "direct"` alone: without it, neard asks public servers for it each time then, and the
+        network learns of a new signer later.
+      '';
+    };
+    validatorRouting = mkOption {
+      type = types.enum [
+        "relayed"
+        "direct"
+      ];
+      default = "relayed";
+      description = ''
+        How the other validators' messages reach the pool's. `relayed`: over neard's ordinary connections (TIER1 off),
+        so that the next holder of the key produces at once however the last one went. `direct`: over connections of
+        their own, as neard does by default; they outlive a host that vanishes by some 15 min, in which the pool
+        produces nothing. See docs/decisions/validator-routing.md.
       '';
     };
     port = mkOption {
@@ -151,6 +166,7 @@ in
         binary = mkIf (binary != null) (mkDefault binary);
         # The agent's user has no business in neard's home.
         rpc_address = mkDefault neard.settings.rpc.addr;
+        validator_routing = mkDefault neard.validatorRouting;
         args = mkIf (neard.extraArgs != [ ]) (mkDefault neard.extraArgs);
       };
     };

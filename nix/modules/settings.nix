@@ -29,6 +29,7 @@ let
     promotion = "promotion";
     validator_key_file = "validatorKeyFile";
     validator_node_key_file = "validatorNodeKeyFile";
+    "neard.validator_routing" = "neard.validatorRouting";
     "consul.token_file" = "consul.tokenFile";
     "notify.webhook_file" = "notify.webhookFile";
     "notify.webhook_secret_file" = "notify.webhookSecretFile";

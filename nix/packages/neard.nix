@@ -1,8 +1,8 @@
 # lib.mkNeard: neard from the user's own nearcore input. Nothing here has a hash that could go stale: the source is
 # locked by the user's flake.lock, the crates by nearcore's Cargo.lock.
 #
-#   inputs.nearcore = { url = "github:near/nearcore/2.10.0"; flake = false; };
-#   mkNeard { inherit pkgs; src = inputs.nearcore; version = "2.10.0"; }
+#   inputs.nearcore = { url = "github:near/nearcore/2.13.3"; flake = false; };
+#   mkNeard { inherit pkgs; src = inputs.nearcore; version = "2.13.3"; }
 #
 # `rustPlatform` can be given where nearcore needs another Rust than that of `pkgs` (its rust-toolchain.toml says
 # which). Building takes some 25 minutes on eight cores and more than 1 GB of memory for each of them.
@@ -73,7 +73,7 @@ let
   # Said when it is built, so that a configuration can be looked at before its inputs are filled in.
   wrongSource = pkgs.runCommand "neard-${version}" { } ''
     echo "mkNeard: src has no Cargo.lock; it must be nearcore's source: a flake input" >&2
-    echo 'such as nearcore = { url = "github:near/nearcore/2.10.0"; flake = false; };' >&2
+    echo 'such as nearcore = { url = "github:near/nearcore/2.13.3"; flake = false; };' >&2
     exit 1
   '';
 in

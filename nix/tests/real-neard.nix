@@ -2,7 +2,7 @@
 # neard takes half an hour and more. From a flake with an input `nearcore` (see the templates):
 #
 #   checks.x86_64-linux.real-neard = hafailover.lib.realNeardTest {
-#     system = "x86_64-linux"; src = nearcore; version = "2.10.0";
+#     system = "x86_64-linux"; src = nearcore; version = "2.13.3";
 #   };
 {
   pkgs,

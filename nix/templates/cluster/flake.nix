@@ -1,11 +1,11 @@
-# Two validator hosts and a witness. Replace what is in capitals and what begins with 192.0.2 or 10.0.0.
+# Two validator hosts and a witness. Replace what is in capitals and what begins with 10.0.0.
 {
   inputs = {
     nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
     hafailover.url = "git+ssh://git@YOUR-GIT-HOST/hafailover";
     hafailover.inputs.nixpkgs.follows = "nixpkgs";
     # The release of neard that your chain runs now, the same on both hosts.
-    nearcore.url = "github:near/nearcore/2.10.0";
+    nearcore.url = "github:near/nearcore/2.13.3";
     nearcore.flake = false;
   };
 
@@ -50,26 +50,25 @@
         };
 
       validator =
-        publicAddress: priority:
+        priority:
         { pkgs, ... }:
         {
           services.hafailover = {
             inherit priority;
             accountId = "mypool.poolv1.near";
             validatorKeyFile = "/var/lib/secrets/validator_key.json";
-            neard.publicAddress = publicAddress;
             neard.package = hafailover.lib.mkNeard {
               inherit pkgs;
               src = nearcore;
-              version = "2.10.0";
+              version = "2.13.3";
             };
           };
         };
     in
     {
       nixosConfigurations = {
-        host1 = machine "host1" (validator "192.0.2.1" 10);
-        host2 = machine "host2" (validator "192.0.2.2" 0);
+        host1 = machine "host1" (validator 10);
+        host2 = machine "host2" (validator 0);
         # No neard, no key: it only counts, so that the other two are a majority without each other.
         witness = machine "witness" { services.hafailover.consul.role = "witness"; };
       };

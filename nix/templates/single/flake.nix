@@ -1,12 +1,12 @@
 # One validator host under hafailover. It has nobody to fail over to yet, but from here to a pair is only the list of
-# hosts: see the template `cluster`. Replace what is in capitals and what begins with 192.0.2.
+# hosts: see the template `cluster`. Replace what is in capitals.
 {
   inputs = {
     nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
     hafailover.url = "git+ssh://git@YOUR-GIT-HOST/hafailover";
     hafailover.inputs.nixpkgs.follows = "nixpkgs";
     # The release of neard that your chain runs now.
-    nearcore.url = "github:near/nearcore/2.10.0";
+    nearcore.url = "github:near/nearcore/2.13.3";
     nearcore.flake = false;
   };
 
@@ -36,9 +36,8 @@
                 neard.package = hafailover.lib.mkNeard {
                   inherit pkgs;
                   src = nearcore;
-                  version = "2.10.0";
+                  version = "2.13.3";
                 };
-                neard.publicAddress = "192.0.2.10";
                 consul.enable = true;
                 openFirewall = true;
               };

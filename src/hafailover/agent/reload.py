@@ -21,7 +21,14 @@ TELL_S = 1.0
 RELOADABLE = ("priority", "log_level", "standby")
 """Settings, and sections of them, that take effect without a restart."""
 
-GUARD_ALONE = ("validator_key_file", "validator_node_key_file", "neard.binary", "neard.args")
+GUARD_ALONE = (
+    "validator_key_file",
+    "validator_node_key_file",
+    "neard.binary",
+    "neard.args",
+    "neard.validator_routing",
+)
+"""The last one goes by prepare-home, which runs before each start of the guard."""
 GUARD_TOO = (
     "account_id",
     "log_format",

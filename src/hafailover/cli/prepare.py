@@ -25,7 +25,8 @@ def prepare_home(
         Path | None, typer.Option(help="The chain's genesis.json; private chains need it.")
     ] = None,
     public_address: Annotated[
-        str | None, typer.Option(help="IP or IP:PORT that peers reach this host by.")
+        str | None,
+        typer.Option(help="IP or IP:PORT that peers reach this host by; for direct validator_routing."),
     ] = None,
 ) -> None:
     """Make neard's home ready to start: config.json, genesis and node key, never a validator key.
@@ -40,6 +41,7 @@ def prepare_home(
     from hafailover.near.overlay import check
     from hafailover.near.prepare import Plan, PrepareError
     from hafailover.near.prepare import prepare_home as make_ready
+    from hafailover.near.routing import contradictions
 
     settings = settings_or_exit(config)
     log.set_up("prepare-home", settings.log_level)
@@ -49,6 +51,7 @@ def prepare_home(
     try:
         wishes = read_config(overlay) if overlay is not None else {}
         errors = check(wishes, settings.account_id, chain_id, hot=hot).errors
+        errors += contradictions(wishes, settings.neard.validator_routing)
         if errors:
             fail(f"{overlay}:\n  " + "\n  ".join(errors), WRONG_SETTINGS)
         make_ready(
@@ -61,6 +64,7 @@ def prepare_home(
                 genesis=genesis,
                 node_key=credential("node_key"),
                 public_address=public_address,
+                routing=settings.neard.validator_routing,
             )
         )
     except (HomeError, PrepareError) as error:

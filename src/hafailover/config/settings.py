@@ -23,6 +23,7 @@ from pydantic_settings import (
 from hafailover.config.place import CONSUL_ADDRESS, ENV_DELIMITER, ENV_PREFIX, STATE_DIR, host_name
 from hafailover.near.keyfile import is_account_id
 from hafailover.near.port import port_number
+from hafailover.near.routing import DEFAULT, ValidatorRouting
 from hafailover.text import is_node_name
 from hafailover.timing import PROFILES, Profile, violations, with_changes
 
@@ -102,6 +103,14 @@ class NeardSettings(_Section):
         None, description="Address and port of neard's RPC. Default: rpc.addr of neard's config.json."
     )
     args: tuple[str, ...] = Field((), description="Further arguments after `neard --home HOME run`.")
+    validator_routing: ValidatorRouting = Field(
+        DEFAULT,
+        description="How the other validators' messages reach the pool's; `prepare-home` writes it into "
+        "config.json. relayed: over neard's ordinary connections (TIER1 off), so that the next holder of the "
+        "key produces at once however the last one went. direct: over connections of their own, as neard "
+        "does by default; they outlive a host that vanishes by some 15 min, in which the pool produces "
+        "nothing. See decisions/validator-routing.md.",
+    )
 
     @field_validator("rpc_address")
     @classmethod

@@ -17,6 +17,8 @@ from hafailover.doctor.checks import (
     neard,
     pool,
     ports,
+    protocol,
+    reload,
     rights,
     running,
     units,
@@ -30,7 +32,7 @@ from hafailover.doctor.facts.kernel import look_at_kernel
 from hafailover.doctor.facts.key import look_at_key
 from hafailover.doctor.facts.latency import measure
 from hafailover.doctor.facts.link import look_at_link
-from hafailover.doctor.facts.neard import look_at_head, look_at_neard
+from hafailover.doctor.facts.neard import look_at_head, look_at_neard, newest_release
 from hafailover.doctor.facts.pool import consul_nodes, look_at_pool, pool_public_key
 from hafailover.doctor.facts.ports import reach
 from hafailover.doctor.facts.rights import try_rights
@@ -39,6 +41,7 @@ from hafailover.doctor.facts.units import look_at_units
 from hafailover.doctor.finding import Finding, skipped
 from hafailover.doctor.runner import Check, Patient
 from hafailover.lock.errors import CallError
+from hafailover.near.routing import release_of
 
 
 def _consul(patient: Patient) -> list[Finding]:
@@ -89,7 +92,8 @@ def _key(patient: Patient) -> list[Finding]:
 def _home(patient: Patient) -> list[Finding]:
     settings = patient.settings
     head = look_at_head(settings)
-    return home.judge(look_at_home(settings.neard.home), settings, head.chain_id, head.version)
+    release = newest_release(head.version, settings)
+    return home.judge(look_at_home(settings.neard.home), settings, head.chain_id, release)
 
 
 def _neard(patient: Patient) -> list[Finding]:
@@ -102,7 +106,16 @@ def _neard(patient: Patient) -> list[Finding]:
         except CallError:
             # The check consul says so; neard is looked at all the same.
             public_key = None
-    return neard.judge(look_at_neard(settings), settings, public_key)
+    facts = look_at_neard(settings)
+    found = neard.judge(facts, settings, public_key)
+    if facts.status is None:
+        return found
+    running = facts.status.version
+    at_home = look_at_home(settings.neard.home)
+    if at_home.config:
+        found += reload.judge(at_home.config, facts.running, running)
+    release = max((running, facts.binary_release), key=release_of)
+    return [*found, *protocol.judge(facts, release)]
 
 
 def _ports(patient: Patient) -> list[Finding]:
@@ -167,7 +180,7 @@ HOST = (
     Check("rights", "what the token may do", _rights, 30.0),
     Check("pool", "the pool's hosts", _pool, 15.0),
     Check("key", "the pool's key", _key),
-    Check("home", "neard's home", _home),
+    Check("home", "neard's home", _home, 20.0),
     Check("neard", "neard", _neard, 30.0),
     Check("ports", "ports of the other hosts", _ports, 30.0),
     Check("clock", "the clocks", _clock),

@@ -74,11 +74,25 @@ def prepare(settings: GuardSettings) -> Prepared:
 
 
 def raise_file_limit() -> None:
-    """neard wants 65535 open files; it inherits what the guard may have."""
+    """neard wants 65535 open files; it inherits what the guard may have, which may be less: then it ends."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    want = min(NEARD_OPEN_FILES, hard) if hard != resource.RLIM_INFINITY else NEARD_OPEN_FILES
-    if soft < want:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (want, hard))
+    if hard != resource.RLIM_INFINITY and hard < NEARD_OPEN_FILES:
+        try:
+            # root may, and so may neard then.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (NEARD_OPEN_FILES, NEARD_OPEN_FILES))
+        except (OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+            log.warning(
+                "neard asks for %s open files and ends without them; the limit here is %s: set "
+                "LimitNOFILE=%s in neard.service, or the limit of whatever starts the guard (ulimit -Hn)",
+                NEARD_OPEN_FILES,
+                hard,
+                NEARD_OPEN_FILES,
+            )
+    elif soft == resource.RLIM_INFINITY or soft >= NEARD_OPEN_FILES:
+        return
+    else:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (NEARD_OPEN_FILES, hard))
 
 
 def run(settings: GuardSettings) -> int:

@@ -16,6 +16,7 @@ from hafailover.localnet.processes import LocalnetProcesses
 from hafailover.lock.client import Address
 from hafailover.lock.errors import CallError
 from hafailover.lock.policy import host_policy
+from hafailover.near.routing import DEFAULT, ValidatorRouting
 from hafailover.observe.look import Look
 from hafailover.observe.overview import Overview
 
@@ -28,6 +29,7 @@ class LabPool:
     :param folder: where all of it lives; its path must be short.
     :param neard: a real neard, or ``None`` for the stand-in.
     :param acl: whether Consul has ACLs; each host has a token of its own then, in its ``token_file``.
+    :param routing: the hosts' ``neard.validator_routing``.
     """
 
     def __init__(
@@ -41,10 +43,16 @@ class LabPool:
         links: bool = True,
         promotion: str = "hot",
         acl: bool = False,
+        routing: ValidatorRouting = DEFAULT,
     ) -> None:
         self.folder = folder
         self.localnet = init_localnet(
-            folder / "net", neard=neard, validators=4, hosts=HOSTS, block_time_s=block_time_s
+            folder / "net",
+            neard=neard,
+            validators=4,
+            hosts=HOSTS,
+            block_time_s=block_time_s,
+            routing=routing,
         )
         self._looks: dict[tuple[int, int], Look] = {}
         names = [node.name for node in self.localnet.hosts]

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hafailover.localnet.errors import LocalnetError
-from hafailover.near.overlay import OLD_SHARD_KEYS
+from hafailover.near.overlay import OLD_SHARD_KEYS, merge
+from hafailover.near.routing import DEFAULT, ValidatorRouting, wishes
 
 Json = dict[str, Any]
 
@@ -72,12 +73,15 @@ def configure_node(
     return config
 
 
-def configure_host(config: Json, pool: str) -> Json:
-    """Return a failover host's config.json: it follows the pool's shards whether it holds the key or not."""
+def configure_host(config: Json, pool: str, routing: ValidatorRouting = DEFAULT) -> Json:
+    """Return a failover host's config.json: it follows the pool's shards whether it holds the key or not.
+
+    `routing` is the setting neard.validator_routing, of which the product writes the same.
+    """
     config = {key: value for key, value in config.items() if key not in OLD_SHARD_KEYS}
     config["tracked_shards_config"] = {"ShadowValidator": pool}
     config["store"] = {**config.get("store", {}), "load_mem_tries_for_tracked_shards": True}
-    return config
+    return merge(config, wishes(routing))
 
 
 def configure_genesis(genesis: Json, *, epoch_length: int, chain_id: str | None = None) -> Json:

@@ -16,6 +16,7 @@ from hafailover.localnet.places import LOOPBACK, GivenPlaces, Places
 from hafailover.near.command import CommandError, run_neard
 from hafailover.near.home import HomeError, read_config
 from hafailover.near.keyfile import KeyFileError, read_key
+from hafailover.near.routing import DEFAULT, ValidatorRouting
 
 MIN_VALIDATORS = 2
 MIN_BLOCK_TIME_S = 0.1
@@ -35,6 +36,7 @@ def init_localnet(
     chain_id: str | None = None,
     force: bool = False,
     places: Sequence[tuple[str, str]] | None = None,
+    routing: ValidatorRouting = DEFAULT,
 ) -> Localnet:
     """Make a localnet in `home`, which must be empty or missing; `force` replaces a localnet there.
 
@@ -44,7 +46,8 @@ def init_localnet(
     on `address`, so that hosts on other machines can join. With `base_port` the n-th node has port
     base_port + n for its peers and base_port + 100 + n for its RPC; otherwise ports are free ones. `chain_id`
     replaces neard's random one. `places` are host:port of RPC and host:port for peers of each node, first the
-    plain validators', then the hosts', in place of all that. Raises LocalnetError; `home` is then as it was.
+    plain validators', then the hosts', in place of all that. `routing` is the hosts' neard.validator_routing.
+    Raises LocalnetError; `home` is then as it was.
     """
     _check_numbers(validators, hosts, block_time_s, epoch_length)
     if places is not None and len(places) != validators - 1 + hosts:
@@ -58,7 +61,9 @@ def init_localnet(
         new = Path(temporary) / "new"
         _run_neard(binary, new, validators, hosts)
         try:
-            localnet = _arrange(new, binary, validators, hosts, block_time_s, epoch_length, chosen, chain_id)
+            localnet = _arrange(
+                new, binary, validators, hosts, block_time_s, epoch_length, chosen, chain_id, routing
+            )
         except (KeyError, TypeError, OSError, HomeError, KeyFileError) as error:
             what = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise LocalnetError(f"{binary} localnet wrote files that are not as expected: {what}") from error
@@ -115,6 +120,7 @@ def _arrange(
     epoch_length: int,
     places: Places | GivenPlaces,
     chain_id: str | None,
+    routing: ValidatorRouting,
 ) -> Localnet:
     """Turn the folders that neard wrote into a localnet."""
     for number in range(validators + hosts):
@@ -143,7 +149,7 @@ def _arrange(
             block_time_s=block_time_s,
         )
         if node.role == "host":
-            config = configure.configure_host(config, pool.account_id)
+            config = configure.configure_host(config, pool.account_id, routing)
         _write_json(node.home / "config.json", config)
     genesis = _arrange_genesis(nodes, pool, epoch_length, chain_id)
     return Localnet(home, binary, genesis["chain_id"], block_time_s, tuple(nodes), pool)

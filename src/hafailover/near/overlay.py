@@ -14,6 +14,7 @@ from typing import Any
 
 from hafailover.near.keyfile import decode_base58, is_account_id, split_key
 from hafailover.near.port import port_number
+from hafailover.near.routing import release_of
 
 Json = dict[str, Any]
 
@@ -96,7 +97,7 @@ def external_storage(config: Json, neard: str) -> Findings:
     if not isinstance(sync, dict) or "ExternalStorage" not in sync:
         return found
     remedy = 'leave state_sync out, or set state_sync.sync to "Peers"'
-    if _release(neard) >= NO_EXTERNAL_STORAGE:
+    if release_of(neard) >= NO_EXTERNAL_STORAGE:
         found.errors.append(
             f"state_sync.sync: neard {neard} refuses ExternalStorage at its start, and at each reload, at "
             f"which it would keep its key; {remedy}"
@@ -150,11 +151,6 @@ def is_endpoint(value: Any) -> bool:
         return False
     address = _ip(host)
     return address is not None and (address.version == 6) == (host.startswith("[") and host.endswith("]"))
-
-
-def _release(neard: str) -> tuple[int, ...]:
-    match = re.search(r"(?<![\d.])(\d{1,6})\.(\d{1,6})", neard)
-    return (int(match[1]), int(match[2])) if match is not None else ()
 
 
 def _ip(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

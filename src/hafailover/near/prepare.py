@@ -33,6 +33,7 @@ from hafailover.near.overlay import (
     is_endpoint,
     merge,
 )
+from hafailover.near.routing import ADDRESSES, DEFAULT, ValidatorRouting, wishes
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,9 @@ class Plan:
     node_key: Path | None = None
     """A node key that somebody gave; otherwise neard's own is kept, or made."""
     public_address: str | None = None
-    """``IP`` or ``IP:PORT`` that peers reach this host by."""
+    """``IP`` or ``IP:PORT`` that peers reach this host by; told to them with direct routing alone."""
+    routing: ValidatorRouting = DEFAULT
+    """``neard.validator_routing``."""
 
 
 def prepare_home(plan: Plan) -> None:
@@ -249,16 +252,18 @@ def _write_config(plan: Plan, version: str) -> None:
         kept = read_config(plan.home / KEPT) if (plan.home / KEPT).exists() else {}
     except HomeError as error:
         raise PrepareError(str(error)) from None
-    managed = {**plan.overlay, **dict.fromkeys(OWN_FILES)}
-    if plan.public_address is not None:
+    routed = wishes(plan.routing, _release(version))
+    managed = merge({**plan.overlay, **dict.fromkeys(OWN_FILES)}, routed)
+    own_address = plan.public_address is not None and plan.routing == "direct"
+    if own_address:
         managed = merge(managed, {"network": {"public_addrs": None}})
     kept = without(merge(kept, found or {}), managed)
-    config = merge(merge(base, kept), plan.overlay)
+    config = merge(merge(merge(base, kept), plan.overlay), routed)
     # neard refuses these beside what replaced them.
     if config.get("tracked_shards_config") is not None:
         for name in OLD_SHARD_KEYS:
             config.pop(name, None)
-    if plan.public_address is not None:
+    if own_address:
         config["network"] = {**config.get("network", {}), "public_addrs": _public_addrs(plan, config)}
     storage = external_storage(config, _release(version))
     if storage.errors:
@@ -270,6 +275,8 @@ def _write_config(plan: Plan, version: str) -> None:
     if found is not None:
         _tell(path, before, config, kept)
         write_whole(plan.home / KEPT, _written(kept), 0o640)
+    elif before and before != text:
+        _tell_of_routing(path, before, config, plan.routing)
     if before != text:
         write_whole(path, text, 0o640)
         log.info("wrote %s", path.name)
@@ -322,6 +329,21 @@ def _tell(path: Path, before: bytes, config: dict[str, Any], kept: dict[str, Any
         log.info("added to it, as neard's init has it: %s", more)
     if lost := listed(gone(now, config)):
         log.warning("left out of it: %s", lost)
+
+
+def _tell_of_routing(path: Path, before: bytes, config: dict[str, Any], routing: ValidatorRouting) -> None:
+    """What a changed setting changes in a config.json of our own; a copy is kept of addresses that go.
+
+    :param before: config.json's content, of our own writing.
+    """
+    now = read_config(path).get("network", {})
+    new = config.get("network", {})
+    ways = (ADDRESSES, "trusted_stun_servers", "tier1", "experimental")
+    names_of = [f"network.{name}" for name in ways if now.get(name) != new.get(name)]
+    if not names_of:
+        return
+    copied = f"; a copy is kept as {_copy(path, before).name}" if now.get(ADDRESSES) else ""
+    log.info("neard.validator_routing is %s: changed %s%s", routing, ", ".join(names_of), copied)
 
 
 def _copy(path: Path, content: bytes) -> Path:

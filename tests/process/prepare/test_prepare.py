@@ -223,7 +223,7 @@ def test_a_given_node_key_is_taken(home: Path, plan: Make, tmp_path: Path) -> No
     given = tmp_path / "given.json"
     prepare_home(plan(home=_another(tmp_path)))
     shutil.copy(tmp_path / "another" / "node_key.json", given)
-    prepare_home(plan(node_key=given, public_address="192.0.2.1"))
+    prepare_home(plan(node_key=given, public_address="192.0.2.1", routing="direct"))
     found = read_key(home / "node_key.json").public_key
     assert found != own
     assert read(home / "config.json")["network"]["public_addrs"] == [f"{found}@192.0.2.1:24567"]
@@ -242,21 +242,67 @@ def test_a_loose_node_key_is_refused(plan: Make, tmp_path: Path) -> None:
 )
 def test_public_addresses(home: Path, plan: Make, address: str, written: str) -> None:
     overlay = {"network": {"addr": "0.0.0.0:777"}}
-    prepare_home(plan(overlay=overlay, public_address=address))
+    prepare_home(plan(overlay=overlay, public_address=address, routing="direct"))
     (found,) = read(home / "config.json")["network"]["public_addrs"]
     assert found.partition("@")[2] == written
 
 
 def test_a_public_address_that_is_none(plan: Make) -> None:
-    assert "public_address: nowhere" in refusal(plan(public_address="nowhere"))
+    assert "public_address: nowhere" in refusal(plan(public_address="nowhere", routing="direct"))
 
 
 def test_a_private_address_is_published_only_where_allowed(home: Path, plan: Make) -> None:
-    assert "public_address: 10.0.0.1 is not for neard" in refusal(plan(public_address="10.0.0.1"))
+    refused = refusal(plan(public_address="10.0.0.1", routing="direct"))
+    assert "public_address: 10.0.0.1 is not for neard" in refused
     overlay = {"network": {"allow_private_ip_in_public_addrs": True}}
-    prepare_home(plan(overlay=overlay, public_address="10.0.0.1"))
+    prepare_home(plan(overlay=overlay, public_address="10.0.0.1", routing="direct"))
     (found,) = read(home / "config.json")["network"]["public_addrs"]
     assert found.endswith("@10.0.0.1:24567")
+
+
+ADDRESS = "ed25519:86EtEy7epneKyrcJwSWP7zsisTkfDRH5CFVszt4qiQYw@192.0.2.7:24567"
+OFF = {"enable_inbound": False, "enable_outbound": False}
+
+
+def test_relayed_messages_need_no_tier1_and_no_address(home: Path, plan: Make) -> None:
+    prepare_home(plan(public_address="192.0.2.7"))
+    network = read(home / "config.json")["network"]
+    assert {name: network["tier1"][name] for name in OFF} == OFF
+    assert network["public_addrs"] == network["trusted_stun_servers"] == []
+    prepare_home(plan(routing="direct"))
+    before = read(home / "config.base.json")["network"]
+    assert read(home / "config.json")["network"] == before, "direct is what neard does by default"
+
+
+def test_addresses_that_somebody_wrote_go_into_a_copy(
+    home: Path, plan: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    (home / "config.json").write_text(json.dumps(handmade(network={"public_addrs": [ADDRESS]})))
+    caplog.set_level("INFO")
+    prepare_home(plan())
+    assert read(home / "config.json")["network"]["public_addrs"] == []
+    (copy,) = copies(home)
+    assert read(copy)["network"]["public_addrs"] == [ADDRESS]
+    said = " ".join(caplog.messages)
+    assert "have a word on that: network.public_addrs, rpc.addr" in said
+
+
+def test_a_home_of_before_the_setting_changes_with_a_copy_once(
+    home: Path, plan: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    prepare_home(plan(public_address="192.0.2.7", routing="direct"))
+    (address,) = read(home / "config.json")["network"]["public_addrs"]
+    caplog.set_level("INFO")
+    prepare_home(plan(public_address="192.0.2.7"))
+    assert read(home / "config.json")["network"]["public_addrs"] == []
+    (copy,) = copies(home)
+    assert read(copy)["network"]["public_addrs"] == [address]
+    said = " ".join(caplog.messages)
+    assert "neard.validator_routing is relayed: changed network.public_addrs, " in said
+    assert copy.name in said
+    before = files(home)
+    prepare_home(plan(public_address="192.0.2.7"))
+    assert files(home) == before
 
 
 @pytest.mark.parametrize(
@@ -284,7 +330,7 @@ def test_with_restarts_the_hosts_own_key_stays_beside_the_link(home: Path, plan:
     own = (home / "node_key.json").read_bytes()
     (home / "node_key.json").rename(home / "node_key.host.json")
     (home / "node_key.json").symlink_to("node_key.host.json")
-    prepare_home(plan(hot=False, public_address="192.0.2.1"))
+    prepare_home(plan(hot=False, public_address="192.0.2.1", routing="direct"))
     assert (home / "node_key.json").is_symlink()
     assert (home / "node_key.host.json").read_bytes() == own
     assert read(home / "config.json")["network"]["public_addrs"] == []
@@ -310,7 +356,7 @@ def test_a_node_key_that_is_a_link_of_the_operators_is_kept(home: Path, plan: Ma
     (home / "node_key.json").rename(elsewhere)
     (home / "node_key.json").symlink_to(elsewhere)
     (home / "config.base.version").unlink()
-    prepare_home(plan(public_address="192.0.2.1"))
+    prepare_home(plan(public_address="192.0.2.1", routing="direct"))
     assert (home / "node_key.json").readlink() == elsewhere
     own = read_key(elsewhere).public_key
     assert read(home / "config.json")["network"]["public_addrs"] == [f"{own}@192.0.2.1:24567"]

@@ -74,6 +74,9 @@ def test_wrong_settings(hafailover: Command, tmp_path: Path) -> None:
             0,
             "",
         ),
+        ({"network": {"public_addrs": []}}, (), 0, ""),
+        ({"network": {"tier1": {"enable_inbound": True}}}, (), 2, "neard.validator_routing is relayed"),
+        ({"network": {"tier1": {"enable_inbound": True}}}, ("--routing", "direct"), 0, ""),
     ],
 )
 def test_neards_configuration(
@@ -118,3 +121,25 @@ def test_the_same_for_programs(hafailover: Command, tmp_path: Path) -> None:
     done = hafailover("check", "neard-config", str(overlay), "--account-id", POOL, "--json")
     assert done.code == 2
     assert any("tracked_shards_config" in one for one in json.loads(done.out)["errors"])
+
+
+def test_what_a_vanished_host_costs_is_told_by_setting_and_by_config_json(
+    hafailover: Command, tmp_path: Path
+) -> None:
+    file = tmp_path / "c.toml"
+    text = f'account_id = "{POOL}"\nnode_name = "host1"\n[neard]\n'
+    file.write_text(text + 'validator_routing = "direct"\n')
+    done = hafailover("check", "settings", "--config", str(file))
+    assert done.code == 0
+    assert "warning: neard.validator_routing is direct: if the active's host vanishes" in done.err
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "config.json").write_text("{}")
+    file.write_text(text + f'home = "{home}"\n')
+    done = hafailover("check", "settings", "--json", "--config", str(file))
+    (warning,) = json.loads(done.out)["warnings"]
+    assert "network.tier1.enable_inbound" in warning and "15 min" in warning
+    file.write_text(text + 'validator_routing = "tier1"\n')
+    done = hafailover("check", "settings", "--config", str(file))
+    assert done.code == 2
+    assert "neard.validator_routing" in done.err

@@ -24,7 +24,12 @@ GOOD: dict[str, Any] = {
     "node_key_file": "node_key.json",
     "tracked_shards_config": {"ShadowValidator": ACCOUNT},
     "rpc": {"addr": "127.0.0.1:3030"},
-    "network": {"addr": "0.0.0.0:24567"},
+    "network": {
+        "addr": "0.0.0.0:24567",
+        "public_addrs": [],
+        "trusted_stun_servers": [],
+        "tier1": {"enable_inbound": False, "enable_outbound": False},
+    },
     "store": {"load_mem_tries_for_tracked_shards": True},
 }
 
@@ -76,7 +81,7 @@ def test_the_guards_link(home: Path) -> None:
         {"tracked_shards_config": {"ShadowValidator": "other.near"}},
         {"tracked_shards": [0]},
         {"rpc": {"addr": "localhost"}},
-        {"network": {"addr": "everywhere"}},
+        {"network": {**GOOD["network"], "addr": "everywhere"}},
     ],
     ids=str,
 )

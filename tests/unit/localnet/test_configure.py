@@ -94,7 +94,16 @@ def test_a_host_shadows_the_pool() -> None:
         "tracked_shadow_validator",
         "tracked_shard_schedule",
     } & set(config)
-    assert set(configure.configure_host({}, "pool.near")) == {"tracked_shards_config", "store"}
+    assert set(configure.configure_host({}, "pool.near")) == {"tracked_shards_config", "store", "network"}
+
+
+def test_a_host_is_routed_to_as_the_product_would_have_it() -> None:
+    host = configure.configure_host(configured(), "pool.near")
+    assert host["network"]["public_addrs"] == []
+    assert host["network"]["tier1"] == {"enable_inbound": False, "enable_outbound": False}
+    assert host["network"]["addr"] == "127.0.0.1:24567"
+    direct = configure.configure_host(configured(), "pool.near", "direct")
+    assert direct["network"] == configured()["network"]
 
 
 def test_the_genesis_forgives_a_failover() -> None:

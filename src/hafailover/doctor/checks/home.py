@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hafailover.config.settings import Settings
+from hafailover.doctor.checks import routing
 from hafailover.doctor.facts.home import HomeFacts
 from hafailover.doctor.finding import Finding, error, info, ok, skipped, warning
 from hafailover.near.overlay import (
@@ -22,7 +23,7 @@ UNTIL_RESTART = "and restart neard there (on the active, hand over first)"
 def judge(facts: HomeFacts, settings: Settings, chain_id: str, neard: str = "") -> list[Finding]:
     """:param chain_id: of the running neard; empty if that is not known.
 
-    :param neard: its version; empty likewise.
+    :param neard: the newest release that runs or would be started here; empty likewise.
     """
     if facts.path is None:
         return [skipped("home.config", "neard.home is not set; the guard needs it")]
@@ -39,6 +40,7 @@ def judge(facts: HomeFacts, settings: Settings, chain_id: str, neard: str = "") 
         for one in facts.obstacles
     ]
     found += _config(facts.config, settings, chain_id, neard)
+    found += routing.judge(facts.config, settings, neard)
     if facts.node_key_error:
         found.append(error("home.node-key", facts.node_key_error, "do what the text says"))
     return found

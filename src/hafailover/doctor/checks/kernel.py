@@ -59,8 +59,8 @@ def _open_files(facts: KernelFacts) -> list[Finding]:
         return [
             warning(
                 "kernel.files",
-                f"the guard may open {facts.open_files} files, and neard needs {OPEN_FILES}: unless it "
-                "runs as root, it does not start",
+                f"neard asks for {OPEN_FILES} open files; the limit here, of the guard that starts it, is "
+                f"{facts.open_files}: unless it runs as root, it does not start",
                 "set LimitNOFILE=1048576 in neard.service, and restart it",
             )
         ]

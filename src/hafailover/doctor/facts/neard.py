@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
 import time
@@ -13,6 +14,7 @@ from hafailover.config.settings import Settings
 from hafailover.near.command import CommandError, run_neard
 from hafailover.near.home import HomeError, load_home
 from hafailover.near.launcher import launcher_trouble
+from hafailover.near.routing import release_of
 from hafailover.near.rpc import NeardRpc, RpcError, Status
 
 T = TypeVar("T")
@@ -20,6 +22,22 @@ T = TypeVar("T")
 RPC_DEADLINE_S = 3.0
 VERSION_DEADLINE_S = 10.0
 RELEASE = re.compile(r"\(release ([^)\s]{1,64})\)")
+
+
+LAST_BLOCKS = 8
+MOST_VERSION = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class Protocol:
+    """Versions of the network's protocol."""
+
+    current: int
+    """Of the head's epoch."""
+    own: int
+    """The latest that this neard knows."""
+    producers: tuple[int, ...] = ()
+    """The latest that the producers of the last blocks know, by the blocks' headers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +57,11 @@ class NeardFacts:
     """Why neard would not be the guard's own child."""
     staked_key: str | None = None
     """The account's public key in this epoch, empty if it is no validator."""
+    running: Any = None
+    """``client_config``: what the process runs with."""
+    protocol: Protocol | None = None
+    machine: str = ""
+    """The processor's architecture, such as x86_64."""
 
 
 def look_at_neard(settings: Settings) -> NeardFacts:
@@ -58,6 +81,9 @@ def look_at_neard(settings: Settings) -> NeardFacts:
             tracked=_tried(rpc.tracked_shards),
             peers=_tried(rpc.peers),
             staked_key=_tried(lambda: _staked_key(rpc, settings.account_id)),
+            running=_tried(lambda: rpc.call("client_config", [])),
+            protocol=_tried(lambda: _protocol(rpc, status.height)),
+            machine=platform.machine(),
         )
     finally:
         rpc.close()
@@ -102,6 +128,12 @@ def rpc_endpoint(settings: Settings) -> tuple[str, int]:
     return home.rpc_host, home.rpc_port
 
 
+def newest_release(running: str, settings: Settings) -> str:
+    """Of the neard that runs and the one that the next start would run; empty if neither is known."""
+    _, binary = _binary(settings.neard.binary)
+    return max((running, binary), key=lambda one: (release_of(one), one == running))
+
+
 def _binary(name: str) -> tuple[str, str]:
     if shutil.which(name) is None:
         return f"{name} is not there or cannot be run", ""
@@ -118,6 +150,31 @@ def _tried(ask: Callable[[], T]) -> T | None:
         return ask()
     except RpcError:
         return None
+
+
+def _protocol(rpc: NeardRpc, head: int) -> Protocol:
+    answer = rpc.get("/status")
+    try:
+        current, own = _version(answer["protocol_version"]), _version(answer["latest_protocol_version"])
+    except (KeyError, TypeError, ValueError):
+        raise RpcError("a status without the protocol's version") from None
+    producers = [_producer(rpc, height) for height in range(max(0, head - LAST_BLOCKS + 1), head + 1)]
+    return Protocol(current, own, tuple(one for one in producers if one is not None))
+
+
+def _producer(rpc: NeardRpc, height: int) -> int | None:
+    """``None`` where there is no block, or none that says it."""
+    try:
+        answer = rpc.call("block", {"block_id": height})
+        return _version(answer["header"]["latest_protocol_version"])
+    except (RpcError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _version(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < MOST_VERSION:
+        raise ValueError
+    return value
 
 
 def _staked_key(rpc: NeardRpc, account_id: str) -> str:
