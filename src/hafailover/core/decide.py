@@ -178,19 +178,12 @@ def _beat_seen(state: State, stored: StoredBeat | None, now: float) -> State:
     if state.heartbeat is not None and stored.index < state.heartbeat.index:
         # What was written last is there no more: Consul was restored from a backup.
         state = replace(state, sightings=forget(state.sightings), watching_since=now)
-    before = state.heartbeat.beat if state.heartbeat else None
-    changed = before is None or (before.term, before.phase) != (stored.beat.term, stored.beat.phase)
     sightings = note(state.sightings, stored, now)
     if sightings.overflows:
         # Nobody can tell any more which of these terms were real: all may have the key.
         sightings = Sightings(highest_term=sightings.highest_term)
         state = replace(state, watching_since=now)
-    return replace(
-        state,
-        heartbeat=stored,
-        heartbeat_since=now if changed else state.heartbeat_since,
-        sightings=sightings,
-    )
+    return replace(state, heartbeat=stored, sightings=sightings)
 
 
 def _neard_seen(state: State, neard: NeardView, now: float) -> State:
