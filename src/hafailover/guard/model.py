@@ -49,10 +49,9 @@ class GuardConfig:
     stop_s: float = 60.0
     """How long a neard that is stopped without hurry gets before SIGKILL."""
     handed_stop_s: float = 3.0
-    """The same for one whose key another host has by now. nearcore ends its connections when SIGTERM comes and
-    its database after that, so whatever lasts longer may hold connections that swallow the new holder's
-    messages. SIGKILL does not harm the database, which keeps a log of what it has not written yet; nearcore's
-    own tests kill nodes as a matter of course."""
+    """The same for one whose key another host has by now. nearcore ends its connections when SIGTERM comes,
+    and its database after that; one that lasts longer may hold connections still, which swallow the new
+    holder's messages. RocksDB's own log survives SIGKILL, and nearcore's tests kill nodes all the time."""
     backoff_first_s: float = 1.0
     backoff_most_s: float = 60.0
     stable_s: float = 300.0
