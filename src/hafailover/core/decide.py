@@ -220,6 +220,7 @@ def _role(state: State, now: float) -> tuple[Role, str]:
     if problems:
         return Role.STANDBY, "not ready: " + "; ".join(problems)
     resting = standby.rest(state, now) or (gates.PAUSED if gates.is_paused(state, now) else "")
+    resting = resting or gates.why_head_age_is_unknown(state)
     return Role.STANDBY, f"ready, but {resting}" if resting else "ready"
 
 
