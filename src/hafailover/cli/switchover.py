@@ -109,13 +109,11 @@ def _without_a_plan(config: ConfigOption, to: str | None, as_json: bool, *, best
     address, account_id = address_of(config)
     before = production(config)
     moment = _best_moment(config) if best else None
-    height, wait_s = 0, 0.0
     if moment is not None:
-        if moment.slot is not None:
-            height, wait_s = moment.slot.from_height, moment.wait_s
         say(moment.why)
+    height = moment.slot.from_height if moment is not None and moment.slot is not None else 0
     try:
-        done = switch_over(address, account_id, to, say, height, wait_s)
+        done = switch_over(address, account_id, to, say, height)
     except HandoverRefusedError as error:
         fail(f"not switched over: {error}", REFUSED)
     except CallError as error:

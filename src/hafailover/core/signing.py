@@ -16,6 +16,11 @@ KNOWS_WITHIN_S = 12.0
 blocks, and would wait for one more of them with the key in nobody's hands."""
 
 
+MOMENT_S = 15.0
+"""How long the key stays for a height that a handover is to begin at, where it has no last one: whoever cannot
+wait has chosen a moment of the next 10 s, and this host's neard may be what stands still."""
+
+
 def armed(state: State, hold: Hold, now: float) -> Step:
     guard = state.guard
     if state.hand_gone:
@@ -101,7 +106,8 @@ def _answer_request(state: State, hold: Hold, now: float) -> Step | None:
     # A wish may wait long for its height; then what was read of the target at its beginning is old.
     recent = not request.from_height or now - state.members_at <= RECENT_S
     knows = target is None or not target.blocks_lacking or now - state.request_at > KNOWS_WITHIN_S
-    if fresh and prepared and recent and knows and head >= request.from_height:
+    due = head >= request.from_height or (not request.to_height and now - state.request_at > MOMENT_S)
+    if fresh and prepared and recent and knows and due:
         state = replace(state, answered_request=request.id)
         state, effects = leaving.give_way(state, hold, "switchover asked for", now, handover_to=request.to)
         return state, [AnswerRequest(request.id, True, f"handing over to {request.to}"), *effects]

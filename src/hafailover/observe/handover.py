@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hafailover.clock import boottime
 from hafailover.core.beat import Phase
-from hafailover.core.signing import KNOWS_WITHIN_S
+from hafailover.core.signing import KNOWS_WITHIN_S, MOMENT_S
 from hafailover.core.views import KNOWN_BY_BLOCKS, Request
 from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulWatch
@@ -24,8 +24,6 @@ POLL_S = 0.1
 WATCH_S = 2.0
 RENEW_S = 3.0
 """The wish's session lives for 10 s."""
-MOST_MOMENT_S = 60.0
-"""No moment is waited for longer, however slow the chain turns out to be."""
 
 
 class HandoverRefusedError(Exception):
@@ -51,14 +49,12 @@ def switch_over(
     to: str | None,
     say: Callable[[str], None],
     from_height: int = 0,
-    wait_s: float = 0.0,
 ) -> Handover:
     """Asks the active to hand over, and waits until another host is active.
 
     :param to: the target, or ``None`` for the best standby.
     :param say: takes a line for each step.
-    :param from_height: the key moves once the active's head is so high; 0: at once.
-    :param wait_s: about how long that takes from now.
+    :param from_height: the key moves once the active's head is so high, or some seconds later; 0: at once.
     :raises HandoverRefusedError: nobody is active, the target is not ready, or the active refused.
     :raises CallError: Consul could not be asked.
     """
@@ -71,7 +67,7 @@ def switch_over(
     watch.heartbeat(None, 0.0, fast=True)
     request = Request(uuid.uuid4().hex, to, view.term, from_height)
     started = boottime()
-    answer_within_s = ANSWER_WITHIN_S + min(2 * wait_s, MOST_MOMENT_S)
+    answer_within_s = ANSWER_WITHIN_S + (MOMENT_S if from_height else 0.0)
     lacking = next((host.blocks_lacking for host in view.hosts if host.node == to), 0)
     if lacking:
         answer_within_s += KNOWS_WITHIN_S

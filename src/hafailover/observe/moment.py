@@ -15,14 +15,10 @@ PACE_BLOCKS = 10
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """``slot``: when to hand over; ``None``: at once, since there is no better time soon. ``why``: in words.
-
-    ``wait_s``: about how long that is from now.
-    """
+    """``slot``: when to hand over; ``None``: at once, since there is no better time soon. ``why``: in words."""
 
     slot: Slot | None
     why: str
-    wait_s: float = 0.0
 
 
 def best(rpc: NeardRpc, account_id: str) -> Moment:
@@ -34,8 +30,7 @@ def best(rpc: NeardRpc, account_id: str) -> Moment:
         return Moment(None, f"no height of the next {NOW_S:g} s is free of duties: the key moves at once")
     last = slot.end - 1
     free = f"{slot.start}" if slot.start == last else f"{slot.start} to {last}"
-    why = f"no duty at {free}: the key moves before it"
-    return Moment(slot, why, max(0, slot.from_height - status.height) * block_s)
+    return Moment(slot, f"no duty at {free}: the key moves before it")
 
 
 def _block_s(rpc: NeardRpc, head: int, made_at: float) -> float:

@@ -122,7 +122,7 @@ def test_a_drained_active_hands_over_and_stays_out(pool: LabPool) -> None:
     assert "hands over" in done.stdout
     wait_until(lambda: roles(host)[active] == "drained", timeout_s=20, what="the drained host's role")
     wait_until(lambda: "active" in roles(host).values(), timeout_s=20, what="another host that signs")
-    refused = command(host, "switchover", "--now", "--to", active)
+    refused = command(host, "switchover", "--at-once", "--to", active)
     assert (refused.returncode, "drained" in refused.stderr) == (5, True)
 
     assert command(host, "undrain", active).stdout == f"{active} is back\n"

@@ -130,6 +130,16 @@ def test_without_a_last_height_it_is_never_too_late_nor_is_a_steady_target_asked
     assert drops(core.feeds(ev.MembersSeen((unsteady,), KEY), ev.NeardSeen(neard(200, KEY))))
 
 
+@pytest.mark.parametrize(("to_height", "moves"), [(0, True), (112, False)])
+def test_a_moment_that_does_not_come_is_not_waited_for(to_height: int, moves: bool) -> None:
+    """This host's neard may be what stands still, and is the reason for the handover."""
+    core = asked(105, Request("r1", "b", 20, from_height=110, to_height=to_height))
+    head(core, 105)
+    assert drops(core.wait(14.0) + head(core, 105)) == []
+    core.wait(1.2)
+    assert bool(drops(head(core, 105))) is moves
+
+
 def test_what_is_known_of_the_target_must_be_recent() -> None:
     core = asked(105)
     head(core, 106)
