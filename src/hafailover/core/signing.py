@@ -17,8 +17,8 @@ blocks, and would wait for one more of them with the key in nobody's hands."""
 
 
 MOMENT_S = 15.0
-"""How long the key stays for a height that a handover is to begin at, where it has no last one: whoever cannot
-wait has chosen a moment of the next 10 s, and this host's neard may be what stands still."""
+"""How long the key stays for the height that a handover is to begin at, where it has no last one: whoever
+cannot wait has chosen a moment of the next 10 s, and this host's neard may be what stands still."""
 
 
 def armed(state: State, hold: Hold, now: float) -> Step:

@@ -15,7 +15,7 @@ PACE_BLOCKS = 10
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """``slot``: when to hand over; ``None``: at once, since there is no better time soon. ``why``: in words."""
+    """``slot``: when to hand over; ``None``: at once, since no better time is near. ``why``: in words."""
 
     slot: Slot | None
     why: str
