@@ -211,9 +211,15 @@ def releasing(state: State, hold: Hold, now: float) -> Step:
     hold = replace(hold, sequence=sequence, release_in_flight=True)
     effects: list[Effect] = [Release(hold.session, beat)]
     if gives_neard_up(state, hold, now):
-        hold = replace(hold, restart_told=True)
-        effects.append(RestartNeard(f"it held the key until now, and {_heir(hold)} takes over"))
+        state, more = restart_neard(state, hold)
+        return state, effects + more
     return replace(state, hold=hold), effects
+
+
+def restart_neard(state: State, hold: Hold) -> Step:
+    """Once in a term, unless it arms again."""
+    reason = f"it held the key until now, and {hold.handover_to or 'another host'} takes over"
+    return replace(state, hold=replace(hold, restart_told=True)), [RestartNeard(reason)]
 
 
 def gives_neard_up(state: State, hold: Hold, now: float) -> bool:
@@ -242,10 +248,6 @@ def _another_takes_over(state: State, hold: Hold, now: float) -> bool:
     return not gates.is_paused(state, now) and bool(gates.ready_standbys(state))
 
 
-def _heir(hold: Hold) -> str:
-    return hold.handover_to or "another host"
-
-
 def lost(state: State, hold: Hold, now: float) -> Step:
     if not key_is_gone(state, hold.term, hold.history):
         return _drop_again(state, hold)
@@ -258,7 +260,7 @@ def lost(state: State, hold: Hold, now: float) -> Step:
     if tells and hold.word is not None:
         effects.insert(0, RecordDropped(hold.word))
     if gives_neard_up(state, hold, now):
-        effects.append(RestartNeard(f"it held the key until now, and {_heir(hold)} takes over"))
+        effects += restart_neard(state, hold)[1]
     return after, effects
 
 

@@ -9,9 +9,9 @@ import pytest
 from hafailover.core import effects as ef
 from hafailover.core import events as ev
 from hafailover.core.effects import Effect
-from hafailover.core.views import KeyState, NeardPhase, Orders, Request
+from hafailover.core.views import KeyState, NeardPhase, Orders, Request, Role
 
-from .bench import KEY, Core, member, of
+from .bench import KEY, Core, member, neard, of
 
 RESTART = [ef.RestartNeard("it held the key until now, and b takes over")]
 RESTART_FOR_ANY = [ef.RestartNeard("it held the key until now, and another host takes over")]
@@ -121,3 +121,40 @@ def test_one_that_has_ended_or_ends_already_is_left_alone(phase: NeardPhase) -> 
     effects = dropped(core, neard=phase, tainted=False) + core.wait(0.5)
     assert of(ef.Release, effects)
     assert of(ef.RestartNeard, effects) == []
+
+
+# --- cut off from Consul: nobody tells this host who takes over
+
+
+def fenced(*others: str) -> Core:
+    """Its beats have failed for so long that its guard has dropped the key."""
+    core = active(*others)
+    core.wait(7.2, beats=ev.Outcome.NO_PROOF)
+    core.answer_beats(core.say_guard(key=KeyState.ABSENT), ev.Outcome.NO_PROOF)
+    assert core.role is Role.FENCED, core.reason
+    return core
+
+
+def test_a_fenced_host_restarts_its_neard_when_another_may_have_the_key() -> None:
+    core = fenced("b")
+    assert of(ef.RestartNeard, core.wait(0.9, beats=ev.Outcome.NO_PROOF)) == []
+    assert of(ef.RestartNeard, core.wait(1.0, beats=ev.Outcome.NO_PROOF)) == RESTART_FOR_ANY
+    assert of(ef.RestartNeard, core.wait(20.0, beats=ev.Outcome.NO_PROOF)) == []
+
+
+def test_a_fenced_host_that_is_the_only_one_goes_on() -> None:
+    assert of(ef.RestartNeard, fenced().wait(20.0, beats=ev.Outcome.NO_PROOF)) == []
+
+
+def test_one_that_has_armed_again_restarts_its_neard_the_next_time() -> None:
+    core = fenced("b")
+    core.wait(2.0, beats=ev.Outcome.NO_PROOF)
+    core.answered(core.say_guard(neard=NeardPhase.BOOTING, tainted=False))
+    core.answered(core.say_guard(neard=NeardPhase.UP))
+    core.answered(core.feed(ev.NeardSeen(neard())))
+    # Its lease is proved again in the same term: the outage was everybody's.
+    assert any(of(ef.ArmGuard, core.wait(0.5)) for _ in range(40))
+    core.answered(core.say_guard(key=KeyState.LOADED, term=20, tainted=True))
+    core.feed(ev.NeardSeen(neard(public_key=KEY)))
+    switched_over(core)
+    assert of(ef.RestartNeard, dropped(core)) == RESTART
