@@ -153,7 +153,7 @@ def test_one_that_has_armed_again_restarts_its_neard_the_next_time() -> None:
     core.answered(core.say_guard(neard=NeardPhase.UP))
     core.answered(core.feed(ev.NeardSeen(neard())))
     # Its lease is proved again in the same term: the outage was everybody's.
-    assert any(of(ef.ArmGuard, core.wait(0.5)) for _ in range(40))
+    assert any(of(ef.ArmGuard, core.wait(1.0)) for _ in range(20))
     core.answered(core.say_guard(key=KeyState.LOADED, term=20, tainted=True))
     core.feed(ev.NeardSeen(neard(public_key=KEY)))
     switched_over(core)
