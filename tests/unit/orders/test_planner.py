@@ -11,9 +11,9 @@ from typing import Any, cast
 import pytest
 
 from hafailover.near.rpc import NeardRpc, RpcError
-from hafailover.orders import planner as planning_thread
 from hafailover.orders.documents import OrderBook, Plan, Stored
 from hafailover.orders.planner import Planner, Standing
+from hafailover.orders.planning import patience_ends
 
 from ..observe.tiny_consul import ACCOUNT, KEYS, TinyConsul
 from ..observe.tiny_consul import consul as consul
@@ -148,7 +148,7 @@ def test_at_a_height_no_window_is_asked_for(consul: TinyConsul) -> None:
 
 def test_what_it_waits_for_stays_the_same(carrying: Carrying) -> None:
     """A longer window that comes into reach later is none that this plan was to wait for."""
-    assert planning_thread.patience_ends(HEAD, 1.0) == 134
+    assert patience_ends(HEAD, 1.0) == 134
     carrying.chain.windows = [(130, 135), (138, 148)]
     assert carrying.step()["start"] == 130
     carrying.chain.head = 108
