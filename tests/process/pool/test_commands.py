@@ -101,6 +101,9 @@ def test_switchover_moves_the_key_and_says_what_it_cost(pool: LabPool) -> None:
     assert (moved["from_node"], moved["to_node"]) == (active, target.name)
     assert moved["blocks_missed"] == 0
     assert pool.wait_settled() == target.name
+    # The old neard would go on swallowing what peers send to the validator.
+    said = pool.host(active).guard_log.read_text()
+    assert f"restarting neard: it held the key until now, and {target.name} takes over" in said
 
 
 @pytest.mark.parametrize(
