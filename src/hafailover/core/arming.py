@@ -149,9 +149,6 @@ def fenced(state: State, hold: Hold, now: float) -> Step:
     if guard is not None and guard.key is KeyState.LOADED and leaving.is_of(guard, hold):
         # The report that made this look like a fence was older than the load.
         return replace(state, hold=replace(hold, stage=Stage.ARMED, stage_since=now)), []
-    if leaving.lapsed(state, hold, now) and leaving.gives_neard_up(state, hold, now):
-        # By now another host may have the key, which this one, cut off from Consul, would not hear of.
-        return leaving.restart_neard(state, hold)
     if hold.proven_at is None or hold.proven_at + profile.fence_after_s - now < MIN_GRANT_S:
         return replace(state, unfit_since=None) if state.unfit_since is not None else state, []
     problems = gates.arming_problems(state, now)
@@ -164,5 +161,5 @@ def fenced(state: State, hold: Hold, now: float) -> Step:
             return leaving.give_way(state, hold, "fenced, and not fit to go on: " + "; ".join(problems), now)
         return state, []
     deadline = hold.proven_at + profile.fence_after_s
-    hold = replace(hold, stage=Stage.ARMING, stage_since=now, restart_told=False)
+    hold = replace(hold, stage=Stage.ARMING, stage_since=now)
     return replace(state, hold=hold, unfit_since=None), [ArmGuard(hold.term, deadline, hold.history)]

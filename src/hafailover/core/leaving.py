@@ -217,7 +217,7 @@ def releasing(state: State, hold: Hold, now: float) -> Step:
 
 
 def restart_neard(state: State, hold: Hold) -> Step:
-    """Once in a term, unless it arms again."""
+    """Once in a term."""
     reason = f"it held the key until now, and {hold.handover_to or 'another host'} takes over"
     return replace(state, hold=replace(hold, restart_told=True)), [RestartNeard(reason)]
 
