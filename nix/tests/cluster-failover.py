@@ -49,7 +49,7 @@ with subtest("neard freezes"):
 
 with subtest("a planned switchover"):
     target = pool.others(pool.active(30))[0]
-    pool.fault("switchover", lambda host: host.succeed(f"hafailover switchover --now --to {target.name}"))
+    pool.fault("switchover", lambda host: host.succeed(f"hafailover switchover --at-once --to {target.name}"))
     assert pool.active(30) is target
     pool.wait_safe()
 

@@ -49,7 +49,7 @@ with subtest("the host with Consul's leader is cut off while another one signs")
     led = leader()
     if pool.active(30) is led:
         # A standby whose neard once held the key is restarted first, so it may decline for some seconds.
-        led.wait_until_succeeds("hafailover switchover --now", timeout=60)
+        led.wait_until_succeeds("hafailover switchover --at-once", timeout=60)
         pool.wait_safe()
     assert pool.active(30) is not leader(), "Consul's leader has moved"
     pool.no_failover("leader-cut-off", lambda host: led.block())

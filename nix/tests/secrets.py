@@ -104,7 +104,7 @@ with subtest("an encrypted credential serves as well"):
         timeout=60,
     )
     pool.wait_safe()
-    active.wait_until_succeeds(f"hafailover switchover --now --to {standby.name}", timeout=60)
+    active.wait_until_succeeds(f"hafailover switchover --at-once --to {standby.name}", timeout=60)
     assert pool.active(30) is standby
 
 pool.check()

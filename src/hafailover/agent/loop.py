@@ -367,6 +367,7 @@ class Agent:
             state_dir=self._state_dir.problem(),
             prepared_for=state.expected_request,
             steady=gates.is_steady(state),
+            blocks_lacking=neard.blocks_lacking if neard else 0,
             guard_problem=state.guard.problem[:MOST_TOLD] if state.guard else "",
             alarm=state.guard.alarm[:MOST_TOLD] if state.guard else "",
             node_key=neard.node_key if neard else "",

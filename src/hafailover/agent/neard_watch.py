@@ -112,6 +112,7 @@ class NeardWatch:
             head_age_s=head.age_s,
             steady=head.steady,
             live=head.live,
+            blocks_lacking=head.lacking,
             node_key=status.node_key,
             looked_at=looked_at,
         )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hafailover.config.settings import Settings
     from hafailover.near.rpc import NeardRpc, Production
     from hafailover.observe.cost import Cost
+    from hafailover.observe.moment import Moment
     from hafailover.observe.overview import Overview
     from hafailover.orders.documents import Plan
 
@@ -53,7 +54,10 @@ def switchover(
         int, typer.Option("--blocks", min=1, max=10_000, help="So many blocks without a duty in a row.")
     ] = DEFAULT_BLOCKS,
     now: Annotated[
-        bool, typer.Option("--now", help="At once, whatever the validator has to produce.")
+        bool, typer.Option("--now", help="Within 10 s, in the longest time without a duty that begins then.")
+    ] = False,
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="This very moment, whatever the validator has to produce.")
     ] = False,
     wait: Annotated[
         bool | None,
@@ -69,35 +73,47 @@ def switchover(
 ) -> None:
     """Hand the key over to a ready standby where nothing is lost by it, and say what it cost.
 
-    Without --at and --now it happens at the next heights where the validator has neither a block nor a chunk
-    to produce. The active's agent sees to it: the plan stands whatever becomes of this command, and outlives
-    a restart of the agent. --status and --cancel are for it. Exit code 0: the host of --to signs, without
+    Without --at, --now and --at-once it happens in the longest time of the next half minute in which the
+    validator has neither a block nor a chunk to produce, or else in the first one after that. The active's
+    agent sees to it: the plan stands whatever becomes of this command, and outlives a restart of the agent.
+    --status and --cancel are for it. --now takes the best moment of the next 10 s and moves the key at once
+    where there is none; where neard cannot be asked for it, too. Exit code 0: the host of --to signs, without
     --to another one than before; 5: refused, or it came to nothing; 6: another host signs now.
 
     Examples: hafailover switchover; hafailover switchover --to host2 --in-window --blocks 5;
     hafailover switchover --at 187000000; hafailover switchover --now; hafailover switchover --cancel
     """
-    times = {"--at": at is not None, "--in-window": in_window, "--now": now}
+    times = {"--at": at is not None, "--in-window": in_window, "--now": now, "--at-once": at_once}
     chosen = [name for name, given in times.items() if given]
     if len(chosen) > 1:
         fail(f"{' and '.join(chosen)}: one of them, please", WRONG_SETTINGS)
     if status or cancel:
         _look_or_cancel(config, as_json, cancel)
-    if now and not dry_run:
-        _at_once(config, to, as_json)
+    soon = "now" if now else "at once" if at_once else ""
+    if soon and not dry_run:
+        _without_a_plan(config, to, as_json, best=now)
     else:
-        _planned(config, to, at, blocks, at is None if wait is None else wait, dry_run, as_json, now)
+        _planned(config, to, at, blocks, at is None if wait is None else wait, dry_run, as_json, soon)
 
 
-def _at_once(config: ConfigOption, to: str | None, as_json: bool) -> None:
+def _without_a_plan(config: ConfigOption, to: str | None, as_json: bool, *, best: bool) -> None:
+    """:param best: in the best moment of the next seconds, where one is known; or this very moment."""
     from hafailover.lock.errors import CallError
     from hafailover.observe.cost import plain
     from hafailover.observe.handover import HandoverRefusedError, switch_over
 
+    def say(line: str) -> None:
+        if not as_json:
+            print(line, flush=True)
+
     address, account_id = address_of(config)
     before = production(config)
+    moment = _best_moment(config) if best else None
+    if moment is not None:
+        say(moment.why)
+    height = moment.slot.from_height if moment is not None and moment.slot is not None else 0
     try:
-        done = switch_over(address, account_id, to, lambda line: None if as_json else print(line, flush=True))
+        done = switch_over(address, account_id, to, say, height)
     except HandoverRefusedError as error:
         fail(f"not switched over: {error}", REFUSED)
     except CallError as error:
@@ -122,7 +138,7 @@ def _planned(
     wait: bool,
     dry_run: bool,
     as_json: bool,
-    now: bool,
+    soon: str,
 ) -> None:
     from hafailover.lock.errors import CallError
     from hafailover.observe.cost import plain
@@ -147,7 +163,7 @@ def _planned(
             at=utc(time.time()),
         )
         if dry_run:
-            _say_what_would_happen(config, view, plan, target, as_json, now)
+            _say_what_would_happen(config, view, plan, target, as_json, soon)
         before = production(config)
         order(Desk(address, account_id, DEADLINE_S), plan)
         if not wait:
@@ -189,23 +205,43 @@ def _end_by_who_signs(to: str | None, before: str, now: str) -> NoReturn:
     raise typer.Exit(OK)
 
 
-def _say_what_would_happen(
-    config: ConfigOption, view: Overview, plan: Plan, target: str, as_json: bool, now: bool
-) -> NoReturn:
+def _best_moment(config: ConfigOption) -> Moment:
+    """What this host's neard says of the next seconds; where it says nothing: at once."""
     from hafailover.near.rpc import RpcError
-    from hafailover.orders.planning import choose, lead_blocks
+    from hafailover.observe.moment import Moment, best
+
+    settings = settings_or_exit(config)
+    try:
+        rpc = _rpc(settings)
+        if rpc is None:
+            raise RpcError("neither neard.home nor neard.rpc_address is set here")
+        with rpc:
+            return best(rpc, settings.account_id)
+    except RpcError as error:
+        return Moment(None, f"neard does not tell when it has no duty ({error}): the key moves at once")
+
+
+def _say_what_would_happen(
+    config: ConfigOption, view: Overview, plan: Plan, target: str, as_json: bool, soon: str
+) -> NoReturn:
+    """:param soon: without a plan: ``at once``, or ``now``, which is the best moment of the next seconds."""
+    from hafailover.near.rpc import RpcError
+    from hafailover.orders.planning import choose
 
     settings = settings_or_exit(config)
     start = end = None
     when = "at once"
-    if not now:
+    if soon == "now" and (slot := _best_moment(config).slot) is not None:
+        start, end = slot.start, slot.end
+        when = f"within seconds, at height {start}, free of duties up to {end - 1}"
+    if not soon:
         try:
             rpc = _rpc(settings)
             if rpc is None:
                 raise RpcError("neither neard.home nor neard.rpc_address is set here")
             with rpc:
                 windows = rpc.maintenance_windows(settings.account_id) if plan.at_height is None else []
-                slot = choose(plan, windows, rpc.status().height, lead_blocks(1.0))
+                slot = choose(plan, windows, rpc.status().height, 1.0)
         except RpcError as error:
             fail(f"neard could not be asked for the windows: {error}", UNREACHABLE)
         if slot is None:

@@ -205,8 +205,8 @@ class StandbySettings(_Section):
     )
     restart_after_drop: bool = Field(
         True,
-        description="After a planned handover, restart the neard that held the key (it would go on "
-        "advertising itself for it).",
+        description="Restart the neard that held the key as another host takes it over (it would go on "
+        "advertising itself for it, and swallow messages for the validator).",
     )
 
 

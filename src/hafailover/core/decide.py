@@ -178,19 +178,12 @@ def _beat_seen(state: State, stored: StoredBeat | None, now: float) -> State:
     if state.heartbeat is not None and stored.index < state.heartbeat.index:
         # What was written last is there no more: Consul was restored from a backup.
         state = replace(state, sightings=forget(state.sightings), watching_since=now)
-    before = state.heartbeat.beat if state.heartbeat else None
-    changed = before is None or (before.term, before.phase) != (stored.beat.term, stored.beat.phase)
     sightings = note(state.sightings, stored, now)
     if sightings.overflows:
         # Nobody can tell any more which of these terms were real: all may have the key.
         sightings = Sightings(highest_term=sightings.highest_term)
         state = replace(state, watching_since=now)
-    return replace(
-        state,
-        heartbeat=stored,
-        heartbeat_since=now if changed else state.heartbeat_since,
-        sightings=sightings,
-    )
+    return replace(state, heartbeat=stored, sightings=sightings)
 
 
 def _neard_seen(state: State, neard: NeardView, now: float) -> State:
@@ -227,6 +220,7 @@ def _role(state: State, now: float) -> tuple[Role, str]:
     if problems:
         return Role.STANDBY, "not ready: " + "; ".join(problems)
     resting = standby.rest(state, now) or (gates.PAUSED if gates.is_paused(state, now) else "")
+    resting = resting or gates.why_head_age_is_unknown(state)
     return Role.STANDBY, f"ready, but {resting}" if resting else "ready"
 
 

@@ -104,6 +104,8 @@ class DropGuard:
 
 @dataclass(frozen=True, slots=True)
 class RestartNeard:
+    """Its key is gone for good, and another host signs or is about to: end it soon, and start it anew."""
+
     reason: str
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hafailover.core.beat import Phase
 from hafailover.core.state import Config, State
-from hafailover.core.views import KeyState, Member, NeardPhase, seconded
+from hafailover.core.views import KNOWN_BY_BLOCKS, KeyState, Member, NeardPhase, seconded
 from hafailover.timing import GUARD_SILENCE_S, LONGEST_GONE_WITHIN_S
 
 PAUSED = "automatic failover is paused"
@@ -357,7 +357,15 @@ def is_steady(state: State) -> bool:
     """Whether a planned handover to this host costs nothing: no block is awaited, and no restart is due."""
     tainted = state.guard is not None and state.guard.tainted
     restart_due = tainted and state.config.restart_after_drop
-    return state.neard is not None and state.neard.steady and not restart_due
+    neard = state.neard
+    return neard is not None and neard.steady and neard.blocks_lacking == 0 and not restart_due
+
+
+def why_head_age_is_unknown(state: State) -> str:
+    """How far this host still is from knowing how old its head is; empty if it knows."""
+    lacking = state.neard.blocks_lacking if state.neard else 0
+    seen = max(0, KNOWN_BY_BLOCKS - lacking)
+    return f"it knows {seen} of {KNOWN_BY_BLOCKS} blocks" if lacking else ""
 
 
 def _lag_class(blocks: int, config: Config) -> int:

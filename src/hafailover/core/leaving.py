@@ -13,6 +13,7 @@ from hafailover.core.effects import (
     RecordDropped,
     RecordTerm,
     Release,
+    RestartNeard,
     Vouch,
     WatchClosely,
 )
@@ -207,9 +208,44 @@ def releasing(state: State, hold: Hold, now: float) -> Step:
         history=hold.history,
         word=hold.word.word if hold.word is not None else "",
     )
-    return replace(state, hold=replace(hold, sequence=sequence, release_in_flight=True)), [
-        Release(hold.session, beat)
-    ]
+    hold = replace(hold, sequence=sequence, release_in_flight=True)
+    effects: list[Effect] = [Release(hold.session, beat)]
+    if gives_neard_up(state, hold, now):
+        state, more = restart_neard(state, hold)
+        return state, effects + more
+    return replace(state, hold=hold), effects
+
+
+def restart_neard(state: State, hold: Hold) -> Step:
+    """Once in a term."""
+    reason = f"it held the key until now, and {hold.handover_to or 'another host'} takes over"
+    return replace(state, hold=replace(hold, restart_told=True)), [RestartNeard(reason)]
+
+
+def gives_neard_up(state: State, hold: Hold, now: float) -> bool:
+    """Whether this host's neard, whose key is gone, is to restart now, since another host takes over.
+
+    As long as it lives it answers the new holder's record with a newer one of its own, and its connections
+    swallow what is sent to the account. So it goes as the lock goes: neither waits for the other. It stays
+    where nobody else is known to be ready: then this host itself may have to sign next.
+    """
+    guard = state.guard
+    return (
+        state.config.restart_after_drop
+        and hold.ever_armed
+        and not hold.restart_told
+        and guard is not None
+        and guard.tainted
+        and (guard.key, guard.neard) == (KeyState.ABSENT, NeardPhase.UP)
+        and _another_takes_over(state, hold, now)
+    )
+
+
+def _another_takes_over(state: State, hold: Hold, now: float) -> bool:
+    if hold.handover_to is not None:
+        return True
+    # While failover is paused, only who was the active takes a free lock.
+    return not gates.is_paused(state, now) and bool(gates.ready_standbys(state))
 
 
 def lost(state: State, hold: Hold, now: float) -> Step:
@@ -223,6 +259,8 @@ def lost(state: State, hold: Hold, now: float) -> Step:
     after, effects = end(state, hold, now)
     if tells and hold.word is not None:
         effects.insert(0, RecordDropped(hold.word))
+    if gives_neard_up(state, hold, now):
+        effects += restart_neard(state, hold)[1]
     return after, effects
 
 

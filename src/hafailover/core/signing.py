@@ -11,6 +11,14 @@ from hafailover.core.views import KeyState, Member, NeardPhase, Request
 
 RECENT_S = 1.0
 """How old the record of a handover's target may be at the moment of the handover."""
+KNOWS_WITHIN_S = 12.0
+"""How long the key stays for a target that does not know yet how old its head is: it learns that from ten
+blocks, and would wait for one more of them with the key in nobody's hands."""
+
+
+MOMENT_S = 15.0
+"""How long the key stays for the height that a handover is to begin at, where it has no last one: whoever
+cannot wait has chosen a moment of the next 10 s, and this host's neard may be what stands still."""
 
 
 def armed(state: State, hold: Hold, now: float) -> Step:
@@ -32,7 +40,8 @@ def armed(state: State, hold: Hold, now: float) -> Step:
     if request is not None:
         return request
     if gates.is_drained(state) and (ready := gates.ready_standbys(state)):
-        return leaving.give_way(state, hold, gates.DRAINED, now, handover_to=ready[0].node)
+        to = next((member for member in ready if not member.blocks_lacking), ready[0])
+        return leaving.give_way(state, hold, gates.DRAINED, now, handover_to=to.node)
     return _give_way_if_unfit(state, hold, now)
 
 
@@ -83,8 +92,8 @@ def _answer_request(state: State, hold: Hold, now: float) -> Step | None:
     target = next((m for m in state.members if m.node == request.to), None)
     fresh = state.members_at >= state.request_at
     prepared = target is not None and target.alive and target.ready and target.prepared_for == request.id
-    if target is not None and request.from_height:
-        # It has time to wait for a host that can sign at once.
+    if target is not None and request.to_height:
+        # A window is chosen for a handover that costs nothing, so another will do better.
         prepared = prepared and target.steady
     head = gates.head_height(state)
     refusal = _refusal(state, request.to, target) if fresh else ""
@@ -96,7 +105,9 @@ def _answer_request(state: State, hold: Hold, now: float) -> Step | None:
         return replace(state, answered_request=request.id), [AnswerRequest(request.id, False, refusal)]
     # A wish may wait long for its height; then what was read of the target at its beginning is old.
     recent = not request.from_height or now - state.members_at <= RECENT_S
-    if fresh and prepared and recent and head >= request.from_height:
+    knows = target is None or not target.blocks_lacking or now - state.request_at > KNOWS_WITHIN_S
+    due = head >= request.from_height or (not request.to_height and now - state.request_at > MOMENT_S)
+    if fresh and prepared and recent and knows and due:
         state = replace(state, answered_request=request.id)
         state, effects = leaving.give_way(state, hold, "switchover asked for", now, handover_to=request.to)
         return state, [AnswerRequest(request.id, True, f"handing over to {request.to}"), *effects]

@@ -20,7 +20,7 @@ from hafailover.core.effects import (
 )
 from hafailover.core.sightings import Wait, note, successor_wait, with_short_memory
 from hafailover.core.state import Hold, Stage, State
-from hafailover.core.views import KeyState
+from hafailover.core.views import KeyState, NeardPhase
 from hafailover.timing import GUARD_SILENCE_S
 
 SEQUENCE_LEAP = 1000
@@ -46,7 +46,7 @@ def step(state: State, now: float) -> tuple[State, list[Effect]]:
         state, effects = act(state, now)
         if effects:
             return state, effects
-    if _should_restart_neard(state, now):
+    if _should_restart_neard(state):
         assert state.heartbeat is not None
         term = state.heartbeat.beat.term
         reason = f"it held the key once, and {state.heartbeat.beat.node} signs now"
@@ -321,17 +321,21 @@ def _drop_stray_key(state: State, _: float) -> tuple[State, list[Effect]]:
     return told, [DropGuard(guard.term, True, "this host does not hold the lock", guard.history)]
 
 
-def _should_restart_neard(state: State, now: float) -> bool:
-    """A neard that once held the key advertises itself for it until it exits: nearcore keeps the record."""
+def _should_restart_neard(state: State) -> bool:
+    """A neard that once held the key advertises itself for it until it exits: nearcore keeps the record.
+
+    Most are restarted with the release itself (:func:`hafailover.core.leaving.gives_neard_up`); this is for a
+    host whose term ended while nobody was known to take over, and for one that was told in vain.
+    """
     config, guard, heartbeat = state.config, state.guard, state.heartbeat
     return (
         config.restart_after_drop
         and guard is not None
         and guard.tainted
         and guard.key is KeyState.ABSENT
+        and guard.neard is not NeardPhase.STOPPING
         and heartbeat is not None
         and heartbeat.beat.phase is Phase.ACTIVE
         and heartbeat.beat.node != config.node
         and heartbeat.beat.term > max(state.ended_term, state.restarted_for)
-        and now - state.heartbeat_since >= config.restart_after_drop_s
     )

@@ -43,9 +43,8 @@ class Config:
     """After giving up the lock, the time for others to try."""
     handover_headstart_s: float = 3.0
     """How long others leave the lock to the named target of a handover."""
-    restart_after_drop_s: float = 3.0
-    """A neard that once held the key is restarted when another host has been active for so long."""
     restart_after_drop: bool = True
+    """A neard that held the key is restarted as the lock goes to another host."""
     abandon_s: float = 45.0
     """A lease that could not be proved for so long is given up together with its session."""
     prepare_s: float = 3.0
@@ -84,6 +83,8 @@ class Hold:
     next_beat_at: float = 0.0
     beat_in_flight: bool = False
     release_in_flight: bool = False
+    restart_told: bool = False
+    """neard, which has had the key, was told to restart, since another host takes over."""
     gone_within_s: float = 0.0
     """What the beats publish."""
     ever_armed: bool = False
@@ -166,8 +167,6 @@ class State:
     """When the lock's present holder was first seen."""
     free_since: float | None = None
     heartbeat: StoredBeat | None = None
-    heartbeat_since: float = 0.0
-    """Since when the heartbeat has shown its present term and phase."""
     sightings: Sightings = field(default_factory=Sightings)
     watching_since: float | None = None
     """Since when this process has watched the heartbeat without a gap; ``None`` if it does not yet."""

@@ -12,6 +12,10 @@ FORCED = "forced by "
 """So begins, in the history, the cause of a term without a lease."""
 
 
+KNOWN_BY_BLOCKS = 10
+"""After so many blocks that it has seen come in, a host knows how old its neard's head is."""
+
+
 class NeardPhase(StrEnum):
     """The life of the neard process, as the guard sees it."""
 
@@ -84,6 +88,8 @@ class NeardView:
     """It is steady, and the head is as new as can be: nothing is missing."""
     node_key: str = ""
     """Public key of its node_key.json."""
+    blocks_lacking: int = 0
+    """So many more of :data:`KNOWN_BY_BLOCKS` blocks are to be seen before the head's age is known."""
     looked_at: float | None = None
     """When neard answered, on this host's CLOCK_BOOTTIME: the news may be older than its arrival."""
 
@@ -114,6 +120,9 @@ class Member:
     """The wish that it has seen and is ready to be the target of."""
     steady: bool = True
     """A planned handover to it costs nothing: it could sign at once, and its neard will not be restarted."""
+    blocks_lacking: int = 0
+    """So many more blocks it has to see before it knows how old its head is: till then it waits for another
+    block before it signs."""
 
 
 def seconded(heights: Iterable[int]) -> int:

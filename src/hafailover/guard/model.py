@@ -48,6 +48,10 @@ class GuardConfig:
     drop_resend_s: float = 0.1
     stop_s: float = 60.0
     """How long a neard that is stopped without hurry gets before SIGKILL."""
+    handed_stop_s: float = 3.0
+    """The same for one whose key another host has by now. nearcore ends its connections when SIGTERM comes,
+    and its database after that; one that lasts longer may hold connections still, which swallow the new
+    holder's messages. RocksDB's own log survives SIGKILL, and nearcore's tests kill nodes all the time."""
     backoff_first_s: float = 1.0
     backoff_most_s: float = 60.0
     stable_s: float = 300.0
@@ -276,6 +280,8 @@ class CheckAsked:
 
 @dataclass(frozen=True, slots=True)
 class RestartAsked:
+    """neard's key was dropped and another host takes over: restart it, and do not wait long for its end."""
+
     reason: str
 
 

@@ -13,6 +13,8 @@ Step = tuple[m.Guard, list[m.GuardEffect]]
 KILL_AGAIN_S = 0.5
 TERMINATE_AGAIN_S = 5.0
 """neard can lose a signal that comes while it reads its files."""
+TERMINATE_SOON_S = 0.5
+"""The same after a drop, whose own signals have neard read them at that very time."""
 PROBE_BOOT_S = 0.2
 PROBE_AGAIN_S = 0.01
 """While a load or a drop is awaited; neard answers /status from memory."""
@@ -129,12 +131,14 @@ def kill_now(guard: m.Guard, now: float, reason: str) -> Step:
     return replace(guard, kill_at=now + KILL_AGAIN_S, killed=True), [m.KillNeard(), m.Report(reason)]
 
 
-def terminate(guard: m.Guard, now: float) -> Step:
+def terminate(guard: m.Guard, now: float, *, handed: bool = False) -> Step:
+    """SIGTERM. :param handed: another host has the key by now, so neard's end is not waited for long."""
+    config = guard.config
     guard = replace(
         guard,
         phase=NeardPhase.STOPPING,
-        kill_at=now + guard.config.stop_s,
-        terminate_at=now + TERMINATE_AGAIN_S,
+        kill_at=now + (min(config.stop_s, config.handed_stop_s) if handed else config.stop_s),
+        terminate_at=now + (TERMINATE_SOON_S if handed else TERMINATE_AGAIN_S),
         restart_now=True,
     )
     return guard, [m.TerminateNeard()]
@@ -143,5 +147,5 @@ def terminate(guard: m.Guard, now: float) -> Step:
 def restart(guard: m.Guard, reason: str, now: float) -> Step:
     if guard.key is not KeyState.ABSENT or guard.phase not in (NeardPhase.UP, NeardPhase.BOOTING):
         return guard, []
-    guard, effects = terminate(guard, now)
+    guard, effects = terminate(guard, now, handed=True)
     return guard, [*effects, m.Report(f"restarting neard: {reason}")]

@@ -9,9 +9,10 @@ from collections import deque
 from dataclasses import dataclass
 
 from hafailover.clock import boottime
+from hafailover.core.views import KNOWN_BY_BLOCKS
 
 SAMPLES = 60
-ENOUGH = 10
+ENOUGH = KNOWN_BY_BLOCKS
 STEADY_S = 10.0
 """For so long every block must have come in time, or something may be missing still."""
 TURNS = 1.5
@@ -27,12 +28,13 @@ class Head:
     """``age_s``: how long ago the head's block was made; infinite until that is known.
 
     ``steady``: whether every block has come in time for a while. ``live``: whether, beyond that, this is all
-    that there is.
+    that there is. ``lacking``: how many more blocks are to be seen before the age is known.
     """
 
     age_s: float
     steady: bool
     live: bool
+    lacking: int
 
 
 class HeadClock:
@@ -67,7 +69,8 @@ class HeadClock:
             self._late_at = now
         self._looked_at = now
         steady = now - self._late_at > STEADY_S
-        return Head(age, steady, steady and age <= TURNS * turn)
+        lacking = max(0, ENOUGH - len(self._differences))
+        return Head(age, steady, steady and age <= TURNS * turn, lacking)
 
     def _difference(self) -> float:
         if len(self._differences) < ENOUGH:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from hafailover.clock import boottime
 from hafailover.core.beat import Phase
-from hafailover.core.views import Request
+from hafailover.core.signing import KNOWS_WITHIN_S, MOMENT_S
+from hafailover.core.views import KNOWN_BY_BLOCKS, Request
 from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulWatch
 from hafailover.lock.roster import Roster
@@ -21,6 +22,8 @@ DONE_WITHIN_S = 30.0
 DEADLINE_S = 2.0
 POLL_S = 0.1
 WATCH_S = 2.0
+RENEW_S = 3.0
+"""The wish's session lives for 10 s."""
 
 
 class HandoverRefusedError(Exception):
@@ -40,11 +43,18 @@ class Handover:
     """From the wish to the new active."""
 
 
-def switch_over(address: Address, account_id: str, to: str | None, say: Callable[[str], None]) -> Handover:
+def switch_over(
+    address: Address,
+    account_id: str,
+    to: str | None,
+    say: Callable[[str], None],
+    from_height: int = 0,
+) -> Handover:
     """Asks the active to hand over, and waits until another host is active.
 
     :param to: the target, or ``None`` for the best standby.
     :param say: takes a line for each step.
+    :param from_height: the key moves once the active's head is so high, or some seconds later; 0: at once.
     :raises HandoverRefusedError: nobody is active, the target is not ready, or the active refused.
     :raises CallError: Consul could not be asked.
     """
@@ -52,14 +62,26 @@ def switch_over(address: Address, account_id: str, to: str | None, say: Callable
     to = check_target(view, to)
     assert view.active is not None and view.term is not None
     roster = Roster(address, account_id, DEADLINE_S)
-    request = Request(uuid.uuid4().hex, to, view.term)
+    watch = ConsulWatch(address, account_id, WATCH_S)
+    # Not when the release may be there already: the first call takes longer than the others.
+    watch.heartbeat(None, 0.0, fast=True)
+    request = Request(uuid.uuid4().hex, to, view.term, from_height)
     started = boottime()
+    answer_within_s = ANSWER_WITHIN_S + (MOMENT_S if from_height else 0.0)
+    lacking = next((host.blocks_lacking for host in view.hosts if host.node == to), 0)
+    if lacking:
+        answer_within_s += KNOWS_WITHIN_S
+        seen = max(0, KNOWN_BY_BLOCKS - lacking)
+        say(
+            f"{to} knows {seen} of the {KNOWN_BY_BLOCKS} blocks by which it tells how old its head is: "
+            f"{view.active} signs until it does, {KNOWS_WITHIN_S:g} s at most"
+        )
     with roster.wish(request, say) as session:
         if session is None:
             raise HandoverRefusedError("another switchover is being asked for; try again when it is over")
-        reason = _await_answer(roster, request, started)
+        reason = _await_answer(roster, session, request, answer_within_s)
         say(reason)
-        return _await_active(address, account_id, view.active, view.term, started)
+        return _await_active(watch, view.active, view.term, started)
 
 
 def check_target(view: Overview, to: str | None) -> str:
@@ -92,24 +114,28 @@ def _check_target(to: str, active: str, hosts: dict[str, tuple[bool, str, str]])
         raise HandoverRefusedError(f"{to} is not ready: {role}: {reason}")
 
 
-def _await_answer(roster: Roster, request: Request, started: float) -> str:
-    while boottime() - started < ANSWER_WITHIN_S:
+def _await_answer(roster: Roster, session: str, request: Request, within_s: float) -> str:
+    asked_at = renewed_at = boottime()
+    while boottime() - asked_at < within_s:
         answer = roster.answer_to(request.id)
         if answer is not None:
             accepted, reason = answer
             if not accepted:
                 raise HandoverRefusedError(reason)
             return reason
+        if boottime() - renewed_at > RENEW_S:
+            roster.renew_session(session)
+            renewed_at = boottime()
         time.sleep(POLL_S)
-    raise HandoverRefusedError(f"the active did not answer within {ANSWER_WITHIN_S:g} s")
+    raise HandoverRefusedError(f"the active did not answer within {within_s:g} s")
 
 
-def _await_active(address: Address, account_id: str, before: str, term: int, started: float) -> Handover:
+def _await_active(watch: ConsulWatch, before: str, term: int, started: float) -> Handover:
     """Follows the heartbeat until another term is active."""
-    watch = ConsulWatch(address, account_id, WATCH_S)
     index: int | None = None
     released_at: float | None = None
-    while boottime() - started < DONE_WITHIN_S:
+    accepted_at = boottime()
+    while boottime() - accepted_at < DONE_WITHIN_S:
         index, stored = watch.heartbeat(index, WATCH_S, fast=True)
         now = boottime()
         if stored is None:

@@ -64,6 +64,8 @@ class NodeRecord(BaseModel):
     """The switchover that this host has seen and is ready to be the target of."""
     steady: bool = True
     """Whether a planned switchover to this host costs nothing."""
+    blocks_lacking: Annotated[int, Field(ge=0, lt=1 << 63)] = 0
+    """How many more blocks it has to see come in before it knows how old its neard's head is."""
     guard_problem: str = ""
     """Why its guard would not arm now, such as a neard that it has not started itself."""
     alarm: str = ""
@@ -121,6 +123,7 @@ def member_of(entry: Entry) -> Member:
         neard_version=record.neard_version,
         prepared_for=record.prepared_for,
         steady=record.steady,
+        blocks_lacking=record.blocks_lacking,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,11 +18,15 @@ from hafailover.lock.roster import Roster
 from hafailover.near.rpc import NeardRpc, RpcError
 from hafailover.orders.desk import DEADLINE_S, Desk
 from hafailover.orders.documents import Drill, OrderBook, Plan, Stored
-from hafailover.orders.planning import DEFAULT_BLOCKS, Slot, choose, is_soon, lead_blocks
+from hafailover.orders.planning import DEFAULT_BLOCKS, Slot, choose, is_soon, patience_ends, still_stands
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.5
+CHECK_S = 0.1
+"""How often the head is looked at while a wish stands: each new one shows whether the window still stands."""
+LAST_ANSWER_S = 0.5
+"""So long the answer to a wish that was taken back may still come: the active may have begun just before."""
 RENEW_S = 3.0
 MOST_TRIES = 20
 BLOCK_S = 1.0
@@ -85,6 +90,8 @@ class Planner:
         self._wake = threading.Event()
         self._pace = Pace()
         self._complaints = Complaints("operators' orders")
+        self._patience: tuple[str, int] | None = None
+        """For which plan, and up to which height, a longer window is waited for."""
         self._tries = 0
         self._tried: str | None = None
 
@@ -177,11 +184,16 @@ class Planner:
             self._ask(stored, to, slot)
 
     def _slot(self, plan: Plan, head: int) -> Slot | None:
-        windows: list[tuple[int, int]] = []
-        if plan.at_height is None:
-            with self._open_rpc() as rpc:
-                windows = rpc.maintenance_windows(self._account_id)
-        return choose(plan, windows, head, lead_blocks(self._pace.block_s))
+        block_s = self._pace.block_s
+        if self._patience is None or self._patience[0] != plan.id:
+            self._patience = (plan.id, patience_ends(head, block_s))
+        windows = self._windows() if plan.at_height is None else []
+        return choose(plan, windows, head, block_s, self._patience[1])
+
+    def _windows(self) -> list[tuple[int, int]]:
+        """:raises RpcError: neard could not be asked."""
+        with self._open_rpc() as rpc:
+            return rpc.maintenance_windows(self._account_id)
 
     def _no_slot(self, stored: Stored) -> None:
         if stored.plan.at_height is not None:
@@ -199,9 +211,8 @@ class Planner:
         asked = self._write(stored, state="asked", text=text, start=slot.start, end=slot.end)
         if asked is None:
             return
-        accepted, reason = self._wish(
-            Request(uuid.uuid4().hex, to, plan.term, slot.from_height, slot.to_height)
-        )
+        request = Request(uuid.uuid4().hex, to, plan.term, slot.from_height, slot.to_height)
+        accepted, reason = self._wish(request, slot if plan.at_height is None else None)
         if accepted:
             self._write(asked, state="done", text=reason)
         elif self._tries >= MOST_TRIES or plan.at_height is not None:
@@ -209,27 +220,47 @@ class Planner:
         else:
             self._write(asked, state="waiting", text=f"waiting for another window: {reason}")
 
-    def _wish(self, request: Request) -> tuple[bool, str]:
-        """Puts the wish and keeps it alive until it is answered or can be answered no more."""
+    def _wish(self, request: Request, slot: Slot | None) -> tuple[bool, str]:
+        """Puts the wish and keeps it alive until it is answered or can be answered no more.
+
+        :param slot: the window that it is for, which must stand until the key moves.
+        """
         with self._roster.wish(request, log.warning) as session:
             if session is None:
                 return False, "another switchover is being asked for"
             head = self._standing().head
             blocks = max(request.to_height - head, 0) + 3
-            return self._await_answer(session, request, boottime() + 10 + 2 * blocks * self._pace.block_s)
+            end = boottime() + 10 + 2 * blocks * self._pace.block_s
+            accepted, reason = self._await_answer(session, request, slot, end)
+        if accepted:
+            return accepted, reason
+        # The active may have begun before it heard that the wish was taken back.
+        end = boottime() + LAST_ANSWER_S
+        while boottime() < end:
+            if (answer := self._roster.answer_to(request.id)) is not None:
+                return answer
+            time.sleep(CHECK_S)
+        return accepted, reason
 
-    def _await_answer(self, session: str, request: Request, end: float) -> tuple[bool, str]:
-        renewed_at = boottime()
+    def _await_answer(
+        self, session: str, request: Request, slot: Slot | None, end: float
+    ) -> tuple[bool, str]:
+        renewed_at, checked = boottime(), -1
         while boottime() < end:
             answer = self._roster.answer_to(request.id)
             if answer is not None:
                 return answer
+            head = self._standing().head
+            if slot is not None and head != checked:
+                checked = head
+                if not still_stands(slot, self._windows(), head):
+                    return False, f"neard now has a duty within {slot.start} to {slot.end - 1}"
             if boottime() - renewed_at > RENEW_S:
                 self._roster.renew_session(session)
                 renewed_at = boottime()
             if self._book.plan is None:
                 return False, "cancelled"
-            self._wake.wait(LOOK_S / 2)
+            self._wake.wait(CHECK_S)
             self._wake.clear()
         return False, "the agent did not answer its own wish in time"
 

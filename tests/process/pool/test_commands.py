@@ -94,13 +94,16 @@ def test_switchover_moves_the_key_and_says_what_it_cost(pool: LabPool) -> None:
     active = pool.wait_settled(steady=True)
     target = standbys(pool, active)[0]
 
-    done = command(target, "switchover", "--now", "--to", target.name, "--json")
+    done = command(target, "switchover", "--at-once", "--to", target.name, "--json")
 
     assert done.returncode == 0, done.stderr
     moved = json.loads(done.stdout)
     assert (moved["from_node"], moved["to_node"]) == (active, target.name)
     assert moved["blocks_missed"] == 0
     assert pool.wait_settled() == target.name
+    # The old neard would go on swallowing what peers send to the validator.
+    said = pool.host(active).guard_log.read_text()
+    assert f"restarting neard: it held the key until now, and {target.name} takes over" in said
 
 
 @pytest.mark.parametrize(
@@ -109,7 +112,7 @@ def test_switchover_moves_the_key_and_says_what_it_cost(pool: LabPool) -> None:
 def test_switchover_refuses_with_the_reason(pool: LabPool, to: str, reason: str) -> None:
     active = pool.wait_settled()
 
-    done = command(pool.hosts[0], "switchover", "--now", "--to", active if to == "active" else to)
+    done = command(pool.hosts[0], "switchover", "--at-once", "--to", active if to == "active" else to)
 
     assert done.returncode == 5
     assert reason in done.stderr
@@ -121,7 +124,7 @@ def test_switchover_to_a_host_that_is_gone_is_refused(pool: LabPool) -> None:
     gone, other = standbys(pool, active)
     gone.kill_host()
     wait_until(
-        lambda: "is not ready" in command(other, "switchover", "--now", "--to", gone.name).stderr,
+        lambda: "is not ready" in command(other, "switchover", "--at-once", "--to", gone.name).stderr,
         timeout_s=20,
         what="the refusal",
     )

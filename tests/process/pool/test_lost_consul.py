@@ -39,7 +39,7 @@ def test_the_pool_signs_again_by_itself_and_a_handover_costs_nothing(pool: LabPo
     # So that the new cluster's index stays below every term that any of the hosts remembers.
     for number in range(400):
         server.request("PUT", f"/v1/kv/filler/{number % 10}", json=number)
-    command(pool.host(active), "switchover", "--now", "--to", standbys(pool, active)[0].name)
+    command(pool.host(active), "switchover", "--at-once", "--to", standbys(pool, active)[0].name)
     active = pool.wait_settled()
     before = term(pool)
     history = server.request("GET", f"/v1/kv/{keys.history_id}")[0]["Value"]
@@ -62,7 +62,7 @@ def test_the_pool_signs_again_by_itself_and_a_handover_costs_nothing(pool: LabPo
     pool.wait_settled(60, steady=True)
     to = next(host for host in pool.hosts if host.name != after)
     began = boottime()
-    done = command(to, "switchover", "--now", "--to", to.name)
+    done = command(to, "switchover", "--at-once", "--to", to.name)
     assert done.returncode == 0, done.stdout + done.stderr
     gone, loaded = gone_at(pool.host(after).guard_log, began), loaded_at(to.guard_log, began)
     assert gone is not None

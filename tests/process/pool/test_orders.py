@@ -58,6 +58,16 @@ def test_a_switchover_in_a_window_loses_nothing(pool: LabPool) -> None:
     assert "the node that was asked has no evidence of two blocks of ours at one height" in found["checked"]
 
 
+def test_now_takes_the_best_moment_of_the_next_seconds(pool: LabPool) -> None:
+    active = pool.wait_settled(steady=True)
+    target = standbys(pool, active)[0]
+    done = command(target, "switchover", "--now", "--to", target.name)
+    assert done.returncode == 0, done.stderr
+    first, *_, last = done.stdout.splitlines()
+    assert first.startswith(("no duty at ", "no height of the next 10 s is free of duties"))
+    assert last.startswith("missed: 0 blocks, 0 chunks"), done.stdout
+
+
 def test_a_plan_outlives_a_restart_of_the_agent_and_can_be_taken_back(pool: LabPool) -> None:
     active = pool.wait_settled()
     host = pool.host(active)
@@ -122,7 +132,7 @@ def test_a_drained_active_hands_over_and_stays_out(pool: LabPool) -> None:
     assert "hands over" in done.stdout
     wait_until(lambda: roles(host)[active] == "drained", timeout_s=20, what="the drained host's role")
     wait_until(lambda: "active" in roles(host).values(), timeout_s=20, what="another host that signs")
-    refused = command(host, "switchover", "--now", "--to", active)
+    refused = command(host, "switchover", "--at-once", "--to", active)
     assert (refused.returncode, "drained" in refused.stderr) == (5, True)
 
     assert command(host, "undrain", active).stdout == f"{active} is back\n"

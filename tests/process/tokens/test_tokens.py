@@ -90,7 +90,7 @@ def test_the_published_policies_are_enough_for_agents_and_commands(pool: LabPool
                 ("resume",),
                 ("drain", other.name),
                 ("undrain", other.name),
-                ("switchover", "--now", "--to", other.name),
+                ("switchover", "--at-once", "--to", other.name),
             )
         ]
     finally:

@@ -87,11 +87,10 @@ def again(watch: NeardWatch, events: Events) -> ev.NeardSeen:
 def test_what_it_reports(watch: NeardWatch, events: Events) -> None:
     watch.start()
     seen = events.wait(ev.NeardSeen).neard
-    assert replace(seen, head_age_s=0.0, steady=True, live=True, looked_at=None) == NeardView(
-        100, False, None, "2.10.0", 5, True
-    )
+    known = replace(seen, head_age_s=0.0, steady=True, live=True, looked_at=None, blocks_lacking=0)
+    assert known == NeardView(100, False, None, "2.10.0", 5, True)
     # How the chain's time goes with this machine's is learned from blocks, and none has come in yet.
-    assert (seen.head_age_s, seen.steady, seen.live) == (math.inf, False, False)
+    assert (seen.head_age_s, seen.steady, seen.live, seen.blocks_lacking) == (math.inf, False, False, 10)
 
 
 @pytest.mark.parametrize("tracked", ["AllShards", None, {"ShadowValidator": "other.near"}])

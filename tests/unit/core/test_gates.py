@@ -166,19 +166,21 @@ class TestRank:
 
 
 @pytest.mark.parametrize(
-    ("tainted", "steady", "restarts", "fit"),
+    ("tainted", "steady", "lacking", "restarts", "fit"),
     [
-        (False, True, True, True),
-        (False, False, True, False),
-        (True, True, True, False),
-        (True, True, False, True),
+        (False, True, 0, True, True),
+        (False, False, 0, True, False),
+        (False, True, 1, True, False),
+        (True, True, 0, True, False),
+        (True, True, 0, False, True),
     ],
 )
 def test_a_planned_handover_to_it_costs_nothing(
-    tainted: bool, steady: bool, restarts: bool, fit: bool
+    tainted: bool, steady: bool, lacking: int, restarts: bool, fit: bool
 ) -> None:
     core = Core(restart_after_drop=restarts).stand_by()
-    core.feeds(ev.GuardSeen(guard(tainted=tainted)), ev.NeardSeen(neard(steady=steady)))
+    seen = neard(steady=steady, blocks_lacking=lacking)
+    core.feeds(ev.GuardSeen(guard(tainted=tainted)), ev.NeardSeen(seen))
     assert gates.is_steady(core.state) is fit
 
 

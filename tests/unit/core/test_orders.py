@@ -80,6 +80,13 @@ def test_a_drained_active_hands_over_to_the_best_standby() -> None:
     assert core.hold.handover_to == "c"
 
 
+def test_a_drained_active_prefers_one_that_can_sign_at_once() -> None:
+    core = Core().arm()
+    core.feed(ev.MembersSeen((member("b"), member("c", priority=5, blocks_lacking=3)), KEY))
+    assert drops(core.feed(ev.OrdersSeen(Orders(drained=frozenset({"a"})))))
+    assert core.hold.handover_to == "b"
+
+
 def test_a_drained_active_goes_on_where_nobody_else_could() -> None:
     core = Core().arm()
     core.feed(ev.MembersSeen((member("b", ready=False),), KEY))
@@ -114,6 +121,23 @@ def test_it_waits_for_its_height_and_looks_closely_meanwhile() -> None:
     effects = head(core, 110)
     assert of(ef.AnswerRequest, effects) == [ef.AnswerRequest("r1", True, "handing over to b")]
     assert len(drops(effects)) == 1
+
+
+def test_without_a_last_height_it_is_never_too_late_nor_is_a_steady_target_asked_for() -> None:
+    core = asked(105, Request("r1", "b", 20, from_height=110))
+    unsteady = member("b", prepared_for="r1", steady=False)
+    assert drops(core.feeds(ev.MembersSeen((unsteady,), KEY), ev.NeardSeen(neard(109, KEY)))) == []
+    assert drops(core.feeds(ev.MembersSeen((unsteady,), KEY), ev.NeardSeen(neard(200, KEY))))
+
+
+@pytest.mark.parametrize(("to_height", "moves"), [(0, True), (112, False)])
+def test_a_moment_that_does_not_come_is_not_waited_for(to_height: int, moves: bool) -> None:
+    """This host's neard may be what stands still, and is the reason for the handover."""
+    core = asked(105, Request("r1", "b", 20, from_height=110, to_height=to_height))
+    head(core, 105)
+    assert drops(core.wait(14.0) + head(core, 105)) == []
+    core.wait(1.2)
+    assert bool(drops(head(core, 105))) is moves
 
 
 def test_what_is_known_of_the_target_must_be_recent() -> None:

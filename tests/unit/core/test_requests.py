@@ -125,3 +125,32 @@ def test_only_the_active_answers(holding: bool) -> None:
     asked(core)
     effects = told(core, member("b", prepared_for="r1")) + core.wait(4.0)
     assert of(ef.AnswerRequest, effects) == drops(effects) == []
+
+
+def test_the_key_stays_until_the_target_knows_how_old_its_head_is() -> None:
+    """It would take the lock and wait for one more block, with the key in nobody's hands."""
+    core = Core().arm()
+    asked(core)
+    effects = told(core, member("b", prepared_for="r1", blocks_lacking=6)) + core.wait(6.0)
+    assert of(ef.AnswerRequest, effects) == drops(effects) == []
+    assert len(of(ef.LookAtMembers, effects)) > 10, "its record is read again"
+    effects = told(core, member("b", prepared_for="r1"))
+    assert of(ef.AnswerRequest, effects) == [ef.AnswerRequest("r1", True, "handing over to b")]
+
+
+def test_but_not_for_ever() -> None:
+    core = Core().arm()
+    asked(core)
+    effects = told(core, member("b", prepared_for="r1", blocks_lacking=6)) + core.wait(11.5)
+    assert drops(effects) == []
+    assert drops(core.wait(1.0))
+
+
+def test_one_that_knows_too_little_and_dies_is_refused() -> None:
+    core = Core().arm()
+    asked(core)
+    told(core, member("b", prepared_for="r1", blocks_lacking=6))
+    effects = core.wait(2.0) + told(core, member("b", alive=False, prepared_for="r1", blocks_lacking=6))
+    assert of(ef.AnswerRequest, effects) == [
+        ef.AnswerRequest("r1", False, "b has no live session with Consul")
+    ]

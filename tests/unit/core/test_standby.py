@@ -1,6 +1,6 @@
 """A standby: when it takes the lock, when it leaves it to others, and what it makes of the answer."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -254,37 +254,43 @@ class TestStrayKey:
 class TestRestartOfATaintedNeard:
     """A neard that once held the key goes on advertising itself for it until it exits."""
 
+    SIGNS: ClassVar = ev.BeatSeen(stored(beat(30, 1, "b")))
+    TOLD: ClassVar = [ef.RestartNeard("it held the key once, and b signs now")]
+
     def tainted(self, **config: Any) -> Core:
         core = Core(**config).stand_by()
         core.feed(ev.GuardSeen(guard(tainted=True)))
-        core.feed(ev.BeatSeen(stored(beat(30, 1, "b"))))
         return core
 
-    def test_it_is_restarted_once_another_has_been_active_for_a_while(self) -> None:
+    def test_it_is_restarted_as_soon_as_another_is_active(self) -> None:
         core = self.tainted()
-        assert core.wait(2.9) == []
-        assert core.wait(0.2) == [ef.RestartNeard("it held the key once, and b signs now")]
+        assert core.wait(10) == []
+        assert core.feed(self.SIGNS) == self.TOLD
         assert core.wait(10) == []
 
     def test_again_when_it_was_tainted_for_a_later_term(self) -> None:
         core = self.tainted()
-        assert of(ef.RestartNeard, core.wait(3.2))
-        core.feed(ev.BeatSeen(stored(beat(31, 1, "b"))))
-        assert of(ef.RestartNeard, core.wait(3.2))
+        assert core.feed(self.SIGNS) == self.TOLD
+        assert core.feed(ev.BeatSeen(stored(beat(31, 1, "b")))) == self.TOLD
 
     @pytest.mark.parametrize("phase", [Phase.WAITING, Phase.RELEASED, Phase.PASSED])
     def test_not_while_nobody_else_signs(self, phase: Phase) -> None:
         core = self.tainted()
-        core.feed(ev.BeatSeen(stored(beat(30, 2, "b", phase))))
+        assert core.feed(ev.BeatSeen(stored(beat(30, 2, "b", phase)))) == []
         assert core.wait(10) == []
 
     def test_not_where_the_operator_does_not_want_it(self) -> None:
-        assert self.tainted(restart_after_drop=False).wait(10) == []
+        assert self.tainted(restart_after_drop=False).feed(self.SIGNS) == []
 
     def test_not_when_it_never_held_the_key(self) -> None:
         core = self.tainted()
         core.feed(ev.GuardSeen(guard()))
-        assert core.wait(10) == []
+        assert core.feed(self.SIGNS) == []
+
+    def test_not_again_while_it_stops(self) -> None:
+        core = self.tainted()
+        core.feed(ev.GuardSeen(guard(neard=NeardPhase.STOPPING, tainted=True)))
+        assert core.feed(self.SIGNS) == []
 
 
 class TestLateNewsOfTheOwnLock:

@@ -178,22 +178,33 @@ def test_a_restart_is_not_done_where_it_does_not_fit(state: str) -> None:
     assert (bench.guard.key, bench.guard.phase) == (key, phase)
 
 
-def test_a_neard_that_does_not_stop_is_killed_after_its_time() -> None:
-    bench = Bench(stop_s=10.0).up()
+@pytest.mark.parametrize(("stop_s", "killed_after"), [(60.0, 3.0), (2.0, 2.0)])
+def test_a_neard_whose_key_another_has_is_not_waited_for_long(stop_s: float, killed_after: float) -> None:
+    """Its connections swallow what is sent to the account until it has ended."""
+    bench = Bench(stop_s=stop_s).up()
     bench.do(m.RestartAsked("now"))
 
-    assert not [e for e in bench.run(9.9) if isinstance(e, m.KillNeard)]
+    assert not [e for e in bench.run(killed_after - 0.1) if isinstance(e, m.KillNeard)]
     assert [e for e in bench.run(0.2) if isinstance(e, m.KillNeard)]
+    bench.exit(-9)
+    assert bench.asked(m.StartNeard)
 
 
 def test_sigterm_is_sent_again_until_neard_ends() -> None:
     """A signal that comes while neard reads its files is lost (neard drops its signal streams meanwhile)."""
     bench = Bench(stop_s=60.0).up()
-    bench.do(m.RestartAsked("now"))
+    bench.do(m.StopAsked())
 
     again = [e for e in bench.run(20.0) if isinstance(e, m.TerminateNeard)]
 
     assert again
+
+
+def test_after_a_drop_sigterm_is_sent_again_sooner() -> None:
+    bench = Bench(stop_s=60.0).up()
+    bench.do(m.RestartAsked("now"))
+
+    assert [e for e in bench.run(1.0) if isinstance(e, m.TerminateNeard)]
 
 
 # --- the guard's own end

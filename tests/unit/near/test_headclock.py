@@ -69,8 +69,9 @@ def test_until_enough_is_seen_no_wall_clock_is_asked(
     chain = Chain(monkeypatch)
     chain.live(ENOUGH)
     head = chain.head(int(chain.now), chain.now - 0.2)
-    assert (head.age_s, head.live) == (math.inf, False)
+    assert (head.age_s, head.live, head.lacking) == (math.inf, False, 1)
     chain.live(1)
+    assert chain.head(int(chain.now), chain.now - 0.2).lacking == 0
     assert chain.look(int(chain.now), chain.now - 0.2) == pytest.approx(0, abs=0.01)
 
 

@@ -43,6 +43,7 @@ RECORD = NodeRecord(
     state_dir="cannot be written to",
     prepared_for="wish-1",
     steady=False,
+    blocks_lacking=4,
     guard_problem="a launcher",
     alarm="a key",
     node_key="ed25519:host",
@@ -141,6 +142,7 @@ def test_the_cores_view_of_a_host() -> None:
         neard_version="2.10.0",
         prepared_for="wish-1",
         steady=False,
+        blocks_lacking=4,
     )
 
 

@@ -1,0 +1,155 @@
+"""The active's agent carries a plan out: it lets a window go when neard takes it back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, cast
+
+import pytest
+
+from hafailover.near.rpc import NeardRpc, RpcError
+from hafailover.orders.documents import OrderBook, Plan, Stored
+from hafailover.orders.planner import Planner, Standing
+from hafailover.orders.planning import patience_ends
+
+from ..observe.tiny_consul import ACCOUNT, KEYS, TinyConsul
+from ..observe.tiny_consul import consul as consul
+
+PLAN = KEYS.orders + "plan"
+HEAD = 100
+
+
+class Chain:
+    """What neard says, and what the agent knows of its host."""
+
+    def __init__(self) -> None:
+        self.windows = [(110, 120)]
+        self.head = HEAD
+        self.asked = 0
+        self.fails = False
+
+    def open(self) -> NeardRpc:
+        @contextmanager
+        def rpc() -> Iterator[Chain]:
+            yield self
+
+        return cast("NeardRpc", cast("AbstractContextManager[Any]", rpc()))
+
+    def maintenance_windows(self, account_id: str) -> list[tuple[int, int]]:
+        assert account_id == ACCOUNT
+        self.asked += 1
+        if self.fails:
+            raise RpcError("no answer within 1 s")
+        return self.windows
+
+    def standing(self) -> Standing:
+        return Standing(term=20, head=self.head, standbys=("b",), steady=("b",))
+
+
+class Carrying:
+    """A plan that an agent works on, and what it has written."""
+
+    def __init__(self, consul: TinyConsul, **more: Any) -> None:
+        self.consul, self.chain = consul, Chain()
+        self.agent = Planner(
+            consul.address, ACCOUNT, self.chain.open, self.chain.standing, "a", lambda _: None
+        )
+        plan = Plan.model_validate({"id": "p", "term": 20, "window_blocks": 2, **more})
+        consul.put(PLAN, plan.model_dump())
+        self.agent.see(OrderBook(plan=self.stored()), 0.0)
+
+    def stored(self) -> Stored:
+        return Stored(Plan.model_validate(self.consul.get(PLAN)), self.consul.items[PLAN].modified)
+
+    def step(self) -> dict[str, Any]:
+        self.agent.step(self.stored())
+        return cast("dict[str, Any]", self.consul.get(PLAN))
+
+    def once_asked(self, then: Callable[[dict[str, Any]], None]) -> None:
+        """Does something as soon as the wish stands."""
+
+        def run() -> None:
+            then(self.consul.await_key(KEYS.request))
+
+        threading.Thread(target=run, daemon=True).start()
+
+    def accept(self, wish: dict[str, Any]) -> None:
+        self.consul.put(KEYS.answer, {"id": wish["id"], "accepted": True, "reason": "handing over to b"})
+
+
+@pytest.fixture
+def carrying(consul: TinyConsul) -> Carrying:
+    return Carrying(consul)
+
+
+def test_a_window_that_stands_is_used(carrying: Carrying) -> None:
+    wishes: list[dict[str, Any]] = []
+
+    def play(wish: dict[str, Any]) -> None:
+        wishes.append(wish)
+        for carrying.chain.head in range(HEAD, 110):
+            time.sleep(0.05)
+        carrying.accept(wish)
+
+    carrying.once_asked(play)
+    plan = carrying.step()
+    assert (plan["state"], plan["text"]) == ("done", "handing over to b")
+    assert (wishes[0]["from_height"], wishes[0]["to_height"]) == (109, 116)
+    assert carrying.chain.asked > 3, "it looked again with new heads"
+
+
+def test_a_window_that_neard_takes_back_is_let_go_before_the_key_moves(carrying: Carrying) -> None:
+    def play(_: dict[str, Any]) -> None:
+        time.sleep(0.3)
+        carrying.chain.windows = [(110, 112), (114, 130)]
+        carrying.chain.head = 108
+
+    carrying.once_asked(play)
+    plan = carrying.step()
+    assert plan["state"] == "waiting"
+    assert plan["text"] == "waiting for another window: neard now has a duty within 110 to 119"
+    assert carrying.consul.items[KEYS.request].session is None, "nobody may act on the wish any more"
+    carrying.consul.items.pop(KEYS.request)
+    carrying.once_asked(carrying.accept)
+    plan = carrying.step()
+    assert (plan["state"], plan["start"], plan["end"]) == ("done", 114, 130)
+
+
+def test_an_active_that_had_begun_by_then_is_heard(carrying: Carrying) -> None:
+    def play(wish: dict[str, Any]) -> None:
+        carrying.chain.windows, carrying.chain.head = [], 108
+        while carrying.consul.items[KEYS.request].session is not None:
+            time.sleep(0.01)
+        carrying.accept(wish)
+
+    carrying.once_asked(play)
+    assert carrying.step()["state"] == "done"
+
+
+def test_a_neard_that_does_not_tell_holds_the_wish_up(carrying: Carrying) -> None:
+    def play(_: dict[str, Any]) -> None:
+        carrying.chain.fails, carrying.chain.head = True, 105
+
+    carrying.once_asked(play)
+    with pytest.raises(RpcError):
+        carrying.step()
+    assert carrying.consul.items[KEYS.request].session is None
+
+
+def test_at_a_height_no_window_is_asked_for(consul: TinyConsul) -> None:
+    carrying = Carrying(consul, window_blocks=None, at_height=105)
+    carrying.once_asked(carrying.accept)
+    assert carrying.step()["state"] == "done"
+    assert carrying.chain.asked == 0
+
+
+def test_what_it_waits_for_stays_the_same(carrying: Carrying) -> None:
+    """A longer window that comes into reach later is none that this plan was to wait for."""
+    assert patience_ends(HEAD, 1.0) == 134
+    carrying.chain.windows = [(130, 135), (138, 148)]
+    assert carrying.step()["start"] == 130
+    carrying.chain.head = 108
+    assert carrying.step()["start"] == 130
