@@ -335,7 +335,8 @@ def _wait_for(sightings: Sightings, beat: Beat, index: int | None, now: float, p
     gone_within_s = beat.gone_within_s
     if not lived(sightings, beat.term, beat.node, profile):
         unsure = f"this host has not seen for long enough that term {beat.term} is {beat.node}'s"
-        return _unknown(now, profile, unsure)
+        since = _last_news(sightings, beat, index, now)
+        return replace(_timed(since, LONGEST_GONE_WITHIN_S, profile, unsure), known=False)
     if beat.sequence < sightings.tops.get(beat.term, 0):
         if not _written_last(sightings, beat.term, index):
             return _unknown(now, profile, f"the heartbeat of {beat.node} (term {beat.term}) went backwards")
@@ -349,6 +350,12 @@ def _wait_for(sightings: Sightings, beat: Beat, index: int | None, now: float, p
         word = "a word that this host's guard has not found good" if beat.word else "no word of its guard"
         reason = f"{beat.node}'s release carries {word}: waiting it out"
     return _timed(since, gone_within_s, profile, reason)
+
+
+def _last_news(sightings: Sightings, beat: Beat, index: int | None, now: float) -> float:
+    """When the heartbeat last changed: by then a holder that nobody saw had sent its last good beat."""
+    match = first_seen(sightings, beat.term, beat.sequence, index) is not None
+    return min(max((one.first_seen for one in sightings.seen), default=now), now) if match else now
 
 
 def _how_it_ended(beat: Beat) -> str:

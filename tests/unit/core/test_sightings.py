@@ -132,6 +132,15 @@ class TestTermsOfOthers:
             assert got.not_before == pytest.approx(NOW + LONGEST)
             assert not got.known
 
+    def test_it_is_waited_for_from_the_last_news_of_the_heartbeat_on(self) -> None:
+        """Whoever writes over a hidden holder's beats is seen to do it."""
+        seen = saw((self.FORGED, 1000, NOW - 2.5), (replace(self.FORGED, sequence=10), 1001, NOW - 2))
+        got = successor_wait(seen, stored(replace(self.FORGED, sequence=10), 1001), NONE, NOW, DEFAULT)
+        assert (got.not_before, got.known) == (pytest.approx(NOW - 2 + LONGEST), False)
+        # What the watch has not shown yet is news.
+        got = successor_wait(seen, stored(replace(self.FORGED, sequence=11), 1002), NONE, NOW, DEFAULT)
+        assert got.not_before == pytest.approx(NOW + LONGEST)
+
     def test_nor_is_the_word_of_a_host_believed_that_speaks_for_itself_alone(self) -> None:
         """An agent that is compromised has its own guard give one for the active's term."""
         last = replace(self.FORGED, phase=Phase.RELEASED)
