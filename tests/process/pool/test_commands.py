@@ -11,7 +11,7 @@ from hafailover.lab.host import FailoverHost
 from hafailover.lab.pool import LabPool
 from hafailover.lab.waiting import wait_until
 
-from .waiting import standbys
+from .waiting import logged, standbys
 
 pytestmark = [pytest.mark.consul, pytest.mark.timeout(120)]
 
@@ -102,8 +102,8 @@ def test_switchover_moves_the_key_and_says_what_it_cost(pool: LabPool) -> None:
     assert moved["blocks_missed"] == 0
     assert pool.wait_settled() == target.name
     # The old neard would go on swallowing what peers send to the validator.
-    said = pool.host(active).guard_log.read_text()
-    assert f"restarting neard: it held the key until now, and {target.name} takes over" in said
+    takes_over = f"restarting neard: it held the key until now, and {target.name} takes over"
+    logged(pool.host(active).guard_log, takes_over, 5)
 
 
 @pytest.mark.parametrize(
