@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field, replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hafailover.core.production import (
@@ -158,6 +159,34 @@ def test_two_blocks_missed_are_not_enough_where_endorsements_arrive() -> None:
     assert grade is Grade.GOOD
 
 
+def course(rng: random.Random, seconds: int, *, deaf: bool) -> list[Grade]:
+    """One of four equal validators, blocks of 1 s, from the key on: what each second's look says.
+
+    A host that peers do not send to gets no approvals for its blocks, and no witnesses but its own chunks'.
+    An endorsement is counted one block later.
+    """
+    validator, waiting, grades = young(), (0, 0), []
+    for _ in range(seconds):
+        block, chunk = rng.random() < 0.25, rng.random() < 0.25
+        endorsed = chunk if deaf else rng.random() < 0.97
+        done = Counts(block and not deaf, chunk, waiting[0])
+        grades.append(validator.look(done, Counts(block, chunk, waiting[1])))
+        waiting = (endorsed, 1)
+    return grades
+
+
+def test_how_soon_a_deaf_host_is_seen_and_how_seldom_one_in_order_is_taken_for_one() -> None:
+    rng = random.Random(20261129)
+    bad = {Grade.DOUBT, Grade.DEAF}
+    deaf = [course(rng, 20, deaf=True) for _ in range(200)]
+    sound = [course(rng, 100, deaf=False) for _ in range(100)]
+    assert sum(one[4] in bad for one in deaf) > 0.9 * len(deaf), "at the look 5 s after the key"
+    assert sum(one[9] in bad for one in deaf) > 0.97 * len(deaf)
+    assert sum(one[19] is Grade.DEAF for one in deaf) > 0.9 * len(deaf)
+    assert sum(one[4] in bad for one in sound) < 0.05 * len(sound)
+    assert not any(Grade.DEAF in one for one in sound)
+
+
 # --- later
 
 
@@ -267,6 +296,7 @@ looks = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(looks)
 def test_whatever_neard_counts_the_tally_is_bounded_and_never_negative(found: list[Work]) -> None:
     tally = Tally()
@@ -288,6 +318,7 @@ seconds = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(seconds)
 def test_epochs_and_restarts_of_neard_lose_no_duty_and_count_none_twice(
     course: list[tuple[int, int, int, bool, bool]],
@@ -314,6 +345,7 @@ def test_epochs_and_restarts_of_neard_lose_no_duty_and_count_none_twice(
         assert tally.blocks.whole.expected == whole.blocks
 
 
+@settings(deadline=None)
 @given(st.integers(0, 60), st.sampled_from([BLOCK, CHUNK, ENDORSEMENT]))
 def test_a_host_that_does_nothing_is_found_out_whenever_it_begins(after: int, duty: Counts) -> None:
     validator = young()
