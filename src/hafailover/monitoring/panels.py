@@ -253,6 +253,17 @@ SECTIONS = (
                 unit="percentunit",
             ),
             Panel(
+                "Duties done in this epoch",
+                [
+                    Query(
+                        f"hafailover_epoch_duties_produced / (hafailover_epoch_duties_expected > 0) * {POOL}",
+                        "{{kind}}",
+                    )
+                ],
+                "Of the account's blocks, chunks and endorsements, by the active's neard.",
+                unit="percentunit",
+            ),
+            Panel(
                 "Since the last drill",
                 [
                     Query(
