@@ -147,6 +147,8 @@ class Agent:
         )
         self._first_term = FirstTermDesk(FirstTermFile(settings.state_dir, account, node), self.emit)
         self._said = ""
+        self._deaf = False
+        """Whether the log's last word on it is that what this host signs does not arrive."""
         self._last_beat: tuple[float, float] | None = None
         self._looked_at_consul = False
 
@@ -303,19 +305,20 @@ class Agent:
         self._chores.touch()
 
     def _tell_of_production(self, before: State) -> None:
-        """Logs that what this host signs does not arrive, or does again; whoever looks sees it at once."""
-        was, now_is = before.production.grade, self._state.production.grade
-        if was is now_is:
+        """Logs that what this host signs does not arrive, and that it does again; the record has it at once."""
+        grade = self._state.production.grade
+        if grade is before.production.grade:
             return
         self._chores.touch()
-        if Grade.DEAF not in (was, now_is):
+        if grade is not (Grade.GOOD if self._deaf else Grade.DEAF):
             return
+        self._deaf = not self._deaf
         found = production.record_of(self._state.production, boottime())
-        text = f"{self._settings.node_name} {production.words(found) or 'signs no more'}"
-        why = production.advice(found)
-        level = logging.CRITICAL if now_is is Grade.DEAF else logging.INFO
-        line = f"{text}; {why}" if why else text
-        log.log(level, "%s", line, extra=fields(event="production", reason=line))
+        text = f"{self._settings.node_name} {production.words(found)}"
+        if why := production.advice(found):
+            text += f"; {why}"
+        level = logging.CRITICAL if self._deaf else logging.INFO
+        log.log(level, "%s", text, extra=fields(event="production", reason=text))
 
     def _see_orders(self, book: OrderBook) -> None:
         paused_until = self._pause_clock.ends_at(book.pause)
