@@ -305,7 +305,7 @@ class Agent:
         self._chores.touch()
 
     def _tell_of_production(self, before: State) -> None:
-        """Logs that what this host signs does not arrive, and that it does again; the record has it at once."""
+        """Logs that what this host signs does not arrive, or does again; its record has it at once."""
         grade = self._state.production.grade
         if grade is before.production.grade:
             return
