@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hafailover.core import events as ev
+from hafailover.core import foreign
 from hafailover.core.production import (
     BACKWARD_S,
     EARLY_S,
@@ -19,7 +21,11 @@ from hafailover.core.production import (
     Tally,
     follow,
 )
+from hafailover.core.state import Stage
+from hafailover.core.views import KeyState
 from hafailover.core.work import Counts, Work
+
+from .bench import Core, guard
 
 BEGAN = 100.0
 ZERO = Counts()
@@ -353,3 +359,19 @@ def test_a_host_that_does_nothing_is_found_out_whenever_it_begins(after: int, du
         assert validator.look(duty) is Grade.GOOD
     grades = [validator.look(due=duty) for _ in range(8)]
     assert grades[-1] is Grade.DEAF
+
+
+# --- in the core
+
+
+def test_only_a_host_that_signs_and_whose_neard_tells_has_a_production() -> None:
+    core = Core().arm()
+    assert foreign.production(core.state, core.now) is None, "no look yet"
+    core.feed(ev.WorkSeen(Work(core.now, 1, True, Counts(1, 1, 1), Counts(1, 1, 1))))
+    tally = foreign.production(core.state, core.now)
+    assert tally is not None
+    assert (tally.began, tally.grade) == (core.hold.stage_since, Grade.NOT_DUE)
+    assert foreign.production(core.state, core.now + foreign.STALE_S + 0.1) is None
+    core.feed(ev.GuardSeen(guard(KeyState.ABSENT, term=20)))
+    assert core.hold.stage is not Stage.ARMED, "the guard has dropped the key"
+    assert foreign.production(core.state, core.now) is None
