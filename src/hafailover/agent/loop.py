@@ -37,6 +37,7 @@ from hafailover.core import effects as ef
 from hafailover.core import events as ev
 from hafailover.core import foreign, gates
 from hafailover.core.decide import decide, initial, next_wake
+from hafailover.core.production import Grade
 from hafailover.core.state import Config, Stage, State
 from hafailover.core.views import Orders
 from hafailover.guard.protocol import GuardReport, order_of
@@ -47,7 +48,8 @@ from hafailover.lock.roster import RequestWatch, Roster, whom_to_stop_in
 from hafailover.log import fields, remember
 from hafailover.log_writer import flush
 from hafailover.near.rpc import NeardRpc
-from hafailover.observe.cost import Cost
+from hafailover.observe import production
+from hafailover.observe.cost import Cost, due, plain
 from hafailover.observe.health import Answer, healthz, is_ready, readyz
 from hafailover.observe.metrics import Metrics
 from hafailover.observe.records import NodeRecord, TermRecord
@@ -145,6 +147,8 @@ class Agent:
         )
         self._first_term = FirstTermDesk(FirstTermFile(settings.state_dir, account, node), self.emit)
         self._said = ""
+        self._deaf = False
+        """Whether the log's last word on it is that what this host signs does not arrive."""
         self._last_beat: tuple[float, float] | None = None
         self._looked_at_consul = False
 
@@ -210,6 +214,7 @@ class Agent:
             self._session_changed(before.session, self._state.session)
         self._say(before)
         self._tell_of_foreign_work(before)
+        self._tell_of_production(before)
         if isinstance(event, ev.Reconfigured):
             self._chores.touch()
             done()
@@ -260,6 +265,7 @@ class Agent:
                 self._chores.record_term(self._term_record(effect))
                 if effect.began:
                     self._cost.began(effect.term)
+                    self._work_watch.began()
             case ef.AnswerRequest(request_id, accepted, reason):
                 log.info("switchover: %s", reason, extra=fields(event="switchover", reason=reason))
                 self._chores.answer(request_id, accepted, reason)
@@ -297,6 +303,22 @@ class Agent:
             extra=fields(event="foreign", reason=text),
         )
         self._chores.touch()
+
+    def _tell_of_production(self, before: State) -> None:
+        """Logs that what this host signs does not arrive, or does again; its record has it at once."""
+        grade = self._state.production.grade
+        if grade is before.production.grade:
+            return
+        self._chores.touch()
+        if grade is not (Grade.GOOD if self._deaf else Grade.DEAF):
+            return
+        self._deaf = not self._deaf
+        found = production.record_of(self._state.production, boottime())
+        text = f"{self._settings.node_name} {production.words(found)}"
+        if why := production.advice(found):
+            text += f"; {why}"
+        level = logging.CRITICAL if self._deaf else logging.INFO
+        log.log(level, "%s", text, extra=fields(event="production", reason=text))
 
     def _see_orders(self, book: OrderBook) -> None:
         paused_until = self._pause_clock.ends_at(book.pause)
@@ -364,6 +386,7 @@ class Agent:
             clock_ahead_s=self._neard.clock_ahead_s,
             foreign=foreign.text(state, now),
             **_duties(state, now),
+            production=production.record_of(foreign.production(state, now), now),
             state_dir=self._state_dir.problem(),
             prepared_for=state.expected_request,
             steady=gates.is_steady(state),
@@ -430,14 +453,12 @@ class Agent:
             event="measured",
             term=term,
             node=self._settings.node_name,
-            blocks_missed=cost.blocks_missed,
-            chunks_missed=cost.chunks_missed,
+            **plain(cost),
+            **due(cost),
             at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
-        blocks, chunks = cost.blocks_missed, cost.chunks_missed
         # The term may have ended meanwhile.
-        extra = fields(event="cost", term=term, blocks_missed=blocks, chunks_missed=chunks)
-        log.info("term %d: %d blocks and %d chunks missed", term, blocks, chunks, extra=extra)
+        log.info("term %d: missed: %s", term, cost, extra=fields(event="cost", term=term, **plain(cost)))
         self._chores.record_term(record)
 
     def _health(self) -> Answer:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from hafailover.clock import boottime
 from hafailover.core import events as ev
+from hafailover.core.production import EARLY_S
 from hafailover.core.work import Counts, Work
 from hafailover.near.rpc import NeardRpc, Production, RpcError
 
@@ -16,6 +17,8 @@ log = logging.getLogger(__name__)
 EVERY_S = 3.0
 """neard's answer holds all validators, so it is not asked for at each look at its head."""
 CLOSELY_EVERY_S = 1.0
+YOUNG_S = EARLY_S
+"""So long after this host has begun to sign it looks closely: whether its work arrives shows then."""
 
 
 class WorkWatch:
@@ -31,6 +34,7 @@ class WorkWatch:
         self._account_id = account_id
         self._emit = emit
         self._closely = False
+        self._young_until = 0.0
         self._wake = threading.Event()
         self._rpc: NeardRpc | None = None
 
@@ -42,10 +46,20 @@ class WorkWatch:
         self._closely = on
         self._wake.set()
 
+    def began(self) -> None:
+        """This host signs now: looks at once, for what was due before, and once a second for a minute."""
+        self._young_until = boottime() + YOUNG_S
+        self._wake.set()
+
+    def every_s(self) -> float:
+        """How long it waits from one look to the next."""
+        closely = self._closely or boottime() < self._young_until
+        return CLOSELY_EVERY_S if closely else EVERY_S
+
     def _run(self) -> None:
         while True:
             self.look()
-            self._wake.wait(CLOSELY_EVERY_S if self._closely else EVERY_S)
+            self._wake.wait(self.every_s())
             self._wake.clear()
 
     def look(self) -> None:

@@ -49,7 +49,15 @@ def explain(
         gates = {host.node: host.gates for host in hosts}
         print(
             json.dumps(
-                {"v": 1, "active": view.active, "gates": gates, "if_active_died": found.to_plain()}, indent=2
+                {
+                    "v": 1,
+                    "active": view.active,
+                    "production": view.production,
+                    "producing": view.producing,
+                    "gates": gates,
+                    "if_active_died": found.to_plain(),
+                },
+                indent=2,
             )
         )
     else:
@@ -64,6 +72,9 @@ def _print(view: Overview, hosts: list[NodeRecord], found: Prospects, *, every: 
     console = Console(highlight=False)
     for host in hosts:
         console.print(Text(f"{host.node}: {host.role}: {host.reason}", style="bold"))
+        if host.node == view.active and view.production:
+            style = "bold red" if view.producing is False else "default"
+            console.print(Text(f"  {view.production}", style=style))
         if host.gates and not every and not any(shut != "" for shut in host.gates.values()):
             console.print(f"  all {len(host.gates)} conditions are met")
             continue

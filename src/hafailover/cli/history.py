@@ -187,7 +187,11 @@ def _evidence(rpc: NeardRpc, account_id: str) -> list[int] | None:
 
 
 def _missed(one: Change | TermRecord) -> str:
-    return "?" if one.blocks_missed is None else f"{one.blocks_missed}+{one.chunks_missed}"
+    """Blocks, chunks and endorsements; a record of an older version does not tell of the last."""
+    if one.blocks_missed is None:
+        return "?"
+    endorsements = "" if one.endorsements_missed is None else f"+{one.endorsements_missed}"
+    return f"{one.blocks_missed}+{one.chunks_missed}{endorsements}"
 
 
 def _moment(text: str) -> datetime:
@@ -232,4 +236,6 @@ def _print(rows: list[Change]) -> None:
         )
     console = Console()
     console.print(table)
-    console.print("silent: from the last sign of the one before to the loaded key; missed: blocks+chunks")
+    console.print(
+        "silent: from the last sign of the one before to the loaded key; missed: blocks+chunks+endorsements"
+    )

@@ -330,7 +330,7 @@ def production(config: ConfigOption) -> Production | None:
 
 
 def missed_since(before: Production | None, config: ConfigOption) -> Cost | None:
-    """Blocks and chunks that were expected and not produced since then; ``None`` if that cannot be told."""
+    """What was expected and not produced since then; ``None`` if that cannot be told."""
     if before is None:
         return None
     time.sleep(SETTLE_S)

@@ -210,7 +210,16 @@ class StandbySettings(_Section):
     )
 
 
-NotifyEvent = Literal["became_active", "ceased", "fenced", "resumed", "drill_failed", "foreign_signer"]
+NotifyEvent = Literal[
+    "became_active",
+    "ceased",
+    "fenced",
+    "resumed",
+    "drill_failed",
+    "foreign_signer",
+    "not_producing",
+    "producing",
+]
 NOTIFY_EVENTS: tuple[NotifyEvent, ...] = get_args(NotifyEvent)
 
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from hafailover.core import gates
 from hafailover.core.beat import Beat, Phase, StoredBeat
 from hafailover.core.effects import Effect, EndFirstTermOrder
+from hafailover.core.production import Tally, follow
 from hafailover.core.state import Hold, Stage, State
 from hafailover.core.views import KeyState
 from hafailover.core.work import Counts, Duties, Evidence, Finding, Pass, Work
@@ -52,7 +53,9 @@ def work_seen(state: State, work: Work, now: float) -> State:
     chain = state.chain
     evidence = _evidence(state, chain.evidence, work, now)
     duties = _duties(state, chain.duties, work)
-    return replace(state, chain=replace(chain, work=work, error="", evidence=evidence, duties=duties))
+    produced = follow(state.production, signs_since(state), work)
+    chain = replace(chain, work=work, error="", evidence=evidence, duties=duties)
+    return replace(state, chain=chain, production=produced)
 
 
 def work_failed(state: State, detail: str) -> State:
@@ -131,6 +134,23 @@ def undone(state: State, now: float) -> tuple[Counts, float] | None:
         return None
     # Up to the last look: what came since is not known.
     return duties.due, work.looked_at - duties.due_since if duties.due_since is not None else 0.0
+
+
+def production(state: State, now: float) -> Tally | None:
+    """The duties since this host signs; ``None`` where it does not, or neard has not told of late."""
+    tally = state.production
+    if tally.work is None or tally.began != signs_since(state) or is_unknown(state, now):
+        return None
+    return tally
+
+
+def signs_since(state: State) -> float | None:
+    """Since when this host signs, by its guard; ``None`` where it does not."""
+    if not _signs(state):
+        return None
+    if state.forced is not None:
+        return state.forced.loaded_at
+    return state.hold.stage_since if state.hold is not None else None
 
 
 def _is_allowed(state: State, now: float) -> bool:

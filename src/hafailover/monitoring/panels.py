@@ -234,6 +234,36 @@ SECTIONS = (
                 unit="s",
             ),
             Panel(
+                "Holds the key and does not produce",
+                [Query(f"hafailover_not_producing * {POOL}")],
+                "Little or none of what the active signs gets into the chain.",
+                kind="state-timeline",
+                mappings=_value_names({"1": ("yes", "red"), "0": ("no", "green")}),
+                options={"mergeValues": True, "showValue": "never"},
+            ),
+            Panel(
+                "Duties done since the change of signer",
+                [
+                    Query(
+                        f"hafailover_duties_produced / (hafailover_duties_expected > 0) * {POOL}",
+                        "{{instance}} {{kind}}",
+                    )
+                ],
+                "Of the blocks, chunks and endorsements that were due since the active got the key.",
+                unit="percentunit",
+            ),
+            Panel(
+                "Duties done in this epoch",
+                [
+                    Query(
+                        f"hafailover_epoch_duties_produced / (hafailover_epoch_duties_expected > 0) * {POOL}",
+                        "{{kind}}",
+                    )
+                ],
+                "Of the account's blocks, chunks and endorsements, by the active's neard.",
+                unit="percentunit",
+            ),
+            Panel(
                 "Since the last drill",
                 [
                     Query(

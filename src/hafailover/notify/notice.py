@@ -25,6 +25,8 @@ class What(StrEnum):
     RESUMED = "resumed"
     DRILL_FAILED = "drill_failed"
     FOREIGN_SIGNER = "foreign_signer"
+    NOT_PRODUCING = "not_producing"
+    PRODUCING = "producing"
     TEST = "test"
 
 

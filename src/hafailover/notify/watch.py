@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hafailover.core import foreign
 from hafailover.core.beat import Beat, Phase
 from hafailover.core.effects import Effect, RecordTerm
+from hafailover.core.production import Grade
 from hafailover.core.state import Hold, Stage, State
 from hafailover.core.views import FORCED
 from hafailover.notify.notice import Notice, Severity, What
+from hafailover.observe.production import advice, record_of, words
+
+NOT_PRODUCING_S = 10.0
+"""Our choice: nobody is woken for duties that are missed for a shorter time than that."""
+PRODUCING_S = 30.0
+"""So long its work must arrive again until that is told: one block among many missed is no cure."""
 
 
 class RoleWatch:
@@ -20,6 +28,9 @@ class RoleWatch:
     def __init__(self, node: str) -> None:
         self._node = node
         self._fenced_term = 0
+        self._not_producing = False
+        """Whether that this host does not produce was told, and that it does again was not."""
+        self._good_since: float | None = None
 
     def step(self, before: State, after: State, effects: Sequence[Effect]) -> list[Notice]:
         """What this step of the core is to others, in order."""
@@ -34,7 +45,33 @@ class RoleWatch:
         for effect in effects:
             if isinstance(effect, RecordTerm):
                 notices += self._began(effect, after.hold) if effect.began else [self._ceased(effect, before)]
-        return notices
+        return notices + self._production(after)
+
+    def _production(self, state: State) -> list[Notice]:
+        """What this host signs has not got into the chain for long enough to wake somebody; or does again."""
+        now = state.last_now
+        tally = foreign.production(state, now)
+        if tally is None:
+            # Where neard does not tell, that is no news; but another signer's duties are others.
+            if foreign.signs_since(state) is None:
+                self._not_producing, self._good_since = False, None
+            return []
+        found = record_of(tally, now)
+        term = state.hold.term if state.hold is not None else 0
+        if tally.grade is not Grade.GOOD:
+            self._good_since = None
+        if tally.deaf_since is not None and not self._not_producing:
+            if now - tally.deaf_since < NOT_PRODUCING_S:
+                return []
+            self._not_producing = True
+            return [_not_producing(self._node, term, words(found), advice(found))]
+        if not self._not_producing or tally.grade is not Grade.GOOD:
+            return []
+        self._good_since = self._good_since if self._good_since is not None else now
+        if now - self._good_since < PRODUCING_S:
+            return []
+        self._not_producing, self._good_since = False, None
+        return [_producing(self._node, term, words(found))]
 
     def _fenced(self, hold: Hold) -> Notice:
         self._fenced_term = hold.term
@@ -121,6 +158,24 @@ class RoleWatch:
             planned=to is not None,
             height=record.height,
         )
+
+
+def _not_producing(node: str, term: int, text: str, why: str) -> Notice:
+    return Notice(
+        What.NOT_PRODUCING,
+        Severity.CRITICAL,
+        term,
+        f"{node} holds the key and DOES NOT PRODUCE",
+        f"{node} {text}. Likely cause: {why}.",
+        cause=text,
+        planned=False,
+    )
+
+
+def _producing(node: str, term: int, text: str) -> Notice:
+    return Notice(
+        What.PRODUCING, Severity.INFO, term, f"{node} produces again", f"{node} {text}.", planned=False
+    )
 
 
 def drill_failed(kind: str, text: str, at: str, term: int) -> Notice:

@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
+from hafailover.core.work import Counts
 from hafailover.near.rpc import NeardRpc, Production, RpcError
 
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Blocks and chunks that the pool was to produce between two looks, and did not."""
+    """What the pool was to do between two looks, and did not."""
 
     blocks_missed: int
     chunks_missed: int
+    endorsements_missed: int = 0
+    """0 also where neard is too old to count them."""
+    expected: Counts = field(default_factory=Counts)
+    """All that was due in that time."""
 
     def __str__(self) -> str:
-        return f"{self.blocks_missed} blocks, {self.chunks_missed} chunks"
+        blocks, chunks, endorsements = self.blocks_missed, self.chunks_missed, self.endorsements_missed
+        return f"{blocks} blocks, {chunks} chunks, {endorsements} endorsements"
 
 
-def plain(cost: Cost | None) -> dict[str, int | None]:
-    """For ``--json``: both are ``null`` where the cost is not known."""
+def plain(cost: Cost | None) -> dict[str, Any]:
+    """For ``--json``: all are ``null`` where the cost is not known."""
     return {
         "blocks_missed": cost.blocks_missed if cost is not None else None,
         "chunks_missed": cost.chunks_missed if cost is not None else None,
+        "endorsements_missed": cost.endorsements_missed if cost is not None else None,
+    }
+
+
+def due(cost: Cost) -> dict[str, Any]:
+    """What was due, as the history keeps it."""
+    return {
+        "blocks_expected": cost.expected.blocks,
+        "chunks_expected": cost.expected.chunks,
+        "endorsements_expected": cost.expected.endorsements,
     }
 
 
@@ -59,7 +76,12 @@ def cost(before: Production | None, after: Production | None, final: Production 
     first, second = _difference(before, final), _difference(_none_yet(after), after)
     if first is None or second is None:
         return None
-    return Cost(first.blocks_missed + second.blocks_missed, first.chunks_missed + second.chunks_missed)
+    return Cost(
+        first.blocks_missed + second.blocks_missed,
+        first.chunks_missed + second.chunks_missed,
+        first.endorsements_missed + second.endorsements_missed,
+        first.expected.plus(second.expected),
+    )
 
 
 def _none_yet(production: Production) -> Production:
@@ -68,8 +90,10 @@ def _none_yet(production: Production) -> Production:
 
 def _difference(before: Production, after: Production) -> Cost | None:
     since = after.since(before)
-    if since.expected_blocks < 0 or since.expected_chunks < 0:
+    expected = Counts(since.expected_blocks, since.expected_chunks, since.expected_endorsements)
+    if not expected.sane:
         return None
     blocks = since.expected_blocks - since.produced_blocks
     chunks = since.expected_chunks - since.produced_chunks
-    return Cost(max(0, blocks), max(0, chunks))
+    endorsements = since.expected_endorsements - since.produced_endorsements
+    return Cost(max(0, blocks), max(0, chunks), max(0, endorsements), expected)

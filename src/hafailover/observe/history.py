@@ -29,6 +29,7 @@ class Change:
     """From the last sign of life of the one before, as the new signer saw it, to the loaded key."""
     blocks_missed: int | None
     chunks_missed: int | None
+    endorsements_missed: int | None
     ended: bool
     """Whether the end of this term is on record."""
 
@@ -75,6 +76,7 @@ def changes(records: Sequence[TermRecord]) -> list[Change]:
                 silent_s=record.silent_s,
                 blocks_missed=cost.blocks_missed if cost is not None else None,
                 chunks_missed=cost.chunks_missed if cost is not None else None,
+                endorsements_missed=cost.endorsements_missed if cost is not None else None,
                 ended=term in ended,
             )
         )

@@ -6,8 +6,10 @@ from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram
 
 from hafailover import __version__
 from hafailover.core import foreign, gates
+from hafailover.core.production import Grade, Tally
 from hafailover.core.state import Stage, State
 from hafailover.core.views import Role
+from hafailover.core.work import Counts
 from hafailover.guard.protocol import GuardReport
 
 FAST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
@@ -48,6 +50,19 @@ class Metrics:
             "hafailover_duties_due_seconds",
             "For how long duties of this host have been due without any being done; 0 if it does not sign",
             registry=registry,
+        )
+        self.not_producing = Gauge(
+            "hafailover_not_producing",
+            "1 while this host holds the key and what it signs does not get into the chain",
+            registry=registry,
+        )
+        self.duties_produced = _by_kind("hafailover_duties_produced", "done since this host signs", registry)
+        self.duties_expected = _by_kind("hafailover_duties_expected", "due since this host signs", registry)
+        self.epoch_produced = _by_kind(
+            "hafailover_epoch_duties_produced", "of the account done in this epoch; 0 if not active", registry
+        )
+        self.epoch_expected = _by_kind(
+            "hafailover_epoch_duties_expected", "of the account due in this epoch; 0 if not active", registry
         )
         self.consul_stuck = Gauge(
             "hafailover_consul_stuck",
@@ -128,6 +143,7 @@ class Metrics:
         self.foreign_signer.set(foreign.is_alarm(state))
         undone = foreign.undone(state, state.last_now)
         self.duties_due_s.set(undone[1] if undone is not None else 0.0)
+        self._show_production(foreign.production(state, state.last_now) or Tally())
         self.height.set(state.neard.height if state.neard else 0)
         self.lag.set(lag)
         self.peers.set(state.neard.peers or 0 if state.neard else 0)
@@ -138,6 +154,18 @@ class Metrics:
         self.session.set(state.session is not None)
         self.paused.set(gates.is_paused(state, state.last_now))
         self.drained.set(gates.is_drained(state))
+
+    def _show_production(self, tally: Tally) -> None:
+        self.not_producing.set(tally.grade is Grade.DEAF)
+        kinds = {"blocks": tally.blocks, "chunks": tally.chunks, "endorsements": tally.endorsements}
+        produced, expected = (
+            (tally.work.produced, tally.work.expected) if tally.work is not None else (Counts(), Counts())
+        )
+        for name, kind in kinds.items():
+            self.duties_produced.labels(name).set(kind.whole.produced)
+            self.duties_expected.labels(name).set(kind.whole.expected)
+            self.epoch_produced.labels(name).set(getattr(produced, name))
+            self.epoch_expected.labels(name).set(getattr(expected, name))
 
     def changed(self, before: State, after: State) -> None:
         """Counts what a step of the core has changed."""
@@ -179,3 +207,11 @@ class Metrics:
         if report.drop_s is not None and report.drop_s != drop:
             self.hot_swap.labels("drop").observe(report.drop_s)
         self._last_guard = (report.load_s, report.drop_s)
+
+
+def _by_kind(name: str, what: str, registry: CollectorRegistry) -> Gauge:
+    """A gauge for blocks, chunks and endorsements, which begin at 0."""
+    gauge = Gauge(name, f"Blocks, chunks and endorsements {what}", ["kind"], registry=registry)
+    for kind in ("blocks", "chunks", "endorsements"):
+        gauge.labels(kind)
+    return gauge

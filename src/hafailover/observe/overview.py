@@ -12,6 +12,7 @@ from hafailover.core.views import LockView, Role
 from hafailover.core.work import IDLE_ACTIVE_S
 from hafailover.lock.roster import Entry
 from hafailover.observe.history import Change, changes, drills
+from hafailover.observe.production import advice, is_bad, is_producing, of_active, words
 from hafailover.observe.records import NodeRecord, TermRecord, parse_record
 from hafailover.observe.warnings import ConsulView, Still, of_junk, warnings
 from hafailover.orders.documents import OrderBook
@@ -48,6 +49,10 @@ class Overview:
     last_drill: TermRecord | None = None
     duties: str = ""
     """Since when no duty of the active was seen done; empty where one was of late, or it is not known."""
+    production: str = ""
+    """What the active does of its duties by the chain, and if it fails why that may be; empty: not known."""
+    producing: bool | None = None
+    """Whether what the active signs gets into the chain; ``None``: not known, or nothing was due yet."""
     window: tuple[int, int] | None = None
     """The next heights without a duty, from the first up to but without the second; ``None``: not known."""
     stale: bool = False
@@ -110,9 +115,17 @@ def overview(
     paused = _paused(book)
     rows, held = changes(history), drills(history)
     foreign = next((one_line(host.foreign[:LONGEST_TEXT]) for host in hosts if host.foreign), "")
-    duties, idle = duties_of(next((host for host in hosts if host.node == active), None))
+    signer = next((host for host in hosts if host.node == active), None)
+    duties, idle = duties_of(signer)
+    found, deaf = of_active(signer), is_bad(of_active(signer))
     verdict = _verdict(active, claims, ready, holder, hosts) + (f"; paused {paused}" if paused else "")
-    verdict = f"{foreign}; {verdict}" if foreign else f"{verdict}, but {duties}" if idle else verdict
+    if foreign:
+        verdict = f"{foreign}; {verdict}"
+    elif deaf:
+        rest = verdict.removeprefix(f"{active} signs, ").removeprefix("and ").removeprefix("but ")
+        verdict = f"{active} {words(found)}; {rest}"
+    elif idle:
+        verdict = f"{verdict}, but {duties}"
     alarmed = [host.node for host in hosts if host.alarm and host.role not in ("gone", "unknown")]
     if alarmed:
         verdict = f"ALARM on {' and '.join(alarmed)}: see the warnings; {verdict}"
@@ -125,7 +138,7 @@ def overview(
         and len(claims) == 1
         and bool(ready)
         and paused is None
-        and not (stale or foreign or idle or alarmed)
+        and not (stale or foreign or idle or deaf or alarmed)
         and still is None,
         verdict=f"Consul has no leader; before that: {verdict}" if stale else verdict,
         active=active,
@@ -143,6 +156,8 @@ def overview(
         junk=next(iter(of_junk(junk)), None),
         last_drill=held[-1] if held else None,
         duties=duties,
+        production="; ".join(filter(None, (words(found), advice(found)))),
+        producing=is_producing(found),
         stale=stale,
     )
 

@@ -15,6 +15,41 @@ Whole = Annotated[int, Field(gt=-(1 << 63), lt=1 << 63)]
 """What fits into the metrics, and into other programs' numbers."""
 
 
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
+
+
+class DutyRecord(BaseModel):
+    """The duties of one kind of a host that signs: blocks, chunks or endorsements, produced of expected."""
+
+    model_config = _CONFIG
+
+    produced: Count = 0
+    """Since it signs."""
+    expected: Count = 0
+    recent_produced: Count = 0
+    """Of the latest, as many as the grade is about."""
+    recent_expected: Count = 0
+    epoch_produced: Count = 0
+    """In this epoch, by whichever host."""
+    epoch_expected: Count = 0
+    last_s: Annotated[float, Field(ge=0, lt=1 << 40)] | None = None
+    """How long ago one was last seen done; ``None``: none since it signs."""
+
+
+class ProductionRecord(BaseModel):
+    """What the chain shows of the duties of a host that signs."""
+
+    model_config = _CONFIG
+
+    grade: str = ""
+    """One of :class:`hafailover.core.production.Grade`; anything else is as if nothing were known."""
+    since: str = ""
+    """UTC time for people: since when it signs."""
+    blocks: DutyRecord = Field(default_factory=DutyRecord)
+    chunks: DutyRecord = Field(default_factory=DutyRecord)
+    endorsements: DutyRecord = Field(default_factory=DutyRecord)
+
+
 class NodeRecord(BaseModel):
     """A host's record of itself; figures are those of the moment it was written."""
 
@@ -58,6 +93,8 @@ class NodeRecord(BaseModel):
     """For how long; 0 where none is due."""
     no_duty_since: str = ""
     """UTC time for people: when the last duty was seen done, or this host began to sign."""
+    production: ProductionRecord | None = None
+    """``None`` of a host that does not sign, or whose neard does not tell, or whose agent is older."""
     state_dir: str = ""
     """Why the agent cannot write into its state folder; empty if it can."""
     prepared_for: str | None = None
@@ -91,6 +128,12 @@ class TermRecord(BaseModel):
     """From the predecessor's last sign of life, as this host saw it, to the loaded key."""
     blocks_missed: Whole | None = None
     chunks_missed: Whole | None = None
+    endorsements_missed: Whole | None = None
+    """Of a ``measured`` or a ``drill``; ``None`` in those of older versions."""
+    blocks_expected: Whole | None = None
+    """Of a ``measured``: so many were due in the time that the missed ones are of."""
+    chunks_expected: Whole | None = None
+    endorsements_expected: Whole | None = None
     ok: bool | None = None
     """Of a ``drill``: whether it went as it should; ``cause`` is its kind."""
     seconds: float | None = None

@@ -26,10 +26,16 @@ ROLE_STYLES = {
 
 def _notes(view: Overview) -> list[tuple[str, str]]:
     """What else there is to know, each with its style."""
-    notes = [(view.duties, "yellow")] if view.duties and view.ok else []
+    notes = []
+    if view.production:
+        notes.append((f"{view.active} {view.production}", "bold red" if view.producing is False else ""))
+    elif view.duties and view.ok:
+        notes.append((view.duties, "yellow"))
     if view.last_change is not None and view.last_change.from_node is not None:
         last = view.last_change
         missed = f", {last.blocks_missed} blocks missed" if last.blocks_missed is not None else ""
+        if missed and last.endorsements_missed is not None:
+            missed = missed.replace(" missed", f" and {last.endorsements_missed} endorsements missed")
         notes.append((f"last change {last.at}: {last.from_node} -> {last.to_node}, {last.cause}{missed}", ""))
     if view.consul is not None:
         leader = f"leader {view.consul.leader}" if view.consul.leader else "no leader"

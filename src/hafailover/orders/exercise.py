@@ -14,7 +14,7 @@ from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulWatch
 from hafailover.lock.errors import CallError
 from hafailover.lock.roster import Roster
-from hafailover.observe.cost import Cost
+from hafailover.observe.cost import Cost, plain
 from hafailover.observe.records import TermRecord
 from hafailover.orders.desk import DEADLINE_S, Desk
 from hafailover.orders.documents import Drill, LastDrill, utc
@@ -111,8 +111,7 @@ def record(address: Address, account_id: str, outcome: Outcome, cost: Cost | Non
         cause=f"{outcome.kind}: {outcome.text}",
         ok=outcome.ok,
         seconds=outcome.seconds,
-        blocks_missed=cost.blocks_missed if cost is not None else None,
-        chunks_missed=cost.chunks_missed if cost is not None else None,
+        **plain(cost),
         at=utc(now),
     )
     name = f"{outcome.term:020d}.drill.{uuid.uuid4().hex[:8]}"

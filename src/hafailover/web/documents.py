@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
+from hafailover.core.production import Grade
 from hafailover.core.views import Role
 from hafailover.observe.health import Answer as Health
 from hafailover.observe.history import Change, changes, drills
@@ -34,7 +35,8 @@ class Verdict(_Document):
 
     level: Level = Field(
         description="safe: one host signs and another is ready. at-risk: one signs and nothing would take "
-        "over by itself. danger: nobody signs, several say so, or somebody else does. unknown: Consul has "
+        "over by itself. danger: nobody signs, several say so, somebody else does, or what the active signs "
+        "does not get into the chain. unknown: Consul has "
         f"not told for {FRESH_S:g} s."
     )
     text: str = Field(description="One sentence for people.")
@@ -167,6 +169,9 @@ def _level(pool: Overview) -> Level:
     if any(host.foreign for host in pool.hosts):
         return "danger"
     claims = [host for host in pool.hosts if host.role == Role.ACTIVE]
+    signer = next((host for host in claims if host.node == pool.active), None)
+    if signer is not None and signer.production is not None and signer.production.grade == Grade.DEAF:
+        return "danger"
     return "at-risk" if pool.active is not None and len(claims) == 1 else "danger"
 
 

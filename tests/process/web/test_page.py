@@ -33,6 +33,7 @@ def test_one_glance_tells_who_signs_and_who_could(pool: LabPool, page: Page) -> 
         assert page.text("node") == host.name
         expected = {one.name: "active" if one.name == active else "standby" for one in pool.hosts}
         assert page.roles() == expected
+        page.becomes(lambda: f"{active} signs, and" in page.text("production"), "what it produces")
         page.becomes(lambda: page.table("changes"), "the history")
         assert page.table("changes")[0][1].endswith(f"{active}, the first")
         assert page.do("return document.querySelectorAll('#timeline rect.term').length") == 1

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from hafailover.agent.work_watch import WorkWatch
+import pytest
+
+from hafailover.agent.work_watch import CLOSELY_EVERY_S, EVERY_S, YOUNG_S, WorkWatch
+from hafailover.clock import boottime
 from hafailover.core import events as ev
 from hafailover.core.work import Counts
 from hafailover.near.rpc import Production, RpcError
 
+from ..observe.tiny_consul import until
 from .parts import Events
 
 
@@ -71,3 +75,25 @@ def test_a_neard_that_cannot_be_reached_is_told() -> None:
 
     WorkWatch(open_rpc, "pool.near", events).look()
     assert [event.detail for event in events.of(ev.WorkFailed)] == ["connection refused"]
+
+
+def test_it_looks_once_a_second_for_a_minute_after_this_host_began_to_sign(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    one, _ = watch(FakeRpc([]), Events())
+    assert one.every_s() == EVERY_S
+    one.began()
+    assert one.every_s() == CLOSELY_EVERY_S
+    monkeypatch.setattr("hafailover.agent.work_watch.boottime", lambda: boottime() + YOUNG_S)
+    assert one.every_s() == EVERY_S
+    one.closely(True)
+    assert one.every_s() == CLOSELY_EVERY_S
+
+
+def test_it_looks_at_once_when_this_host_begins_to_sign() -> None:
+    events = Events()
+    one, _ = watch(FakeRpc([(7, None)] * 9), events)
+    one.start()
+    until(lambda: len(events.of(ev.WorkSeen)) == 1, "the first look")
+    one.began()
+    until(lambda: len(events.of(ev.WorkSeen)) == 2, "the next, before its time")

@@ -64,3 +64,16 @@ def test_a_host_that_nobody_knows(hafailover: Command) -> None:
     done = hafailover("explain", "x")
     assert (done.code, done.out) == (5, "")
     assert "no host named x is known; there are a, b, c" in done.err
+
+
+def test_whether_what_the_active_signs_arrives(hafailover: Command, consul: TinyConsul) -> None:
+    due = {"expected": 9, "recent_expected": 9}
+    production = {"grade": "deaf", "since": "13:02:11 UTC", "blocks": due}
+    consul.publish("a", "session-of-a", role="active", ready=True, production=production)
+    done = hafailover("explain")
+    told = "holds the key, and nothing of it arrives: 0 of 9 blocks since 13:02:11 UTC"
+    assert f"a: active: \n  {told}" in done.out
+    assert "hafailovernotproducing" in done.out
+    plain = json.loads(hafailover("explain", "--json").out)
+    assert plain["producing"] is False
+    assert plain["production"].startswith(told)

@@ -18,11 +18,19 @@ from .command import Command
 HEAD = 340
 NOW = datetime.now(UTC)
 OLD, NEW = (NOW - timedelta(days=9)).isoformat(), (NOW - timedelta(hours=1)).isoformat()
+MISSED = {"blocks_missed": 1, "chunks_missed": 3, "endorsements_missed": 2}
 ENTRIES: list[dict[str, Any]] = [
     {"event": "began", "term": 10, "node": "a", "height": 100, "at": OLD, "cause": "no predecessor"},
     {"event": "ended", "term": 10, "node": "a", "height": 200, "at": OLD, "cause": "switchover asked for"},
     {"event": "began", "term": 20, "node": "b", "height": 201, "at": NEW, "silent_s": 0.1},
-    {"event": "measured", "term": 20, "node": "b", "blocks_missed": 1, "chunks_missed": 3},
+    {
+        "event": "measured",
+        "term": 20,
+        "node": "b",
+        "blocks_missed": 1,
+        "chunks_missed": 3,
+        "endorsements_missed": 2,
+    },
     {"event": "drill", "term": 20, "node": "b", "cause": "switchover: handed over", "ok": False, "at": NEW},
 ]
 
@@ -85,7 +93,7 @@ def test_the_changes_and_the_drills(hafailover: Command) -> None:
         "201",
         "0.1",
         "s",
-        "1+3",
+        "1+3+2",
         "switchover",
         "asked",
         "for",

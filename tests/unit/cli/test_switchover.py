@@ -94,6 +94,7 @@ def test_what_it_cost(hafailover: Command, consul: TinyConsul, neard: Neard) -> 
         "total_s",
         "blocks_missed",
         "chunks_missed",
+        "endorsements_missed",
     }
     assert (moved["from_node"], moved["to_node"], moved["term"]) == ("a", "c", 33)
     assert moved["gap_s"] >= PAUSE_S / 4
@@ -110,7 +111,7 @@ def test_a_person_reads_the_same(hafailover: Command, consul: TinyConsul, neard:
     assert lines[0] == "handing over to b"
     assert lines[1].startswith("b is active in term 33: ")
     assert "ms between the two" in lines[1]
-    assert lines[2] == "missed: 0 blocks, 0 chunks"
+    assert lines[2] == "missed: 0 blocks, 0 chunks, 0 endorsements"
 
 
 def test_now_is_the_best_moment_of_the_next_seconds(

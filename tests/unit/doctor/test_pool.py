@@ -9,7 +9,7 @@ import pytest
 from hafailover.doctor.checks.pool import judge, judge_own
 from hafailover.doctor.finding import Severity
 from hafailover.observe.overview import Overview
-from hafailover.observe.records import NodeRecord
+from hafailover.observe.records import DutyRecord, NodeRecord, ProductionRecord
 
 from .said import bad, one
 
@@ -65,6 +65,15 @@ def test_an_active_that_does_nothing() -> None:
     idle = changed(A, duties_due=9, duties_due_s=46.0, no_duty_since="13:02:11 UTC")
     assert bad(judge(with_hosts(idle, B, C))) == {"pool.active": Severity.ERROR}
     assert bad(judge(with_hosts(changed(idle, duties_due_s=44.0), B, C))) == {}
+
+
+def test_an_active_whose_work_does_not_arrive() -> None:
+    due = DutyRecord(expected=9, recent_expected=9)
+    deaf = changed(A, production=ProductionRecord(grade="deaf", since="13:02:11 UTC", blocks=due))
+    [finding] = [one for one in judge(with_hosts(deaf, B, C)) if one.id == "pool.active"]
+    assert finding.severity is Severity.ERROR
+    assert "a holds the key, and nothing of it arrives: 0 of 9 blocks since 13:02:11 UTC" in finding.text
+    assert "TIER1" in finding.remedy
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hafailover.core.beat import Phase, StoredBeat
 from hafailover.core.forced import FORCE_AFTER_S
 from hafailover.core.state import Stage
 from hafailover.core.views import KeyState, LockView, NeardPhase, Request, Role
-from hafailover.core.work import Work
+from hafailover.core.work import Counts, Work
 from hafailover.notify.notice import Notice, Severity, What, message
 from hafailover.notify.watch import RoleWatch, drill_failed
 
@@ -205,3 +205,51 @@ def test_what_others_wrote_forges_no_line() -> None:
     assert told.title.isprintable()
     assert told.text.isprintable()
     assert told.document["cause"] == "neard\\r\\nis\\x1b[2J down"
+
+
+class Producer:
+    """An active whose neard tells each second what is due and what of it was done."""
+
+    def __init__(self) -> None:
+        self.core = Told().arm()
+        self.core.no_validator = False
+        self.expected, self.produced = 100, 90
+
+    def work(self, seconds: int, done: bool) -> list[What]:
+        """What was told in that time."""
+        told = self.core
+        assert isinstance(told, Told)
+        told.news.clear()
+        for _ in range(seconds):
+            counts = Counts(endorsements=self.produced), Counts(endorsements=self.expected)
+            told.wait(1.0)
+            told.answer_beats(told.feed(ev.WorkSeen(Work(told.now, 1, True, *counts))))
+            self.expected, self.produced = self.expected + 1, self.produced + done
+        return [one.what for one in told.news if one.what in (What.NOT_PRODUCING, What.PRODUCING)]
+
+
+def test_an_active_whose_work_does_not_arrive_tells_so_once_and_when_it_arrives_again() -> None:
+    one = Producer()
+    assert one.work(30, done=True) == []
+    # Seven of eight missed make it deaf, and nobody is woken before it has been so for ten seconds.
+    assert one.work(16, done=False) == []
+    assert one.work(9, done=False) == [What.NOT_PRODUCING]
+    (notice,) = (found for found in one.core.news if found.what is What.NOT_PRODUCING)  # type: ignore[attr-defined]
+    assert (notice.severity, notice.term, notice.planned) == (Severity.CRITICAL, 20, False)
+    assert "a holds the key, and nothing of it arrives: 0 of the last 8 endorsements (30 of" in notice.text
+    assert "peers may still send to the host before it" in notice.text
+    assert one.work(60, done=False) == []
+    assert one.work(25, done=True) == []
+    assert one.work(60, done=True) == [What.PRODUCING]
+    assert one.work(60, done=True) == []
+
+
+def test_a_short_cure_is_no_news_and_a_look_that_fails_is_none() -> None:
+    one = Producer()
+    assert one.work(30, done=True) == []
+    assert one.work(40, done=False) == [What.NOT_PRODUCING]
+    assert one.work(20, done=True) == []
+    assert one.work(40, done=False) == []
+    one.core.answer_beats(one.core.feed(ev.WorkFailed("no answer within 1 s")))
+    assert one.work(5, done=False) == []
+    assert one.work(80, done=True) == [What.PRODUCING]

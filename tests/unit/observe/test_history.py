@@ -23,7 +23,7 @@ GOOD = [
     began(10, "a", 100, at="2026-01-01T00:00:00Z", cause="no predecessor"),
     ended(10, "a", 200, cause="switchover asked for"),
     began(20, "b", 201, silent_s=0.1, from_node="a", cause="term 10 was released by a"),
-    TermRecord(event="measured", term=20, node="b", blocks_missed=1, chunks_missed=3),
+    TermRecord(event="measured", term=20, node="b", blocks_missed=1, chunks_missed=3, endorsements_missed=2),
     began(30, "c", 320, silent_s=9.2, from_node="b", cause="the key of b is gone"),
 ]
 
@@ -34,6 +34,7 @@ def test_one_row_for_each_change() -> None:
     assert (second.from_node, second.to_node, second.cause) == ("a", "b", "switchover asked for")
     assert (second.height_from, second.height_to, second.silent_s) == (200, 201, 0.1)
     assert (second.blocks_missed, second.chunks_missed, second.ended) == (1, 3, False)
+    assert (second.endorsements_missed, third.endorsements_missed) == (2, None)
     # Whoever was killed writes nothing: then the new one's reason stands.
     assert (third.height_from, third.cause, third.blocks_missed) == (None, "the key of b is gone", None)
 

@@ -79,6 +79,11 @@ def test_the_names_that_dashboards_rely_on(metrics: Metrics) -> None:
         "hafailover_forced": "gauge",
         "hafailover_foreign_signer": "gauge",
         "hafailover_duties_due_seconds": "gauge",
+        "hafailover_not_producing": "gauge",
+        "hafailover_duties_produced": "gauge",
+        "hafailover_duties_expected": "gauge",
+        "hafailover_epoch_duties_produced": "gauge",
+        "hafailover_epoch_duties_expected": "gauge",
         "hafailover_drained": "gauge",
         "hafailover_last_successful_drill_timestamp_seconds": "gauge",
         "hafailover_notifications": "counter",
@@ -231,3 +236,22 @@ def test_somebody_else_who_signs_and_duties_that_are_not_done(metrics: Metrics) 
     assert found["duties_due_seconds"] == pytest.approx(50.0)
     metrics.show(state, 0, True, None)
     assert (values(metrics)["foreign_signer"], values(metrics)["duties_due_seconds"]) == (0, 0)
+
+
+def test_duties_by_kind_since_it_signs_and_in_the_epoch(metrics: Metrics) -> None:
+    core = Core().arm()
+    for number in range(9):
+        due = Counts(10 + number, 20, 30 + number)
+        core.feed(ev.WorkSeen(Work(core.now + 1.0, 1, True, Counts(10, 20, 30), due)), after=1.0)
+    metrics.show(core.state, 0, True, None)
+    found = values(metrics)
+    assert found["not_producing"] == 1
+    assert (found["duties_produced{blocks}"], found["duties_expected{blocks}"]) == (0, 8)
+    assert (found["duties_produced{chunks}"], found["duties_expected{chunks}"]) == (0, 0)
+    assert (found["duties_produced{endorsements}"], found["duties_expected{endorsements}"]) == (0, 8)
+    assert (found["epoch_duties_produced{blocks}"], found["epoch_duties_expected{blocks}"]) == (10, 18)
+    assert (found["epoch_duties_produced{chunks}"], found["epoch_duties_expected{chunks}"]) == (20, 20)
+    metrics.show(Core().stand_by().state, 0, True, None)
+    found = values(metrics)
+    assert found["not_producing"] == 0
+    assert {name: value for name, value in found.items() if "duties_" in name and value} == {}

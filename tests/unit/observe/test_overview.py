@@ -175,6 +175,71 @@ def test_since_when_the_active_did_no_duty(
         assert view.duties in shown(view)
 
 
+DEAF = {
+    "grade": "deaf",
+    "since": "13:02:11 UTC",
+    "blocks": {"produced": 0, "expected": 9, "recent_produced": 0, "recent_expected": 9},
+    "endorsements": {"produced": 1, "expected": 60, "recent_produced": 1, "recent_expected": 60},
+}
+
+
+def test_an_active_whose_work_does_not_arrive_is_not_good_and_says_why() -> None:
+    view = look(host("a", "active", ready=True, production=DEAF), host("b"))
+    assert not view.ok
+    assert view.producing is False
+    assert view.active == "a"
+    assert view.verdict == (
+        "a holds the key, and nothing of it arrives: 0 of 9 blocks, 1 of 60 endorsements since 13:02:11 UTC; "
+        "b is ready to take over"
+    )
+    for words in ("peers may still send to the host before it", "docs/runbook.md#hafailovernotproducing"):
+        assert words in view.production
+        assert words in " ".join(shown(view).split())
+    alone = look(host("a", "active", ready=True, production=DEAF))
+    assert alone.verdict.endswith("13:02:11 UTC; no standby is ready to take over")
+
+
+def test_a_doubt_is_not_good_either() -> None:
+    view = look(host("a", "active", ready=True, production={**DEAF, "grade": "doubt"}), host("b"))
+    assert (view.ok, view.producing) == (False, False)
+    assert "a holds the key, and what it does is not seen to arrive yet: 0 of 9 blocks" in view.verdict
+
+
+@pytest.mark.parametrize(
+    ("grade", "told", "producing"),
+    [
+        ("good", "signs, and produces (last block 12 s ago, 39 of 39 duties)", True),
+        ("not due", "signs, and no duty has been due since 13:02:11 UTC", None),
+        (
+            "no validator",
+            "holds the key, but the account is no validator of this epoch: nothing is due",
+            None,
+        ),
+        ("of a newer version", "", None),
+    ],
+)
+def test_an_active_that_produces_or_has_nothing_to(grade: str, told: str, producing: bool | None) -> None:
+    done = {"produced": 13, "expected": 13, "last_s": 12.4}
+    production = {
+        "grade": grade,
+        "since": "13:02:11 UTC",
+        "blocks": done,
+        "chunks": done,
+        "endorsements": done,
+    }
+    view = look(host("a", "active", ready=True, production=production), host("b"))
+    assert view.ok
+    assert (view.production, view.producing) == (told, producing)
+    assert view.verdict == "a signs, and b is ready to take over"
+    if told:
+        assert f"a {told}" in shown(view)
+
+
+def test_what_a_host_that_does_not_sign_says_of_its_production_is_nothing() -> None:
+    view = look(A, host("b", production=DEAF))
+    assert (view.ok, view.production) == (True, "")
+
+
 def test_an_active_that_is_ready_is_no_standby_of_its_own() -> None:
     assert not look(A).ok
 
@@ -214,6 +279,8 @@ def test_what_a_program_gets() -> None:
         "warnings",
         "last_drill",
         "duties",
+        "production",
+        "producing",
         "window",
         "stale",
         "stuck",

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from hafailover.core.views import Member
 from hafailover.lock.roster import Entry
-from hafailover.observe.records import NodeRecord, TermRecord, member_of, parse_history, parse_record
+from hafailover.observe.records import (
+    DutyRecord,
+    NodeRecord,
+    ProductionRecord,
+    TermRecord,
+    member_of,
+    parse_history,
+    parse_record,
+)
 
 RECORD = NodeRecord(
     node="a",
@@ -40,6 +48,12 @@ RECORD = NodeRecord(
     duties_due=9,
     duties_due_s=46.5,
     no_duty_since="13:02:11 UTC",
+    production=ProductionRecord(
+        grade="deaf",
+        since="13:02:11 UTC",
+        blocks=DutyRecord(produced=1, expected=2, recent_produced=3, recent_expected=4, last_s=0.5),
+        endorsements=DutyRecord(epoch_produced=5, epoch_expected=6),
+    ),
     state_dir="cannot be written to",
     prepared_for="wish-1",
     steady=False,
@@ -81,6 +95,7 @@ def test_a_record_of_an_agent_from_before_a_field_was_known() -> None:
         k: v for k, v in RECORD.model_dump().items() if not k.startswith(("disk", "clock", "timing", "gates"))
     }
     record = parse_record(stored(old))
+    assert parse_record(stored({"role": "active"})).production is None
     assert (record.reason, record.disk_free_bytes, record.clock_ahead_s, record.gates) == (
         "ready",
         None,
@@ -96,7 +111,18 @@ def test_little_is_enough() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [{"height": "high"}, {"ready": "perhaps"}, {"role": None}, {"peers": []}, {"lease_left_s": "soon"}],
+    [{"height": "high"}, {"ready": "perhaps"}, {"role": None}, {"peers": []}, {"lease_left_s": "soon"}]
+    + [
+        {"production": wrong}
+        for wrong in (
+            "deaf",
+            {"grade": 3},
+            {"blocks": {"produced": -1}},
+            {"chunks": {"expected": 1 << 63}},
+            {"endorsements": {"last_s": -0.1}},
+            {"blocks": [1, 2]},
+        )
+    ],
 )
 def test_a_record_that_makes_no_sense_shows_as_unknown_and_stands_for_nothing(data: dict[str, Any]) -> None:
     entry = stored({**RECORD.model_dump(), **data})

@@ -202,7 +202,7 @@ def test_a_command_that_is_cut_off_leaves_no_order(
 def test_the_record_and_the_last_success(consul: TinyConsul) -> None:
     passed = Outcome("neard", True, "a standby has taken over", "a", "b", 21, 0.5)
     failed = Outcome("host", False, "nobody else was active within 20 s", "b", "b", 21, 20.0)
-    exercise.record(consul.address, ACCOUNT, passed, Cost(1, 2))
+    exercise.record(consul.address, ACCOUNT, passed, Cost(1, 2, 5))
     succeeded_at = consul.get(KEYS.orders + "last_drill")["succeeded_at"]
     exercise.record(consul.address, ACCOUNT, failed, None)
 
@@ -211,6 +211,7 @@ def test_the_record_and_the_last_success(consul: TinyConsul) -> None:
         (True, "neard: a standby has taken over", 1, 2),
         (False, "host: nobody else was active within 20 s", None, None),
     }
+    assert {one["endorsements_missed"] for one in kept} == {5, None}
     last = consul.get(KEYS.orders + "last_drill")
     assert (last["ok"], last["kind"]) == (False, "host")
     # A failed one does not hide when the last one succeeded.

@@ -74,6 +74,18 @@ def test_somebody_else_who_signs_is_a_danger() -> None:
     assert (found.level, found.text[:9]) == ("danger", "x signs; ")
 
 
+@pytest.mark.parametrize(("grade", "level"), [("deaf", "danger"), ("doubt", "at-risk"), ("good", "safe")])
+def test_an_active_whose_work_does_not_arrive_is_a_danger(grade: str, level: str) -> None:
+    production = {"grade": grade, "since": "13:02:11 UTC", "blocks": {"expected": 9, "recent_expected": 9}}
+    entries = [
+        Entry("a", "session-a", 5, {"node": "a", "role": "active", "production": production}),
+        Entry("b", "session-b", 5, {"node": "b", "role": "standby", "ready": True}),
+    ]
+    seen = overview("pool.near", LockView("session-a", "a", 20), stored(beat(node="a", term=20)), entries, [])
+    found = documents.verdict(OWN, View(Seen(NOW, seen, ()), ""), NOW)
+    assert found.level == level
+
+
 def test_what_is_old_is_no_verdict() -> None:
     young = view(WELL, documents.FRESH_S - 0.1, "no connection to Consul")
     assert documents.verdict(OWN, young, NOW).level == "safe"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hafailover.doctor.finding import Finding, error, info, ok, skipped, warning
 from hafailover.observe.overview import Overview, duties_of
+from hafailover.observe.production import CAUSE, RUNBOOK, is_bad, of_active, words
 from hafailover.observe.records import NodeRecord
 from hafailover.observe.warnings import differ
 
@@ -66,7 +67,11 @@ def _signer(view: Overview) -> list[Finding]:
         return [error("pool.active", foreign, "docs/runbook.md#hafailoverforeignsigner")]
     if view.active is None:
         return [error("pool.active", view.verdict, "hafailover explain says what each host lacks")]
-    duties, idle = duties_of(next((host for host in view.hosts if host.node == view.active), None))
+    signer = next((host for host in view.hosts if host.node == view.active), None)
+    if is_bad(of_active(signer)):
+        text = f"{view.active} {words(of_active(signer))}"
+        return [error("pool.active", text, f"{CAUSE}: {RUNBOOK}")]
+    duties, idle = duties_of(signer)
     if idle:
         remedy = "look at its neard's peers and ports, then hafailover switchover --now"
         return [error("pool.active", f"{view.active} has the key, but {duties}", remedy)]

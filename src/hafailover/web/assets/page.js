@@ -87,6 +87,7 @@ function show(status) {
   put(at("version"), status.host.agent_version);
   showVerdict(status.verdict.level, status.verdict.text);
   showFreshness(status);
+  showProduction(status.pool ?? {});
   showNotes(notes(status));
   showHosts(status);
   showPairs(at("lease"), lease(status));
@@ -106,11 +107,19 @@ function showFreshness(status) {
   }
 }
 
+// What is wrong stands among the notes, with what to do.
+function showProduction(pool) {
+  const good = Boolean(pool.production) && pool.producing !== false;
+  at("production").hidden = !good;
+  put(at("production"), good ? `${pool.active} ${pool.production}.` : "");
+}
+
 function notes(status) {
   const pool = status.pool ?? {};
   const found = [];
   if (!status.healthy) found.push(`the agent of ${status.node} does not work: ${status.health}`);
   if (status.problem && !status.verdict.text.includes(status.problem)) found.push(status.problem);
+  if (pool.producing === false) found.push(`${pool.active} ${pool.production}`);
   if (pool.paused) found.push(`automatic failover is paused ${pool.paused}`);
   for (const one of pool.drained ?? []) found.push(`drained: ${one}`);
   if (pool.plan) found.push(`switchover planned ${pool.plan}`);

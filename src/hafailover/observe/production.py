@@ -1,0 +1,147 @@
+"""What the chain shows of the active's duties, as a record holds it and in words. Pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from hafailover.core.production import Grade, Kind, Share, Tally
+from hafailover.observe.records import DutyRecord, NodeRecord, ProductionRecord
+from hafailover.text import one_line
+
+MOST = (1 << 63) - 1
+"""What neard counts is not to be believed beyond reason: a record holds 63 bits."""
+LONGEST_TIME = 40
+RUNBOOK = "docs/runbook.md#hafailovernotproducing"
+CAUSE = (
+    "if the key came here lately, peers may still send to the host before it (TIER1 connections that nobody "
+    "has closed); else look at its neard's peers and ports"
+)
+
+
+def record_of(tally: Tally | None, now: float) -> ProductionRecord | None:
+    """As the host that signs publishes it; ``None`` where there is nothing to tell.
+
+    :param now: CLOCK_BOOTTIME.
+    """
+    if tally is None or tally.work is None or tally.began is None:
+        return None
+    done, due = tally.work.produced, tally.work.expected
+    blocks, chunks, endorsements = tally.recents
+    began = datetime.fromtimestamp(datetime.now(UTC).timestamp() - (now - tally.began), UTC)
+    return ProductionRecord(
+        grade=str(tally.grade),
+        since=began.strftime("%H:%M:%S UTC"),
+        blocks=_duty(tally.blocks, blocks, Share(done.blocks, due.blocks), now),
+        chunks=_duty(tally.chunks, chunks, Share(done.chunks, due.chunks), now),
+        endorsements=_duty(tally.endorsements, endorsements, Share(done.endorsements, due.endorsements), now),
+    )
+
+
+def _duty(kind: Kind, recent: Share, epoch: Share, now: float) -> DutyRecord:
+    return DutyRecord(
+        produced=min(kind.whole.produced, MOST),
+        expected=min(kind.whole.expected, MOST),
+        recent_produced=min(recent.produced, MOST),
+        recent_expected=min(recent.expected, MOST),
+        epoch_produced=min(epoch.produced, MOST),
+        epoch_expected=min(epoch.expected, MOST),
+        last_s=round(max(0.0, now - kind.done_at), 1) if kind.done_at is not None else None,
+    )
+
+
+def is_bad(production: ProductionRecord | None) -> bool:
+    """Whether the host holds the key and its work does not arrive, or is not yet seen to."""
+    return is_producing(production) is False
+
+
+def is_producing(production: ProductionRecord | None) -> bool | None:
+    """``None`` where it is not known, or nothing was due yet."""
+    if production is None:
+        return None
+    return {Grade.GOOD: True, Grade.DOUBT: False, Grade.DEAF: False}.get(_grade(production))
+
+
+def _grade(production: ProductionRecord) -> Grade:
+    try:
+        return Grade(production.grade)
+    except ValueError:
+        return Grade.UNKNOWN
+
+
+def words(production: ProductionRecord | None) -> str:
+    """What is to be said of a host that signs, after its name; empty where nothing is known."""
+    if production is None:
+        return ""
+    since = one_line(production.since[:LONGEST_TIME])
+    match _grade(production):
+        case Grade.GOOD:
+            return f"signs, and produces ({_last(production)}{_all(production)})"
+        case Grade.NOT_DUE:
+            return f"signs, and no duty has been due since {since}"
+        case Grade.NO_VALIDATOR:
+            return "holds the key, but the account is no validator of this epoch: nothing is due"
+        case Grade.DOUBT:
+            return f"holds the key, and what it does is not seen to arrive yet: {_worst(production, since)}"
+        case Grade.DEAF:
+            much = "nothing" if _is_nothing(production) else "little"
+            return f"holds the key, and {much} of it arrives: {_worst(production, since)}"
+    return ""
+
+
+def advice(production: ProductionRecord | None) -> str:
+    """The likely cause and what to do; empty where all is well."""
+    return f"{CAUSE}; see {RUNBOOK}" if is_bad(production) else ""
+
+
+def of_active(active: NodeRecord | None) -> ProductionRecord | None:
+    return active.production if active is not None else None
+
+
+def _kinds(production: ProductionRecord) -> list[tuple[str, DutyRecord]]:
+    return [
+        ("block", production.blocks),
+        ("chunk", production.chunks),
+        ("endorsement", production.endorsements),
+    ]
+
+
+def _last(production: ProductionRecord) -> str:
+    """When a duty was last done, of the most telling kind that was."""
+    for name, duty in _kinds(production):
+        if duty.last_s is not None:
+            return f"last {name} {_ago(duty.last_s)} ago, "
+    return ""
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+def _all(production: ProductionRecord) -> str:
+    done = sum(duty.produced for _, duty in _kinds(production))
+    return f"{done} of {sum(duty.expected for _, duty in _kinds(production))} duties"
+
+
+def _suffering(production: ProductionRecord) -> list[tuple[str, DutyRecord]]:
+    """The kinds that are missed, or where none stands out, all that were due."""
+    due = [(name, duty) for name, duty in _kinds(production) if duty.recent_expected]
+    return [one for one in due if 2 * one[1].recent_produced < one[1].recent_expected] or due
+
+
+def _is_nothing(production: ProductionRecord) -> bool:
+    found = [duty for _, duty in _suffering(production)]
+    return 10 * sum(one.recent_produced for one in found) <= sum(one.recent_expected for one in found)
+
+
+def _worst(production: ProductionRecord, since: str) -> str:
+    found = _suffering(production)
+    if all(duty.recent_expected == duty.expected for _, duty in found):
+        counts = ", ".join(f"{duty.produced} of {duty.expected} {name}s" for name, duty in found)
+        return f"{counts} since {since}"
+    counts = ", ".join(
+        f"{duty.recent_produced} of the last {duty.recent_expected} {name}s" for name, duty in found
+    )
+    whole = ", ".join(f"{duty.produced} of {duty.expected} {name}s" for name, duty in found)
+    return f"{counts} ({whole} since {since})"

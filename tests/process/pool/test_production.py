@@ -1,0 +1,58 @@
+"""A host that holds the key and produces nothing is never called good, and it is said why; it heals."""
+
+import json
+
+import pytest
+
+from hafailover.lab.host import FailoverHost
+from hafailover.lab.pool import LabPool
+from hafailover.lab.waiting import wait_until
+
+from .test_commands import command, get
+from .waiting import logged, set_fault, standbys
+
+pytestmark = [pytest.mark.consul, pytest.mark.timeout(180)]
+
+SOON_S = 30.0
+"""Blocks of 1 s, of which one in four or five is the pool's: two of them are due long before."""
+
+
+def metric(host: FailoverHost, name: str) -> float:
+    lines = get(host, "/metrics").text.splitlines()
+    return float(next(line for line in lines if line.startswith(name)).rpartition(" ")[2])
+
+
+def test_a_new_holder_whose_work_does_not_arrive_is_not_called_good(pool: LabPool) -> None:
+    active = pool.wait_settled(steady=True)
+    target, onlooker = standbys(pool, active)
+    # The stand-in holds the key then, and nothing that it should produce gets to anybody.
+    set_fault(target, freeze_producing=True)
+    assert command(target, "switchover", "--now", "--to", target.name, "--json").returncode == 0
+
+    seen: list[str] = []
+
+    def told() -> bool:
+        done = command(onlooker, "status")
+        seen[:] = [done.stdout + done.stderr]
+        return done.returncode == 1 and f"{target.name} holds the key, and nothing of it" in done.stdout
+
+    wait_until(told, timeout_s=SOON_S, what=lambda: f"a status that says so; it says {seen}")
+    assert "blocks" in seen[0]
+    assert "peers may still send to the host before it" in " ".join(seen[0].split())
+    plain = json.loads(command(onlooker, "status", "--json").stdout)
+    assert (plain["ok"], plain["producing"], plain["active"]) == (False, False, target.name)
+    found = next(host["production"] for host in plain["hosts"] if host["node"] == target.name)
+    assert found["grade"] == "deaf"
+    assert found["blocks"]["produced"] == 0 < found["blocks"]["expected"]
+    assert metric(target, "hafailover_not_producing") == 1
+    assert metric(target, 'hafailover_duties_expected{kind="blocks"}') >= 2
+    assert "holds the key, and nothing" in command(onlooker, "explain").stdout
+    logged(target.agent_log, f"{target.name} holds the key, and nothing of it arrives", 1)
+
+    set_fault(target)
+    assert pool.wait_settled(60) == target.name
+    done = command(onlooker, "status")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{target.name} signs, and produces (last block " in done.stdout
+    assert metric(target, "hafailover_not_producing") == 0
+    logged(target.agent_log, f"{target.name} signs, and produces", 1)

@@ -1,0 +1,377 @@
+"""What the duties since a change of signer say: by hand for each rule, and for whatever neard may count."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hafailover.core import events as ev
+from hafailover.core import foreign
+from hafailover.core.production import (
+    BACKWARD_S,
+    EARLY_S,
+    MANY,
+    MOST_STEPS,
+    Grade,
+    Share,
+    Tally,
+    follow,
+)
+from hafailover.core.state import Stage
+from hafailover.core.views import KeyState
+from hafailover.core.work import Counts, Work
+
+from .bench import Core, guard
+
+BEGAN = 100.0
+ZERO = Counts()
+
+
+@dataclass
+class Validator:
+    """One look a second at a validator's counts."""
+
+    tally: Tally = field(default_factory=Tally)
+    produced: Counts = field(default_factory=lambda: Counts(70, 70, 700))
+    expected: Counts = field(default_factory=lambda: Counts(72, 71, 720))
+    now: float = BEGAN
+    epoch: int = 1
+
+    def look(self, done: Counts = ZERO, due: Counts | None = None, seconds: float = 1.0) -> Grade:
+        """:param due: as much as ``done`` if it is not given."""
+        self.now += seconds
+        self.produced = self.produced.plus(done)
+        self.expected = self.expected.plus(due if due is not None else done)
+        return self.see()
+
+    def see(self) -> Grade:
+        work = Work(self.now, self.epoch, True, self.produced, self.expected)
+        self.tally = follow(self.tally, BEGAN, work)
+        return self.tally.grade
+
+
+def young() -> Validator:
+    """The key has just been loaded, and the first look is there."""
+    validator = Validator()
+    validator.see()
+    return validator
+
+
+def settled() -> Validator:
+    """It has done all its duties for two minutes: a block in four seconds, an endorsement in each."""
+    validator = young()
+    for second in range(120):
+        block = Counts(1, 1, 1) if second % 4 == 0 else Counts(0, 0, 1)
+        assert validator.look(block) is Grade.GOOD
+    return validator
+
+
+BLOCK, CHUNK, ENDORSEMENT = Counts(blocks=1), Counts(chunks=1), Counts(endorsements=1)
+
+
+def test_nothing_was_due_yet() -> None:
+    validator = young()
+    assert validator.look() is Grade.NOT_DUE
+    assert validator.look(seconds=600) is Grade.NOT_DUE
+
+
+def test_what_was_due_before_the_key_was_loaded_does_not_count() -> None:
+    validator = settled()
+    assert validator.tally.blocks.whole == Share(30, 30)
+    assert validator.tally.chunks.whole == Share(30, 30)
+    assert validator.tally.endorsements.whole == Share(120, 120)
+    assert validator.tally.work is not None
+    assert validator.tally.work.expected == Counts(102, 101, 840)
+
+
+def test_a_look_from_before_the_key_was_loaded_is_no_base() -> None:
+    early = Work(BEGAN - 0.1, 1, True, Counts(1, 1, 1), Counts(9, 9, 9))
+    assert follow(Tally(), BEGAN, early).work is None
+
+
+def test_another_signing_begins_anew_and_none_ends_it() -> None:
+    validator = settled()
+    work = Work(validator.now + 9, 1, True, validator.produced, validator.expected)
+    anew = follow(validator.tally, validator.now + 5, work)
+    assert (anew.blocks.whole, anew.began) == (Share(), validator.now + 5)
+    assert follow(validator.tally, None, work) == Tally()
+
+
+def test_when_the_last_of_each_kind_was_done() -> None:
+    validator = young()
+    validator.look(BLOCK)
+    validator.look(ENDORSEMENT)
+    validator.look(due=Counts(1, 1, 1))
+    tally = validator.tally
+    assert (tally.blocks.done_at, tally.chunks.done_at, tally.endorsements.done_at) == (101, None, 102)
+
+
+# --- the first seconds
+
+
+@pytest.mark.parametrize("chunks", [0, 1])
+def test_five_seconds_after_the_key_deaf_peers_show(chunks: int) -> None:
+    """Four equal validators, blocks of 1 s: one own block, five endorsements, of which it does its own."""
+    validator = young()
+    validator.look(due=ENDORSEMENT)
+    assert validator.look(Counts(0, chunks, 0), Counts(1, 1, 1)) is Grade.DOUBT
+    validator.look(ENDORSEMENT)
+    assert validator.look(due=ENDORSEMENT) is Grade.DOUBT
+
+
+def test_without_a_block_of_its_own_the_endorsements_show_it() -> None:
+    validator = young()
+    for _ in range(4):
+        grade = validator.look(due=ENDORSEMENT)
+    assert grade is Grade.DOUBT
+
+
+def test_the_network_has_two_seconds_to_learn_of_the_new_host() -> None:
+    validator = young()
+    assert validator.look(due=Counts(1, 1, 5)) is Grade.GOOD
+    assert validator.look(due=ENDORSEMENT, seconds=1.1) is Grade.DOUBT
+
+
+def test_a_first_block_that_was_missed_is_made_good_by_endorsements() -> None:
+    validator = young()
+    validator.look(due=Counts(1, 1, 1))
+    grades = [validator.look(ENDORSEMENT) for _ in range(4)]
+    assert grades[0] is Grade.DOUBT
+    assert grades[-1] is Grade.GOOD
+    assert validator.look(due=Counts(1, 1, 0)) is Grade.DOUBT, "chunks: none of two"
+
+
+def test_a_doubt_passes_with_the_first_minute() -> None:
+    validator = young()
+    assert validator.look(due=BLOCK, seconds=5) is Grade.DOUBT
+    assert validator.look(seconds=EARLY_S) is Grade.GOOD
+
+
+def test_two_blocks_missed_and_none_done_are_enough_without_endorsements() -> None:
+    validator = young()
+    validator.look(due=BLOCK)
+    assert validator.look(due=BLOCK) is Grade.DEAF
+    assert validator.tally.deaf_since == validator.now
+
+
+def test_two_blocks_missed_are_not_enough_where_endorsements_arrive() -> None:
+    validator = young()
+    for due in (BLOCK, ZERO, BLOCK, ZERO, ZERO):
+        grade = validator.look(ENDORSEMENT, due.plus(ENDORSEMENT))
+    assert grade is Grade.GOOD
+
+
+def course(rng: random.Random, seconds: int, *, deaf: bool) -> list[Grade]:
+    """One of four equal validators, blocks of 1 s, from the key on: what each second's look says.
+
+    A host that peers do not send to gets no approvals for its blocks, and no witnesses but its own chunks'.
+    An endorsement is counted one block later.
+    """
+    validator, waiting, grades = young(), (0, 0), []
+    for _ in range(seconds):
+        block, chunk = rng.random() < 0.25, rng.random() < 0.25
+        endorsed = chunk if deaf else rng.random() < 0.97
+        done = Counts(block and not deaf, chunk, waiting[0])
+        grades.append(validator.look(done, Counts(block, chunk, waiting[1])))
+        waiting = (endorsed, 1)
+    return grades
+
+
+def test_how_soon_a_deaf_host_is_seen_and_how_seldom_one_in_order_is_taken_for_one() -> None:
+    rng = random.Random(20261129)
+    bad = {Grade.DOUBT, Grade.DEAF}
+    deaf = [course(rng, 20, deaf=True) for _ in range(200)]
+    sound = [course(rng, 100, deaf=False) for _ in range(100)]
+    assert sum(one[4] in bad for one in deaf) > 0.9 * len(deaf), "at the look 5 s after the key"
+    assert sum(one[9] in bad for one in deaf) > 0.97 * len(deaf)
+    assert sum(one[19] is Grade.DEAF for one in deaf) > 0.9 * len(deaf)
+    assert sum(one[4] in bad for one in sound) < 0.05 * len(sound)
+    assert not any(Grade.DEAF in one for one in sound)
+
+
+# --- later
+
+
+@pytest.mark.parametrize(("duty", "few"), [(BLOCK, 4), (CHUNK, 5), (ENDORSEMENT, 7)])
+def test_nothing_of_one_kind_arrives_any_more(duty: Counts, few: int) -> None:
+    validator = settled()
+    grades = [validator.look(due=duty) for _ in range(few)]
+    assert grades == [Grade.GOOD] * (few - 1) + [Grade.DEAF]
+    since = validator.tally.deaf_since
+    assert validator.look(due=duty) is Grade.DEAF
+    assert validator.tally.deaf_since == since
+    # It heals as soon as its work arrives again.
+    for _ in range(few):
+        grade = validator.look(duty)
+    assert grade is Grade.GOOD
+    assert validator.tally.deaf_since is None
+
+
+@pytest.mark.parametrize("duty", [BLOCK, CHUNK, ENDORSEMENT])
+def test_less_than_half_arrives(duty: Counts) -> None:
+    """Two of three are missed, never four in a row."""
+    validator = settled()
+    grades = [validator.look(duty if number % 3 == 0 else ZERO, duty) for number in range(2 * MANY)]
+    assert grades[-1] is Grade.DEAF
+
+
+def test_a_validator_that_misses_one_duty_in_ten_is_in_order() -> None:
+    validator = settled()
+    for number in range(500):
+        due = Counts(number % 4 == 0, number % 4 == 0, 1)
+        assert validator.look(ZERO if number % 10 == 9 else due, due) is Grade.GOOD
+
+
+def test_the_grade_names_the_fewest_duties_that_show_it() -> None:
+    validator = settled()
+    for _ in range(4):
+        validator.look(due=BLOCK)
+    blocks, chunks, endorsements = validator.tally.recents
+    assert blocks == Share(0, 4)
+    assert chunks == Share(20, 20)
+    assert endorsements == Share(20, 20)
+
+
+# --- what neard may count
+
+
+def test_an_account_that_lost_its_seat_has_no_duties_and_no_alarm() -> None:
+    validator = young()
+    validator.look(due=BLOCK)
+    assert validator.look(due=BLOCK) is Grade.DEAF
+    without = Work(validator.now + 1, 2, validator=False)
+    tally = follow(validator.tally, BEGAN, without)
+    assert (tally.grade, tally.deaf_since) == (Grade.NO_VALIDATOR, None)
+    assert tally.blocks.whole == Share(0, 2)
+    back = Work(validator.now + 2, 3, True, Counts(1, 0, 0), Counts(1, 0, 0))
+    again = follow(tally, BEGAN, back)
+    assert (again.grade, again.blocks.whole) == (Grade.GOOD, Share(1, 3))
+
+
+def test_a_new_epoch_counts_from_its_beginning() -> None:
+    validator = settled()
+    validator.epoch, validator.produced, validator.expected = 2, Counts(1, 2, 3), Counts(1, 2, 4)
+    validator.now += 1
+    assert validator.see() is Grade.GOOD
+    assert validator.tally.blocks.whole == Share(31, 31)
+    assert validator.tally.endorsements.whole == Share(123, 124)
+
+
+def test_a_neard_that_is_behind_says_nothing_until_it_has_caught_up() -> None:
+    """Started anew, it counts what was there at its head, perhaps in the epoch before."""
+    validator = settled()
+    before = validator.tally
+    for epoch, produced, expected in ((1, Counts(50, 50, 500), Counts(72, 71, 720)), (0, ZERO, ZERO)):
+        old = Work(validator.now + 1, epoch, True, produced, expected)
+        tally = follow(before, BEGAN, old)
+        assert replace(tally, behind_since=None) == before
+        assert tally.behind_since == validator.now + 1
+    validator.tally = tally
+    assert validator.look(BLOCK, seconds=5) is Grade.GOOD
+    assert validator.tally.blocks.whole == Share(31, 31)
+    assert validator.tally.behind_since is None
+
+
+def test_counts_that_stay_lower_are_believed_in_the_end() -> None:
+    validator = settled()
+    validator.produced = validator.produced.minus(BLOCK)
+    validator.expected = validator.expected.minus(BLOCK)
+    for _ in range(int(BACKWARD_S) + 1):
+        validator.look()
+    assert validator.tally.behind_since is None
+    assert validator.tally.blocks.whole == Share(30, 30)
+    validator.look(BLOCK)
+    assert validator.tally.blocks.whole == Share(31, 31)
+
+
+counts = st.builds(Counts, *[st.integers(0, (1 << 63) - 1) | st.integers(0, 30)] * 3)
+looks = st.lists(
+    st.builds(
+        Work,
+        looked_at=st.floats(BEGAN - 5, BEGAN + 300, allow_nan=False),
+        epoch=st.integers(0, 3),
+        validator=st.booleans(),
+        produced=counts,
+        expected=counts,
+    ),
+    max_size=40,
+)
+
+
+@settings(deadline=None)
+@given(looks)
+def test_whatever_neard_counts_the_tally_is_bounded_and_never_negative(found: list[Work]) -> None:
+    tally = Tally()
+    for work in sorted(found, key=lambda one: one.looked_at):
+        tally = follow(tally, BEGAN, work)
+        for kind in (tally.blocks, tally.chunks, tally.endorsements):
+            assert min(kind.whole.produced, kind.whole.expected) >= 0
+            assert len(kind.steps) <= MOST_STEPS
+            assert kind.last(MANY).expected <= kind.whole.expected
+            assert (kind.done_at is None) == (kind.whole.produced == 0)
+        assert (tally.deaf_since is not None) == (tally.grade is Grade.DEAF)
+        if tally.work is not None and not tally.work.validator:
+            assert tally.grade is Grade.NO_VALIDATOR
+
+
+seconds = st.lists(
+    st.tuples(st.integers(0, 2), st.integers(0, 2), st.integers(0, 4), st.booleans(), st.booleans()),
+    max_size=60,
+)
+
+
+@settings(deadline=None)
+@given(seconds)
+def test_epochs_and_restarts_of_neard_lose_no_duty_and_count_none_twice(
+    course: list[tuple[int, int, int, bool, bool]],
+) -> None:
+    """Each second's duties are all done. A neard that is started anew is behind for one look."""
+    validator, whole = young(), Counts()
+    for blocks, chunks, endorsements, epoch_ends, restarts in course:
+        due = Counts(blocks, chunks, endorsements)
+        if epoch_ends:
+            # The look came at the epoch's last block: nothing of it is lost.
+            validator.epoch += 1
+            validator.produced = validator.expected = ZERO
+        if restarts:
+            behind = Work(validator.now + 0.5, validator.epoch - 1, True, ZERO, ZERO)
+            validator.tally = follow(validator.tally, BEGAN, behind)
+        grade = validator.look(due)
+        whole = whole.plus(due)
+        assert grade is (Grade.GOOD if whole.total else Grade.NOT_DUE)
+        tally = validator.tally
+        done = Counts(
+            tally.blocks.whole.produced, tally.chunks.whole.produced, tally.endorsements.whole.produced
+        )
+        assert done == whole
+        assert tally.blocks.whole.expected == whole.blocks
+
+
+@settings(deadline=None)
+@given(st.integers(0, 60), st.sampled_from([BLOCK, CHUNK, ENDORSEMENT]))
+def test_a_host_that_does_nothing_is_found_out_whenever_it_begins(after: int, duty: Counts) -> None:
+    validator = young()
+    for _ in range(after):
+        assert validator.look(duty) is Grade.GOOD
+    grades = [validator.look(due=duty) for _ in range(8)]
+    assert grades[-1] is Grade.DEAF
+
+
+# --- in the core
+
+
+def test_only_a_host_that_signs_and_whose_neard_tells_has_a_production() -> None:
+    core = Core().arm()
+    assert foreign.production(core.state, core.now) is None, "no look yet"
+    core.feed(ev.WorkSeen(Work(core.now, 1, True, Counts(1, 1, 1), Counts(1, 1, 1))))
+    tally = foreign.production(core.state, core.now)
+    assert tally is not None
+    assert (tally.began, tally.grade) == (core.hold.stage_since, Grade.NOT_DUE)
+    assert foreign.production(core.state, core.now + foreign.STALE_S + 0.1) is None
+    core.feed(ev.GuardSeen(guard(KeyState.ABSENT, term=20)))
+    assert core.hold.stage is not Stage.ARMED, "the guard has dropped the key"
+    assert foreign.production(core.state, core.now) is None
