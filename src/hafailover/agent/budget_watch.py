@@ -15,15 +15,15 @@ from hafailover.observe.records import Budget
 
 log = logging.getLogger(__name__)
 
-EVERY_S = 30.0
-"""The answer holds all validators; at half of a shard's slots, 25 chunks come up meanwhile."""
-SECOND_AFTER_S = 5.0
+EVERY_S = 10.0
+"""The answer holds all validators; at half of a shard's slots, eight chunks come up meanwhile."""
+SECOND_AFTER_S = 4.0
 """The first look has no speed of the chain."""
 OLD_S = 120.0
 """A figure that is older is no figure."""
 RULES_EVERY_S = 1800.0
 """They change with an epoch alone; this is for a neard that was exchanged."""
-SPEED_LOOKS = 20
+SPEED_LOOKS = 60
 """Ten minutes."""
 SPEED_OVER_S = 3.0
 

@@ -187,7 +187,7 @@ def _text(row: Allowance) -> str:
             "then the network gives its chunks to others (EarlyKickout)"
         )
     if row.lost:
-        return f"the seat is lost: {row.missed} {row.duty} missed in this epoch are more than is allowed"
+        return f"the seat is lost: more {row.duty} were missed in this epoch than is allowed ({row.missed})"
     return f"{left} in this epoch{_minutes(row)}, then the validator loses its seat"
 
 

@@ -232,7 +232,7 @@ def test_texts() -> None:
     )
     found = budget_of(counts, NOW, START + 21_599, 1 / 0.6)
     texts = low_texts(found)
-    assert "the seat is lost: 87 blocks missed in this epoch are more than is allowed" in texts
+    assert "the seat is lost: more blocks were missed in this epoch than is allowed (87)" in texts
     assert "no more chunks on shard 6 until the epoch ends: 120 were missed there (EarlyKickout)" in texts
     assert not any("shard 5" in text for text in texts)
     assert (
