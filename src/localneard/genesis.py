@@ -40,6 +40,7 @@ class Genesis:
     total_supply: str
     gas_limit: int
     hash: str
+    protocol_version: int
     config: dict[str, Any] = field(repr=False)
 
     @property
@@ -160,6 +161,7 @@ def read_genesis(path: Path) -> Genesis:
         total_supply=top.text("total_supply"),
         gas_limit=top.whole("gas_limit"),
         hash=base58.b58encode(hashlib.sha256(text.encode()).digest()).decode(),
+        protocol_version=top.whole("protocol_version", PROTOCOL_VERSION),
         config=config,
     )
 

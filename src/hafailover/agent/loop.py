@@ -15,6 +15,7 @@ from typing import Any
 
 from hafailover import __version__
 from hafailover.agent.advice import warn_of_consul
+from hafailover.agent.budget_watch import BudgetWatch
 from hafailover.agent.chores import Chores
 from hafailover.agent.commits import CommitWatch
 from hafailover.agent.cost_watch import CostWatch
@@ -133,6 +134,7 @@ class Agent:
         )
         self._pause_clock = PauseClock()
         self._cost = CostWatch(open_rpc, account, self._cost_measured)
+        self._budget = BudgetWatch(open_rpc, account)
         self._disk = DiskWatch(settings.neard.home)
         self._state_dir = StateWatch(settings.state_dir, f"{account}-{node}")
         self._planner = Planner(address, account, open_rpc, self._standing, node, self._perform_drill)
@@ -175,6 +177,7 @@ class Agent:
         others = (self._cost, self._disk, self._reloader, self._news, self._takeover, self._commits)
         for part in (*parts, *others, self._work_watch, self._first_term):
             part.start()
+        self._budget.start()
         self._state_dir.start()
         announce("READY=1")
         self._work()
@@ -394,6 +397,7 @@ class Agent:
             guard_problem=state.guard.problem[:MOST_TOLD] if state.guard else "",
             alarm=state.guard.alarm[:MOST_TOLD] if state.guard else "",
             node_key=neard.node_key if neard else "",
+            budget=self._budget.last(),
         )
 
     def _sources(self) -> Sources:
@@ -423,6 +427,7 @@ class Agent:
         self.metrics.consul_stuck.set(bool(self._commits.trouble))
         self.metrics.show(state, gates.lag(state), is_ready(state, now), self._lease_left(state, now))
         self.metrics.state_dir.set(not self._state_dir.problem())
+        self.metrics.show_budget(self._budget.last())
 
     def _lease_left(self, state: State, now: float) -> float | None:
         hold = state.hold

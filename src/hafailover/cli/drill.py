@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hafailover.cli.budget import DespiteBudgetOption, refuse_low_budget
 from hafailover.cli.common import ConfigOption, JsonOption, fail
 from hafailover.cli.exit_codes import NOT_GOOD, OK, REFUSED, UNREACHABLE, WRONG_SETTINGS
 from hafailover.cli.status import address_of, look_at
@@ -39,13 +40,14 @@ def drill(
     clear: Annotated[
         bool, typer.Option("--clear", help="Take an order back whose command was cut off; hold no drill.")
     ] = False,
+    despite_budget: DespiteBudgetOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Try a failover in earnest, on the pool as it is, and keep the result in the history.
 
-    It is refused (exit code 5) if no standby is ready, or automatic failover is paused. Exit code 1: the
-    drill failed. By day, with people at hand.
+    It is refused (exit code 5) if no standby is ready, automatic failover is paused, or the validator may not
+    miss much more in this epoch. Exit code 1: the drill failed. By day, with people at hand.
 
     Examples: hafailover drill; hafailover drill --kind neard; hafailover drill --kind host --yes --json
     """
@@ -62,6 +64,8 @@ def drill(
         if clear:
             Desk(address, account_id, DEADLINE_S).end_drill()
             raise typer.Exit(OK)
+        if not despite_budget:
+            refuse_low_budget(address, account_id, "no drill")
         view = _fit(look_at(address, account_id))
         _ask(WHAT[kind].format(active=view.active), yes)
         before = production(config)

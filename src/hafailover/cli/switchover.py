@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from hafailover.cli.budget import DespiteBudgetOption, refuse_low_budget
 from hafailover.cli.common import ConfigOption, JsonOption, fail, settings_or_exit
 from hafailover.cli.exit_codes import ANOTHER, NOT_GOOD, OK, REFUSED, UNREACHABLE, WRONG_SETTINGS
 from hafailover.cli.names import host_names
@@ -68,6 +69,7 @@ def switchover(
     ] = False,
     cancel: Annotated[bool, typer.Option("--cancel", help="Take a planned switchover back.")] = False,
     status: Annotated[bool, typer.Option("--status", help="Say what is planned.")] = False,
+    despite_budget: DespiteBudgetOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -77,7 +79,8 @@ def switchover(
     validator has neither a block nor a chunk to produce, or else in the first one after that. The active's
     agent sees to it: the plan stands whatever becomes of this command, and outlives a restart of the agent.
     --status and --cancel are for it. --now takes the best moment of the next 10 s and moves the key at once
-    where there is none; where neard cannot be asked for it, too. Exit code 0: the host of --to signs, without
+    where there is none; where neard cannot be asked for it, too. It is refused where the validator may not
+    miss much more in this epoch; --despite-budget is for a handover that ends the loss. Exit code 0: the host of --to signs, without
     --to another one than before; 5: refused, or it came to nothing; 6: another host signs now.
 
     Examples: hafailover switchover; hafailover switchover --to host2 --in-window --blocks 5;
@@ -89,6 +92,8 @@ def switchover(
         fail(f"{' and '.join(chosen)}: one of them, please", WRONG_SETTINGS)
     if status or cancel:
         _look_or_cancel(config, as_json, cancel)
+    if not despite_budget:
+        refuse_low_budget(*address_of(config), "not switched over")
     soon = "now" if now else "at once" if at_once else ""
     if soon and not dry_run:
         _without_a_plan(config, to, as_json, best=now)

@@ -264,6 +264,28 @@ SECTIONS = (
                 unit="percentunit",
             ),
             Panel(
+                "Left of what may be missed",
+                [
+                    Query(
+                        f"min by (rule, duty, shard) (hafailover_budget_ratio * {POOL})",
+                        "{{rule}} {{duty}} {{shard}}",
+                    )
+                ],
+                "In this epoch: early_kickout takes the chunks of a shard, seat the validator's seat.",
+                unit="percentunit",
+                steps=((None, "red"), (0.5, "green")),
+            ),
+            Panel(
+                "Duties that may still be missed",
+                [
+                    Query(
+                        f"min by (rule, duty, shard) (hafailover_missable_duties * {POOL})",
+                        "{{rule}} {{duty}} {{shard}}",
+                    )
+                ],
+                "In a row, in this epoch; EarlyKickout is in force from protocol 87 on.",
+            ),
+            Panel(
                 "Since the last drill",
                 [
                     Query(

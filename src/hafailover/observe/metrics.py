@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram, Info
 
 from hafailover import __version__
@@ -11,6 +13,7 @@ from hafailover.core.state import Stage, State
 from hafailover.core.views import Role
 from hafailover.core.work import Counts
 from hafailover.guard.protocol import GuardReport
+from hafailover.observe.records import Budget
 
 FAST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0)
 SWAP_BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 30.0, 120.0)
@@ -69,6 +72,19 @@ class Metrics:
             "1 while this host's Consul answers and carries no write out",
             registry=registry,
         )
+        self.missable = Gauge(
+            "hafailover_missable_duties",
+            "Duties that may still be missed in this epoch, by the rule that strikes then; shard: of chunks",
+            ["rule", "duty", "shard"],
+            registry=registry,
+        )
+        self.budget_ratio = Gauge(
+            "hafailover_budget_ratio",
+            "Of what may be missed in this epoch, the part that is left, 0 to 1; only of rules in force",
+            ["rule", "duty", "shard"],
+            registry=registry,
+        )
+        self._budget_rows: set[tuple[str, str, str]] = set()
         self.promotions = Counter("hafailover_promotions", "Times this host became active", registry=registry)
         self.demotions = Counter(
             "hafailover_demotions", "Times this host ceased to be active", registry=registry
@@ -166,6 +182,21 @@ class Metrics:
             self.duties_expected.labels(name).set(kind.whole.expected)
             self.epoch_produced.labels(name).set(getattr(produced, name))
             self.epoch_expected.labels(name).set(getattr(expected, name))
+
+    def show_budget(self, budget: Budget | None) -> None:
+        """Takes what may still be missed; what is not known any more is not shown."""
+        rows = budget.rows if budget is not None else []
+        shown = {(row.rule, row.duty, "" if row.shard is None else str(row.shard)): row for row in rows}
+        in_force = {labels for labels, row in shown.items() if row.in_force}
+        for gauge, now in ((self.missable, set(shown)), (self.budget_ratio, in_force)):
+            for gone in self._budget_rows - now:
+                with contextlib.suppress(KeyError):
+                    gauge.remove(*gone)
+        self._budget_rows = set(shown)
+        for labels, row in shown.items():
+            self.missable.labels(*labels).set(row.missable)
+            if row.in_force:
+                self.budget_ratio.labels(*labels).set(row.ratio)
 
     def changed(self, before: State, after: State) -> None:
         """Counts what a step of the core has changed."""

@@ -11,9 +11,10 @@ from hafailover.core.beat import Phase, StoredBeat
 from hafailover.core.views import LockView, Role
 from hafailover.core.work import IDLE_ACTIVE_S
 from hafailover.lock.roster import Entry
+from hafailover.observe.budget import pools_budget
 from hafailover.observe.history import Change, changes, drills
 from hafailover.observe.production import advice, is_bad, is_producing, of_active, words
-from hafailover.observe.records import NodeRecord, TermRecord, parse_record
+from hafailover.observe.records import Budget, NodeRecord, TermRecord, parse_record
 from hafailover.observe.warnings import ConsulView, Still, of_junk, warnings
 from hafailover.orders.documents import OrderBook
 from hafailover.text import one_line
@@ -63,6 +64,8 @@ class Overview:
     """For how long at least the newest beat has not been followed by another; ``None``: it moves."""
     junk: str | None = None
     """What lies below the pool's prefix in Consul and is no record, in a sentence."""
+    budget: Budget | None = None
+    """What the validator may still miss in this epoch; ``None``: not known, or it is none."""
 
     @property
     def standbys(self) -> list[NodeRecord]:
@@ -73,6 +76,7 @@ class Overview:
         """For ``--json``."""
         plain = asdict(self)
         plain["hosts"] = [host.model_dump() for host in self.hosts]
+        plain["budget"] = self.budget.model_dump() if self.budget is not None else None
         plain["last_drill"] = self.last_drill.model_dump() if self.last_drill is not None else None
         return plain
 
@@ -150,11 +154,12 @@ def overview(
         plan=_plan(book),
         last_change=rows[-1] if rows else None,
         consul=consul,
-        warnings=warnings(hosts, consul, junk),
+        warnings=warnings(hosts, consul, junk, active),
         stuck=(still.stuck or None) if still is not None else None,
         beat_still_s=round(still.age_s, 1) if still is not None and still.age_s else None,
         junk=next(iter(of_junk(junk)), None),
         last_drill=held[-1] if held else None,
+        budget=pools_budget(hosts, active),
         duties=duties,
         production="; ".join(filter(None, (words(found), advice(found)))),
         producing=is_producing(found),

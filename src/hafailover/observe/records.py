@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -48,6 +48,53 @@ class ProductionRecord(BaseModel):
     blocks: DutyRecord = Field(default_factory=DutyRecord)
     chunks: DutyRecord = Field(default_factory=DutyRecord)
     endorsements: DutyRecord = Field(default_factory=DutyRecord)
+
+
+class Allowance(BaseModel):
+    """How many duties of one kind may still be missed in this epoch, by one rule of the network."""
+
+    model_config = _CONFIG
+
+    rule: Literal["early_kickout", "seat"]
+    """early_kickout: a shard's chunks go to others within the epoch. seat: the validator loses its seat."""
+    duty: Literal["blocks", "chunks", "endorsements"]
+    shard: Count | None = None
+    missed: Count
+    missable: Count
+    """In a row, from now on. More, and the rule strikes."""
+    full: Count
+    """What ``missable`` would be if nothing had been missed in this epoch."""
+    minutes: Annotated[float, Field(ge=0)] | None = None
+    """In which so many come up, at this epoch's share of slots; ``None``: not known, or out of reach."""
+    in_force: bool
+    """Whether the rule holds for this validator: EarlyKickout does from protocol 87 on."""
+    out_of_reach: bool
+    """The epoch ends before so many come up."""
+    lost: bool
+    low: bool
+    """The rule holds and is in reach, and less than half of ``full`` is left."""
+
+    @property
+    def ratio(self) -> float:
+        """Of the budget that is left, from 0 to 1."""
+        if self.lost:
+            return 0.0
+        return 1.0 if self.out_of_reach or not self.full else min(1.0, self.missable / self.full)
+
+
+class Budget(BaseModel):
+    """What a validator may still miss in this epoch, by a host's neard."""
+
+    model_config = _CONFIG
+
+    epoch_start: Count
+    height: Count
+    blocks_left: Count
+    """Until the epoch ends."""
+    protocol: Count | None = None
+    source: Literal["protocol_config", "genesis_config", "mainnet"]
+    """Where the thresholds come from: neard, or mainnet's where neard does not tell."""
+    rows: Annotated[list[Allowance], Field(max_length=64)]
 
 
 class NodeRecord(BaseModel):
@@ -109,6 +156,8 @@ class NodeRecord(BaseModel):
     """What its guard has seen and must never be: a neard with a key that it had not given to it."""
     node_key: str = ""
     """Public key of neard's node_key.json, as its RPC shows it."""
+    budget: Budget | None = None
+    """What the validator may still miss in this epoch; ``None``: not known, or it is none."""
 
 
 class TermRecord(BaseModel):

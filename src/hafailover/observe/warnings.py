@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from hafailover.observe.budget import low_texts, pools_budget
 from hafailover.observe.records import NodeRecord
 from hafailover.text import one_line
 
@@ -40,13 +41,18 @@ class Still:
 
 
 def warnings(
-    hosts: Sequence[NodeRecord], consul: ConsulView | None, junk: Sequence[str] = ()
+    hosts: Sequence[NodeRecord],
+    consul: ConsulView | None,
+    junk: Sequence[str] = (),
+    active: str | None = None,
 ) -> tuple[str, ...]:
     """:param consul: ``None`` if nobody could be asked.
     :param junk: keys below the pool's prefix that are no records.
+    :param active: the host that signs; its neard tells what may still be missed.
     """
     alive = [host for host in hosts if host.role not in ("gone", "unknown")]
     found = [
+        *low_texts(pools_budget(hosts, active)),
         *_consul(consul),
         *of_junk(junk),
         *(f"{host.node}: {host.reason}" for host in hosts if host.role == "gone"),

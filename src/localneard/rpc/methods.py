@@ -154,6 +154,12 @@ def _genesis_config(node: "Node", _: Any) -> Any:
     return node.chain.genesis.config
 
 
+def _protocol_config(node: "Node", params: Any) -> Any:
+    _find_block(node, params)
+    # Neither the protocol nor the thresholds ever change here.
+    return node.chain.genesis.config
+
+
 def _gas_price(node: "Node", params: Any) -> Any:
     if params not in (None, [], [None], {"block_id": None}):
         _find_block(node, params)
@@ -167,6 +173,7 @@ METHODS: dict[str, Method] = {
     "client_config": _client_config,
     "EXPERIMENTAL_genesis_config": _genesis_config,
     "EXPERIMENTAL_maintenance_windows": _maintenance_windows,
+    "EXPERIMENTAL_protocol_config": _protocol_config,
     "EXPERIMENTAL_validators_ordered": _validators_ordered,
     "gas_price": _gas_price,
     "genesis_config": _genesis_config,

@@ -40,8 +40,8 @@ def status(node: "Node") -> Json:
     view: Json = {
         "version": version(),
         "chain_id": node.chain.genesis.chain_id,
-        "protocol_version": PROTOCOL_VERSION,
-        "latest_protocol_version": PROTOCOL_VERSION,
+        "protocol_version": node.chain.genesis.protocol_version,
+        "latest_protocol_version": max(PROTOCOL_VERSION, node.chain.genesis.protocol_version),
     }
     # As in neard, this is what config.json says, whatever --rpc-addr was given.
     if (rpc := node.files.config_as_read.rpc) is not None:

@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 import requests
 
+from hafailover.agent.budget_watch import BudgetWatch
 from hafailover.clock import boottime
 from hafailover.near.rpc import NeardRpc
+from hafailover.observe.records import Allowance
 
 from .nodes import MakeNet, Net
 
@@ -139,6 +141,46 @@ def test_client_config_shows_what_the_process_runs_with(whole_net: Net) -> None:
     config = whole_net[0].rpc("client_config")
     assert config["min_block_production_delay"] == [0, 200000000]
     assert (config["expected_shutdown"], config["epoch_length"]) == ("null", 1000)
+
+
+def test_what_may_still_be_missed_is_told_as_neard_tells_it(make_net: MakeNet) -> None:
+    """By the agent's own eye, on a validator that produces nothing: rules, counts by shard, minutes."""
+    net = make_net(2)
+    net.change_genesis(
+        epoch_length=1000,
+        protocol_version=87,
+        block_producer_kickout_threshold=97,
+        chunk_producer_kickout_threshold=0,
+        max_kickout_stake_perc=100,
+    )
+    net[1].settings(freeze_producing=True)
+    net.start()
+    host, _, port = net[0].rpc_addr.rpartition(":")
+    watch = BudgetWatch(lambda: NeardRpc(host, int(port)), "node1")
+
+    def row(rule: str, duty: str) -> Allowance | None:
+        watch.look()
+        budget = watch.last()
+        return (
+            next((one for one in budget.rows if (one.rule, one.duty) == (rule, duty)), None)
+            if budget
+            else None
+        )
+
+    def low() -> bool:
+        found = row("seat", "blocks")
+        return found is not None and found.low and (found.lost or found.minutes is not None)
+
+    net[0].wait(lambda _: low(), 60)
+    early = row("early_kickout", "chunks")
+    assert early is not None
+    assert (early.in_force, early.shard, early.low, early.lost) == (True, 0, False, False)
+    assert early.missed > 0
+    assert 0 < early.missable < early.full == 99
+    budget = watch.last()
+    assert budget is not None
+    assert (budget.protocol, budget.source) == (87, "protocol_config")
+    assert net[0].status()["protocol_version"] == 87
 
 
 def test_maintenance_windows_are_when_the_account_has_no_turn(whole_net: Net) -> None:

@@ -12,7 +12,7 @@ from hafailover.lab.pool import LabPool
 from hafailover.lab.waiting import wait_until
 from hafailover.local.start import place_in
 
-from .test_commands import command
+from .test_commands import command, get
 from .waiting import other_active, standbys
 
 pytestmark = [pytest.mark.consul, pytest.mark.timeout(150)]
@@ -40,6 +40,26 @@ def test_status_shows_consul_disks_clocks_and_the_next_window(pool: LabPool) -> 
     assert len(consul["servers"]) == 3
     assert consul["leader"] in consul["servers"]
     assert consul["failing"] == []
+
+
+def test_what_may_still_be_missed_is_on_every_hosts_record_and_in_the_metrics(pool: LabPool) -> None:
+    pool.wait_settled()
+    host = pool.hosts[0]
+    # The pool's first block of the epoch may be due in a while.
+    wait_until(
+        lambda: all(one.budget is not None and len(one.budget.rows) >= 3 for one in pool.look().hosts),
+        timeout_s=40,
+        what="the budgets",
+    )
+    budget = json.loads(command(host, "status", "--json").stdout)["budget"]
+    assert (budget["source"], budget["protocol"]) == ("protocol_config", 84)
+    rows = {(row["rule"], row["duty"]): row for row in budget["rows"]}
+    assert rows["early_kickout", "chunks"]["shard"] == 0
+    assert not rows["early_kickout", "chunks"]["in_force"]
+    assert rows["seat", "blocks"]["in_force"]
+    shown = get(host, "/metrics").text
+    assert 'hafailover_missable_duties{duty="chunks",rule="early_kickout",shard="0"}' in shown
+    assert 'hafailover_budget_ratio{duty="blocks",rule="seat",shard=""}' in shown
 
 
 @pytest.mark.parametrize("agent", ["stopped", "dead"])

@@ -12,8 +12,8 @@ from hafailover.orders import following
 
 from ..near.keys import ACCOUNT
 from ..near.servers import STATUS, Peer, Server, answer
-from ..observe.pool import PAUSE_S, Active, fill
-from ..observe.tiny_consul import TinyConsul
+from ..observe.pool import PAUSE_S, Active, fill, publish_budget
+from ..observe.tiny_consul import KEYS, TinyConsul
 from .command import Command
 
 
@@ -100,6 +100,43 @@ def test_what_it_cost(hafailover: Command, consul: TinyConsul, neard: Neard) -> 
     assert moved["gap_s"] >= PAUSE_S / 4
     # Six more were expected and four more came; the one missed before is none of the handover's.
     assert moved["blocks_missed"] == 2
+
+
+@pytest.mark.parametrize("how", [(), ("--now",), ("--at", "5000"), ("--dry-run",)], ids=" ".join)
+def test_a_handover_waits_for_a_better_epoch(
+    hafailover: Command, consul: TinyConsul, how: tuple[str, ...]
+) -> None:
+    fill(consul)
+    publish_budget(consul, missable=49)
+    refused = hafailover("switchover", *how)
+    assert (refused.code, refused.out) == (5, "")
+    assert refused.err.strip() == (
+        "hafailover: not switched over: budget low: 49 of 99 chunks may still be missed on shard 3 in this "
+        "epoch, some 5 min without any, then the network gives its chunks to others (EarlyKickout). What is "
+        "missed counts until the epoch ends, in 41201 blocks. To go on all the same, as where that ends the "
+        "loss: --despite-budget"
+    )
+    assert consul.get(KEYS.request) is None
+
+
+def test_a_handover_that_ends_the_loss_can_be_had(
+    hafailover: Command, consul: TinyConsul, neard: Neard
+) -> None:
+    fill(consul)
+    publish_budget(consul, missable=0)
+    Active(consul)
+    assert hafailover("switchover", "--now", "--despite-budget").code == 0
+
+
+def test_what_is_left_over_half_holds_nothing_back(
+    hafailover: Command, consul: TinyConsul, neard: Neard
+) -> None:
+    """Nor does what a host that is gone has said."""
+    fill(consul)
+    publish_budget(consul, missable=50)
+    publish_budget(consul, missable=0, node="c", alive=False)
+    Active(consul)
+    assert hafailover("switchover", "--now").code == 0
 
 
 def test_a_person_reads_the_same(hafailover: Command, consul: TinyConsul, neard: Neard) -> None:

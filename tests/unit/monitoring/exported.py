@@ -1,6 +1,7 @@
 """The metrics that rules and dashboard may use, by the job they are scraped from."""
 
 from hafailover.observe.metrics import Metrics
+from hafailover.observe.records import Allowance, Budget
 
 # Of nearcore's metrics.rs files, as of release 2.10; made when first set, so a neard may not show them all.
 NEARD = {
@@ -41,6 +42,21 @@ def agents() -> set[str]:
     """The names of the agent's samples, from the agent's own registry."""
     metrics = Metrics("pool.near", "host1")
     metrics.expect_notifications("webhook")
+    row = Allowance(
+        rule="early_kickout",
+        duty="chunks",
+        shard=3,
+        missed=60,
+        missable=39,
+        full=99,
+        in_force=True,
+        out_of_reach=False,
+        lost=False,
+        low=True,
+    )
+    metrics.show_budget(
+        Budget(epoch_start=1, height=2, blocks_left=3, protocol=87, source="protocol_config", rows=[row])
+    )
     return {sample.name for family in metrics.registry.collect() for sample in family.samples}
 
 

@@ -42,6 +42,34 @@ def fill(
         )
 
 
+def publish_budget(consul: TinyConsul, missable: int, node: str = "a", *, alive: bool = True) -> None:
+    """A host's neard has counted: of 99 chunks in a row so many may still be missed."""
+    row = {
+        "rule": "early_kickout",
+        "duty": "chunks",
+        "shard": 3,
+        "missed": 99 - missable,
+        "missable": missable,
+        "full": 99,
+        "minutes": missable * 0.11,
+        "in_force": True,
+        "out_of_reach": False,
+        "lost": False,
+        "low": missable < 49.5,
+    }
+    budget = {
+        "epoch_start": 1,
+        "height": 2000,
+        "blocks_left": 41_201,
+        "protocol": 87,
+        "source": "protocol_config",
+        "rows": [row],
+    }
+    role = {"role": "active", "term": 20, "lease_left_s": 6.2} if node == "a" else {"role": "standby"}
+    session = f"session-of-{node}" if alive else None
+    consul.publish(node, session, **role, ready=True, height=100, budget=budget)
+
+
 class Active:
     """Plays the active: waits for the wish, answers it, and moves the heartbeat to the target.
 

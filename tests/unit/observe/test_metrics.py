@@ -13,6 +13,7 @@ from hafailover.core.views import KeyState, Role
 from hafailover.core.work import Chain, Counts, Duties, Evidence, Finding, Work
 from hafailover.guard.protocol import GuardReport
 from hafailover.observe.metrics import Metrics
+from hafailover.observe.records import Allowance, Budget
 
 from ..core.bench import OTHER, Core, guard
 
@@ -85,6 +86,8 @@ def test_the_names_that_dashboards_rely_on(metrics: Metrics) -> None:
         "hafailover_epoch_duties_produced": "gauge",
         "hafailover_epoch_duties_expected": "gauge",
         "hafailover_drained": "gauge",
+        "hafailover_missable_duties": "gauge",
+        "hafailover_budget_ratio": "gauge",
         "hafailover_last_successful_drill_timestamp_seconds": "gauge",
         "hafailover_notifications": "counter",
     }
@@ -97,6 +100,48 @@ def test_counters_are_there_before_they_count(metrics: Metrics) -> None:
 
 
 # --- gauges
+
+
+def test_what_may_still_be_missed_is_shown_as_long_as_it_is_known(metrics: Metrics) -> None:
+    def shown() -> dict[str, float]:
+        return {
+            name: value for name, value in values(metrics).items() if "missable" in name or "ratio" in name
+        }
+
+    def row(shard: int | None, missable: int, **changes: bool) -> Allowance:
+        flags = {"in_force": True, "out_of_reach": False, "lost": False, "low": False, **changes}
+        rule, duty = ("seat", "blocks") if shard is None else ("early_kickout", "chunks")
+        return Allowance.model_validate(
+            {
+                "rule": rule,
+                "duty": duty,
+                "shard": shard,
+                "missed": 1,
+                "missable": missable,
+                "full": 100,
+                **flags,
+            }
+        )
+
+    def budget(*rows: Allowance) -> Budget:
+        return Budget(epoch_start=1, height=9, blocks_left=5, source="mainnet", rows=list(rows))
+
+    metrics.show_budget(budget(row(3, 40), row(4, 50, in_force=False), row(None, 0, lost=True)))
+    assert shown() == {
+        "missable_duties{early_kickout,chunks,3}": 40,
+        "missable_duties{early_kickout,chunks,4}": 50,
+        "missable_duties{seat,blocks,}": 0,
+        "budget_ratio{early_kickout,chunks,3}": 0.4,
+        "budget_ratio{seat,blocks,}": 0,
+    }
+    metrics.show_budget(budget(row(3, 40, in_force=False), row(None, 7, out_of_reach=True)))
+    assert shown() == {
+        "missable_duties{early_kickout,chunks,3}": 40,
+        "missable_duties{seat,blocks,}": 7,
+        "budget_ratio{seat,blocks,}": 1,
+    }
+    metrics.show_budget(None)
+    assert shown() == {}
 
 
 def test_a_starting_agent_shows_nothing_it_does_not_know(metrics: Metrics) -> None:

@@ -240,6 +240,50 @@ def test_what_a_host_that_does_not_sign_says_of_its_production_is_nothing() -> N
     assert (view.ok, view.production) == (True, "")
 
 
+LOW = {
+    "epoch_start": 100,
+    "height": 1120,
+    "blocks_left": 42_179,
+    "protocol": 87,
+    "source": "protocol_config",
+    "rows": [
+        {
+            "rule": "early_kickout",
+            "duty": "chunks",
+            "shard": 3,
+            "missed": 60,
+            "missable": 39,
+            "full": 99,
+            "minutes": 4.3,
+            "in_force": True,
+            "out_of_reach": False,
+            "lost": False,
+            "low": True,
+        }
+    ],
+}
+
+
+def test_a_low_budget_is_told_and_is_no_fault_of_the_pool() -> None:
+    view = look(host("a", "active", budget=LOW), host("b"))
+    assert view.ok
+    text = "budget low: 39 of 99 chunks may still be missed on shard 3"
+    assert [text in warning for warning in view.warnings] == [True]
+    assert text in " ".join(shown(view).split())
+    plain = json.loads(json.dumps(view.to_plain()))
+    assert plain["budget"] == LOW == plain["hosts"][0]["budget"]
+    # A standby's neard tells as well, where the active's does not.
+    assert any(text in warning for warning in look(A, host("b", budget=LOW)).warnings)
+    enough = {**LOW, "rows": [{**LOW["rows"][0], "low": False}]}  # type: ignore[index]
+    assert look(host("a", "active", budget=enough), host("b", budget=LOW)).warnings == ()
+
+
+def test_a_budget_that_cannot_be_is_not_believed() -> None:
+    for odd in ({**LOW, "rows": [{**LOW["rows"][0], "missable": -1}]}, {**LOW, "source": "x"}, {}, "low"):  # type: ignore[index]
+        (host_b,) = (one for one in look(A, host("b", budget=odd)).hosts if one.node == "b")
+        assert host_b.role == "unknown"
+
+
 def test_an_active_that_is_ready_is_no_standby_of_its_own() -> None:
     assert not look(A).ok
 
@@ -286,6 +330,7 @@ def test_what_a_program_gets() -> None:
         "stuck",
         "beat_still_s",
         "junk",
+        "budget",
     }
     assert plain["ok"] is True
     assert plain["account_id"] == "pool.near"

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from hafailover.core.views import Member
 from hafailover.lock.roster import Entry
 from hafailover.observe.records import (
+    Allowance,
+    Budget,
     DutyRecord,
     NodeRecord,
     ProductionRecord,
@@ -61,6 +63,28 @@ RECORD = NodeRecord(
     guard_problem="a launcher",
     alarm="a key",
     node_key="ed25519:host",
+    budget=Budget(
+        epoch_start=100,
+        height=120,
+        blocks_left=43_179,
+        protocol=87,
+        source="protocol_config",
+        rows=[
+            Allowance(
+                rule="early_kickout",
+                duty="chunks",
+                shard=3,
+                missed=60,
+                missable=39,
+                full=99,
+                minutes=4.3,
+                in_force=True,
+                out_of_reach=False,
+                lost=False,
+                low=True,
+            )
+        ],
+    ),
 )
 BEGAN = TermRecord(
     event="began", term=20, node="a", cause="host gone", from_node="b", height=119, waited_s=9.1, at="now"

@@ -1,0 +1,219 @@
+"""How much a validator may still miss in this epoch before it loses chunks or its seat. Pure.
+
+Two rules of the network take something from a validator that misses too much:
+
+* *EarlyKickout*, from protocol 87 on: within the epoch, chunks of one shard (:data:`EARLY_KICKOUT`).
+* At the epoch's end, the seat (:class:`hafailover.near.epoch.EpochRules`), two epochs later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from hafailover.near.epoch import Counted, EpochCounts, EpochRules
+from hafailover.observe.records import Allowance, Budget, NodeRecord
+
+LOW_RATIO = 0.5
+"""Our choice: with less than half of the budget left, nobody should spend any of it for a drill."""
+MOST = 1 << 62
+"""A neard's counts are not to be believed beyond reason: a record holds 63 bits."""
+MOST_ROWS = 32
+"""What a host publishes; the scarcest come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlyRule:
+    """Who has missed at least ``min_missed`` chunks on a shard in this epoch, and produced less than
+    ``percent`` of what was expected there, gets no more of them until the epoch ends, whatever it does then;
+    not before the epoch is ``grace_blocks`` old. The last producer of a shard keeps it.
+    """
+
+    since_protocol: int
+    grace_blocks: int
+    min_missed: int
+    percent: int
+
+    def takes(self, chunks: Counted) -> bool:
+        """Whether these counts are bad enough."""
+        return chunks.missed >= self.min_missed and chunks.produced * 100 < self.percent * chunks.expected
+
+    def missable(self, chunks: Counted) -> int:
+        """How many chunks in a row may be missed from now on; less than 0 if too many were already."""
+        by_number = self.min_missed - chunks.missed
+        # The fewest more with which produced * 100 < percent * (expected + more).
+        by_share = chunks.produced * 100 // self.percent + 1 - chunks.expected
+        return max(by_number, by_share) - 1
+
+
+EARLY_KICKOUT = EarlyRule(since_protocol=87, grace_blocks=1000, min_missed=100, percent=80)
+"""nearcore's pull requests #16049 (the thresholds) and #16311 (protocol 87), and
+chain/epoch-manager/src/tests/early_kickout.rs: 390 of 490 is taken, 400 of 500 and 391 of 490 are not."""
+
+
+def missable_in_epoch(duties: Counted, in_all: int, percent: int) -> int:
+    """How many more may be missed before the epoch's end with the seat kept; below 0: it is lost already.
+
+    :param in_all: duties of this kind in the whole epoch, those to come included.
+    """
+    needed = -(-percent * in_all // 100)
+    return in_all - duties.missed - needed
+
+
+def budget_of(
+    counts: EpochCounts,
+    rules: EpochRules,
+    height: int,
+    blocks_per_s: float | None = None,
+    early: EarlyRule = EARLY_KICKOUT,
+) -> Budget | None:
+    """What may still be missed, the scarcest first; ``None`` where the head is not of the counts' epoch.
+
+    :param height: of the head.
+    :param blocks_per_s: how fast the head moves, for the minutes; ``None`` if that is not known.
+    """
+    passed = height - counts.epoch_start + 1
+    if passed < 1 or passed > 2 * rules.epoch_length:
+        return None
+    when = _When(passed, max(0, rules.epoch_length - passed), blocks_per_s)
+    rows = [
+        _early(one.shard, one.chunks, one.producers > 1, when, rules.protocol, early) for one in counts.shards
+    ]
+    producer = bool(counts.blocks.expected or counts.chunks.expected or counts.shards)
+    for duty, counted, percent, counts_for_seat in (
+        ("blocks", counts.blocks, rules.block_percent, True),
+        ("chunks", counts.chunks, rules.chunk_percent, True),
+        ("endorsements", counts.endorsements, rules.endorsement_percent, not producer),
+    ):
+        if counted.expected:
+            rows.append(_seat(duty, counted, percent, counts_for_seat, when))
+    rows.sort(key=lambda row: (not row.low, not row.in_force, row.ratio))
+    return Budget(
+        epoch_start=counts.epoch_start,
+        height=height,
+        blocks_left=when.left,
+        protocol=rules.protocol,
+        source=rules.source,
+        rows=rows[:MOST_ROWS],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _When:
+    """Where in the epoch the head is: blocks passed and left, and how fast they come."""
+
+    passed: int
+    left: int
+    blocks_per_s: float | None
+
+    def to_come(self, counted: Counted) -> int:
+        """Duties until the epoch's end, at the share of slots that this epoch has shown so far."""
+        return -(-counted.expected * self.left // self.passed)
+
+    def minutes(self, counted: Counted, missable: int, at_least_blocks: int = 0) -> float | None:
+        """In which so many duties come up."""
+        if self.blocks_per_s is None or self.blocks_per_s <= 0 or counted.expected == 0:
+            return None
+        blocks = max(max(0, missable) * self.passed / counted.expected, at_least_blocks)
+        # Of a chain that hardly moves, a quotient may be infinite.
+        return round(min(blocks / self.blocks_per_s / 60, 1e6), 1)
+
+
+def _early(
+    shard: int, chunks: Counted, others: bool, when: _When, protocol: int | None, rule: EarlyRule
+) -> Allowance:
+    missable = rule.missable(chunks)
+    full = rule.missable(Counted(chunks.expected, chunks.expected))
+    in_force = others and protocol is not None and protocol >= rule.since_protocol
+    grace_left = max(0, rule.grace_blocks - when.passed)
+    taken = rule.takes(chunks) and grace_left == 0
+    out_of_reach = not taken and when.to_come(chunks) <= missable
+    return Allowance(
+        rule="early_kickout",
+        duty="chunks",
+        shard=shard,
+        missed=chunks.missed,
+        missable=min(max(0, missable), MOST),
+        full=min(full, MOST),
+        minutes=None if out_of_reach or taken else when.minutes(chunks, missable, grace_left),
+        in_force=in_force,
+        out_of_reach=out_of_reach,
+        lost=taken,
+        low=in_force and not out_of_reach and (taken or missable < full * LOW_RATIO),
+    )
+
+
+def _seat(duty: str, counted: Counted, percent: int, in_force: bool, when: _When) -> Allowance:
+    to_come = when.to_come(counted)
+    in_all = counted.expected + to_come
+    missable = missable_in_epoch(counted, in_all, percent)
+    full = missable_in_epoch(Counted(in_all, in_all), in_all, percent)
+    lost = missable < 0
+    out_of_reach = not lost and to_come <= missable
+    return Allowance(
+        rule="seat",
+        duty=duty,
+        shard=None,
+        missed=counted.missed,
+        missable=min(max(0, missable), MOST),
+        full=min(full, MOST),
+        minutes=None if out_of_reach or lost else when.minutes(counted, missable),
+        in_force=in_force,
+        out_of_reach=out_of_reach,
+        lost=lost,
+        low=in_force and not out_of_reach and (lost or missable < full * LOW_RATIO),
+    )
+
+
+def pools_budget(hosts: Iterable[NodeRecord], active: str | None) -> Budget | None:
+    """The budget as the active's neard tells it; where it does not, by the host with the highest head."""
+    told = [host for host in hosts if host.budget is not None and host.role not in ("gone", "unknown")]
+    told.sort(key=lambda host: (host.node == active, host.budget.height if host.budget else 0))
+    return told[-1].budget if told else None
+
+
+def low_texts(budget: Budget | None) -> list[str]:
+    """What is scarce, a sentence for each; none while more than half of everything is left."""
+    return [_text(row) for row in budget.rows if row.low] if budget is not None else []
+
+
+def _text(row: Allowance) -> str:
+    left = f"budget low: {row.missable} of {row.full} {row.duty} may still be missed"
+    if row.rule == "early_kickout":
+        if row.lost:
+            return (
+                f"no more chunks on shard {row.shard} until the epoch ends: {row.missed} were missed there "
+                "(EarlyKickout)"
+            )
+        return (
+            f"{left} on shard {row.shard} in this epoch{_minutes(row)}, "
+            "then the network gives its chunks to others (EarlyKickout)"
+        )
+    if row.lost:
+        return f"the seat is lost: more {row.duty} were missed in this epoch than is allowed ({row.missed})"
+    return f"{left} in this epoch{_minutes(row)}, then the validator loses its seat"
+
+
+def _minutes(row: Allowance) -> str:
+    if row.minutes is None:
+        return ""
+    return (
+        f", some {row.minutes:.0f} min without any"
+        if row.minutes >= 1
+        else ", less than a minute without any"
+    )
+
+
+DESPITE = "--despite-budget"
+"""The option of the commands that are refused otherwise."""
+
+
+def refusal(budget: Budget | None) -> str | None:
+    """Why nobody should spend any of it on a drill or a planned handover now; ``None``: nothing known."""
+    texts = low_texts(budget)
+    if budget is None or not texts:
+        return None
+    return (
+        f"{'; '.join(texts)}. What is missed counts until the epoch ends, in {budget.blocks_left} blocks. "
+        f"To go on all the same, as where that ends the loss: {DESPITE}"
+    )

@@ -1,0 +1,139 @@
+"""The agent's look at what may still be missed: what it asks for, how often, and what becomes of failures."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hafailover.agent import budget_watch
+from hafailover.agent.budget_watch import BudgetWatch
+from hafailover.near.rpc import RpcError, Status
+from hafailover.observe.records import Allowance, Budget
+
+
+class FakeRpc:
+    """A neard with one validator on shard 3: 40 of its 60 chunks there are missed."""
+
+    def __init__(self) -> None:
+        self.height = 10_999
+        self.epoch_start = 5000
+        self.account = "pool.near"
+        self.asked: list[str] = []
+        self.fails: set[str] = set()
+        self.closed = 0
+
+    def status(self) -> Status:
+        return Status(self.height, False, None, None, "2.14.0", 1, "mainnet", 0.0)
+
+    def call(self, method: str, params: Any) -> Any:
+        self.asked.append(method)
+        if method in self.fails:
+            raise RpcError(f"{method}: METHOD_NOT_FOUND")
+        if method == "validators":
+            seat = {
+                "num_produced_blocks": 60,
+                "num_expected_blocks": 60,
+                "num_produced_chunks": 20,
+                "num_expected_chunks": 60,
+                "num_produced_chunks_per_shard": [20],
+                "num_expected_chunks_per_shard": [60],
+                "shards": [3],
+            }
+            entries = [{"account_id": name, **seat} for name in ("other.near", self.account)]
+            return {"current_validators": entries, "epoch_start_height": self.epoch_start}
+        return {"protocol_version": 87, "epoch_length": 43_200}
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def neard() -> FakeRpc:
+    return FakeRpc()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    now = [1000.0]
+    monkeypatch.setattr(budget_watch, "boottime", lambda: now[0])
+    return now
+
+
+def watch(neard: FakeRpc) -> BudgetWatch:
+    def open_rpc() -> Any:
+        return neard
+
+    return BudgetWatch(open_rpc, "pool.near")
+
+
+def of_shard(budget: Budget | None) -> Allowance:
+    assert budget is not None
+    return next(row for row in budget.rows if row.rule == "early_kickout")
+
+
+def test_the_second_look_knows_the_speed_of_the_chain(neard: FakeRpc, clock: list[float]) -> None:
+    one = watch(neard)
+    one.look()
+    first = one.last()
+    row = of_shard(first)
+    assert (row.shard, row.missed, row.missable, row.low) == (3, 40, 59, False)
+    assert first is not None
+    assert (first.protocol, first.source, row.minutes) == (87, "protocol_config", None)
+    clock[0] += 60
+    neard.height += 100
+    one.look()
+    # 59 chunks, one in each 101.7 blocks, 0.6 s each.
+    assert of_shard(one.last()).minutes == pytest.approx(59 * 6100 / 60 * 0.6 / 60, abs=0.1)
+
+
+def test_the_rules_are_asked_for_once_in_an_epoch(neard: FakeRpc, clock: list[float]) -> None:
+    one = watch(neard)
+    for _ in range(3):
+        one.look()
+    assert neard.asked.count("EXPERIMENTAL_protocol_config") == 1
+    neard.epoch_start += 1000
+    one.look()
+    assert neard.asked.count("EXPERIMENTAL_protocol_config") == 2
+    clock[0] += budget_watch.RULES_EVERY_S
+    one.look()
+    assert neard.asked.count("EXPERIMENTAL_protocol_config") == 3
+
+
+def test_a_neard_without_the_rules_has_mainnets(neard: FakeRpc, clock: list[float]) -> None:
+    neard.fails = {"EXPERIMENTAL_protocol_config", "genesis_config"}
+    one = watch(neard)
+    one.look()
+    found = one.last()
+    assert found is not None
+    assert (found.source, found.protocol) == ("mainnet", None)
+    assert not any(row.in_force for row in found.rows if row.rule == "early_kickout")
+
+
+def test_what_was_told_stands_for_two_minutes(neard: FakeRpc, clock: list[float]) -> None:
+    one = watch(neard)
+    one.look()
+    neard.fails = {"validators"}
+    clock[0] += budget_watch.OLD_S
+    one.look()
+    assert one.last() is not None
+    assert neard.closed == 1
+    clock[0] += 1
+    assert one.last() is None
+
+
+def test_who_is_no_validator_has_no_budget(neard: FakeRpc, clock: list[float]) -> None:
+    one = watch(neard)
+    one.look()
+    neard.account = "somebody.near"
+    one.look()
+    assert one.last() is None
+
+
+def test_a_neard_that_cannot_be_reached_ends_nothing() -> None:
+    def open_rpc() -> Any:
+        raise RpcError("connection refused")
+
+    one = BudgetWatch(open_rpc, "pool.near")
+    one.look()
+    assert one.last() is None
