@@ -80,8 +80,9 @@ def switchover(
     agent sees to it: the plan stands whatever becomes of this command, and outlives a restart of the agent.
     --status and --cancel are for it. --now takes the best moment of the next 10 s and moves the key at once
     where there is none; where neard cannot be asked for it, too. It is refused where the validator may not
-    miss much more in this epoch; --despite-budget is for a handover that ends the loss. Exit code 0: the host of --to signs, without
-    --to another one than before; 5: refused, or it came to nothing; 6: another host signs now.
+    miss much more in this epoch; --despite-budget is for a handover that ends the loss. Exit code 0: the
+    host of --to signs, without --to another one than before; 5: refused, or it came to nothing; 6: another
+    host signs now.
 
     Examples: hafailover switchover; hafailover switchover --to host2 --in-window --blocks 5;
     hafailover switchover --at 187000000; hafailover switchover --now; hafailover switchover --cancel
