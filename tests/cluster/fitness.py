@@ -126,5 +126,7 @@ def room(arguments: list[str]) -> None:
 
 def furnish() -> None:
     """Inside: names of namespaces are the run's own, too. :raises LabError:"""
+    # `neard localnet` reserves its ports on [::1], and panics where it cannot.
+    command(["ip", "link", "set", "lo", "up"])
     NAMESPACES.mkdir(parents=True, exist_ok=True)
     command(["mount", "-t", "tmpfs", "tmpfs", str(NAMESPACES)])
