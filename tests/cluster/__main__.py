@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from hafailover.lab.errors import LabError
+from hafailover.lab.room import furnish
 from hafailover.localnet.errors import LocalnetError
 from hafailover.localnet.identity import Binary
 
@@ -37,14 +38,14 @@ def outside(settings: Settings, arguments: list[str]) -> None:
         print(f"removed what an earlier run had left: {found}", flush=True)
     os.environ[CONSUL] = str(fitness.consul_binary(ROOT))
     os.environ[fitness.MARK] = "starting"
-    # By its option, not by the environment: the agents inherit that, and refuse a setting that they do not know.
+    # By its option, not by the environment: agents inherit that, and refuse a setting that they do not know.
     os.environ.pop(NEARD, None)
     fitness.room([*arguments, *(["--neard", binary.path] if settings.neard is not None else [])])
 
 
 def inside(settings: Settings) -> int:
     """The run itself; whatever happens, nothing is left of it but its report and logs."""
-    fitness.furnish()
+    furnish()
     folder = fitness.take_folder()
     marker = {fitness.MARK: str(folder)}
     binary = Path(os.environ[CONSUL])

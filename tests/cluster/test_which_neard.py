@@ -1,4 +1,4 @@
-"""A cluster that is told to use a neard uses that one, or fails: never the stand-in instead, without a word."""
+"""A cluster that is told to use a neard uses it or fails: never the stand-in without a word."""
 
 from __future__ import annotations
 

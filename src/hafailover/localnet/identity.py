@@ -16,7 +16,7 @@ from hafailover.localnet.neard import STAND_IN, find_neard
 from hafailover.near.command import CommandError, run_neard
 
 OPEN_FILES = 65535
-"""What neard raises its limit of open files to, before it reads its command line (nearcore neard/src/main.rs)."""
+"""What neard raises its limit of open files to before all else (nearcore neard/src/main.rs)."""
 VERSION_S = 30.0
 _COMMIT = re.compile(r"\(commit ([^)]*)\)")
 _MOST_CHARS = 300
@@ -36,7 +36,8 @@ class Binary:
     def of(cls, neard: str | Path | None) -> Self:
         """Asks the binary that ``find_neard`` would take.
 
-        :raises LocalnetError: there is none, it does not run, or it may not have as many open files as it wants.
+        :raises LocalnetError: there is none, it does not run, or it may not have as many open files as it
+            wants.
         """
         path = find_neard(neard)
         try:
@@ -45,9 +46,9 @@ class Binary:
             _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
             if most != resource.RLIM_INFINITY and most < OPEN_FILES:
                 raise LocalnetError(
-                    f"neard wants {OPEN_FILES} open files, and the hard limit here is {most}: raise it (LimitNOFILE= "
-                    f"of a unit, nofile in /etc/security/limits.conf, docker run --ulimit nofile={OPEN_FILES}). "
-                    f"{error}"
+                    f"neard wants {OPEN_FILES} open files, and the hard limit here is {most}: raise it "
+                    "(LimitNOFILE= of a unit, nofile in /etc/security/limits.conf, "
+                    f"docker run --ulimit nofile={OPEN_FILES}). {error}"
                 ) from None
             raise LocalnetError(str(error)) from None
         # A build may say something before; what follows the version names the features.
@@ -77,8 +78,8 @@ class Binary:
                 raise LocalnetError(f"{node.name} does not say which neard it is")
             if (STAND_IN in said) is not self.stand_in:
                 raise LocalnetError(
-                    f"{node.name} runs {said[:_MOST_CHARS]}, but {self.path} is to be tested, which says of itself: "
-                    f"{self.version}"
+                    f"{node.name} runs {said[:_MOST_CHARS]}, but {self.path} is to be tested, which says "
+                    f"of itself: {self.version}"
                 )
 
     def to_plain(self) -> dict[str, Any]:
