@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint types unit process bench simulate model cluster soak fuzz docs nix-eval nixos-hosts nixos-options lock fmt clean
+.PHONY: help venv demo test lint types unit process bench simulate model cluster soak real fuzz docs nix-eval nixos-hosts nixos-options lock fmt clean
 
 VENV ?= $(CURDIR)/.venv
 ARGS ?=
@@ -56,6 +56,9 @@ cluster: venv ## real faults on a cluster of real hosts, each in a network names
 
 soak: venv ## half an hour of random faults on such a cluster, and what it leaks (ARGS=--help)
 	@$(with_consul) $(bin)/python -m tests.cluster soak $(ARGS) || [ $$? -eq 75 ]
+
+real: venv ## what changes of signer cost on a real neard, as root (NEARD=/path/to/neard, or localneard; ARGS=--help)
+	@$(with_consul) exec $(bin)/python -m tests.real $(if $(NEARD),--neard $(NEARD)) $(ARGS)
 
 fuzz: venv ## odd input for everything that agent and guard parse (EXAMPLES= of each property)
 	@HAFAILOVER_FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(bin)/python -m pytest tests/fuzz $(ARGS)

@@ -83,7 +83,8 @@ def main(arguments: list[str]) -> int:
         return inside(settings)
     except fitness.Unfit as reason:
         print(f"cluster: SKIPPED, nothing was tested: {reason}", file=sys.stderr)
-        return SKIPPED
+        # Whoever names a neard wants to know what becomes of it: no answer is not a good one.
+        return SKIPPED if settings.neard is None else 1
     except (LabError, LocalnetError, ValueError) as error:
         print(f"cluster: FAILED: {error}", file=sys.stderr)
         return 1

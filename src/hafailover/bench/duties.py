@@ -117,6 +117,8 @@ class DutyBench:
         self.pool = pool
         self.observer = observer
         self.say = say
+        self.statuses: list[tuple[int, str]] = []
+        """What ``status`` on the new active said 5 s after its key was loaded: exit code and verdict."""
         self._both: list[str] = []
 
     def vanished(self, runs: int, hold_s: float) -> list[Row]:
@@ -139,9 +141,10 @@ class DutyBench:
         for run in range(runs):
             with self._noted(blocks, run):
                 one = self._vanish(hold_s, key, duties, everything)
+                code, verdict = self.statuses[-1]
                 self.say(
                     f"{name} {run + 1}/{runs}: key loaded after {key.runs[-1]:.1f} s, then {one}; "
-                    f"the active's status: {self._last_status}"
+                    f"status 5 s after the key: exit code {code}, {verdict!r}"
                 )
         if duties.blocks_due or duties.endorsements_due:
             blocks.runs.append(float(duties.blocks_missed))
@@ -207,7 +210,7 @@ class DutyBench:
             self._until(loaded + DEAF_S)
             from_then, then = self._production(), boottime()
             self._until(loaded + STATUS_AFTER_S)
-            self._last_status = status_line(host)
+            self.statuses.append(status(host))
             self._until(max(since + hold_s, loaded + DEAF_S + AFTER_S))
             after, now = self._production(), boottime()
         finally:
@@ -302,8 +305,6 @@ class DutyBench:
         if not duties.endorsements_due:
             second.remark = "no endorsement was counted, so none could be missed"
 
-    _last_status = ""
-
 
 class _Noted:
     """What goes wrong in a run is the row's problem, and the next run follows."""
@@ -338,14 +339,17 @@ def command(host: FailoverHost, words: list[str], timeout_s: float) -> subproces
     )
 
 
-def status_line(host: FailoverHost) -> str:
-    """What ``hafailover status`` on this host says of the pool, and its exit code."""
+def status(host: FailoverHost) -> tuple[int, str]:
+    """The exit code of ``hafailover status`` on this host, and what it says of the pool.
+
+    :raises LabError: it gives no answer.
+    """
     try:
         done = command(host, ["status", "--json"], KEY_WITHIN_S)
         told: Any = json.loads(done.stdout)
-        return f"exit code {done.returncode}, {told.get('verdict', '')!r}"
-    except (subprocess.TimeoutExpired, ValueError, AttributeError) as error:
-        return f"no answer: {error}"
+        return done.returncode, str(told["verdict"])
+    except (subprocess.TimeoutExpired, ValueError, KeyError, TypeError) as error:
+        raise LabError(f"hafailover status gives no answer: {error}") from None
 
 
 def ways() -> list[str]:

@@ -52,7 +52,7 @@ def bench(
     """Measure what a failover takes on this machine; medians, against their limits. Takes about 25 minutes.
 
     Exit code 0 only if every figure keeps its limit and no height was signed twice. As root a host that is
-    gone is a link that was cut; otherwise its processes are killed, and figures that need a link are left out.
+    gone is a link that was cut; otherwise its processes are killed, and what needs a link is left out.
 
     Examples: hafailover bench; hafailover bench --runs 1 --only switchover
     """

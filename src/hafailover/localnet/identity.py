@@ -36,8 +36,8 @@ class Binary:
     def of(cls, neard: str | Path | None) -> Self:
         """Asks the binary that ``find_neard`` would take.
 
-        :raises LocalnetError: there is none, it does not run, or it may not have as many open files as it
-            wants.
+        :raises LocalnetError: there is none, it does not run, it may not have as many open files as it wants,
+            or it is the stand-in under another name than its own.
         """
         path = find_neard(neard)
         try:
@@ -55,12 +55,17 @@ class Binary:
         line = next((one for one in lines if "(release " in one), "")
         if not line:
             raise LocalnetError(f"{path} is no neard: its --version does not name a release")
+        stand_in = STAND_IN in line
+        if stand_in and neard is not None and Path(neard).name != STAND_IN:
+            raise LocalnetError(
+                f"{path} is not neard but the stand-in {STAND_IN}: {line.strip()[:_MOST_CHARS]}"
+            )
         commit = _COMMIT.search(line)
         return cls(
             path=str(path),
             version=line.strip()[:_MOST_CHARS],
             commit=commit[1] if commit else "unknown",
-            stand_in=STAND_IN in line,
+            stand_in=stand_in,
         )
 
     def __str__(self) -> str:

@@ -90,7 +90,7 @@ def test_a_low_limit_is_nothing_to_a_neard_that_lives_with_it(
 def test_nodes_of_another_kind_end_the_run(
     version: str, said: str | None, refused: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    binary = Binary.of(program(tmp_path / "neard", f"echo '{version} (release x)'"))
+    binary = Binary.of(program(tmp_path / "localneard", f"echo '{version} (release x)'"))
     nodes_say(monkeypatch, said)
     if not refused:
         binary.check_nodes([NODE])
