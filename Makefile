@@ -7,14 +7,16 @@
 
 VENV ?= $(CURDIR)/.venv
 ARGS ?=
+CONSUL ?=
 export VENV
 
 bin := $(VENV)/bin
 # Python sources without the suffix that the tools go by.
 scripts := scripts/apt-fetch scripts/nixos-options scripts/check-model
 
-# Before a command that needs Consul; the recipe ends where none can be had.
-with_consul = consul=$$(scripts/get-consul) && export HAFAILOVER_CONSUL_BINARY="$$consul" &&
+# Before a command that needs Consul; the recipe ends where none can be had. CONSUL=1.13.9 names a version, which is
+# built from source where Go is at hand.
+with_consul = consul=$$(scripts/get-consul $(CONSUL)) && export HAFAILOVER_CONSUL_BINARY="$$consul" &&
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15

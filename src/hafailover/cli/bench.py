@@ -113,7 +113,12 @@ def _on_pool(
     started = boottime()
 
     def say(line: str) -> None:
-        console.print(f"[{boottime() - started:6.1f} s] {stage.name}: {line}", markup=False, highlight=False)
+        console.print(
+            f"[{boottime() - started:6.1f} s] {stage.name}: {line}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
 
     # No relay between agents and Consul: it would be measured, too.
     pool = LabPool(
