@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cluster import __main__ as command
 from tests.cluster import fitness
+from tests.cluster.settings import parse
 
 NEARD = "HAFAILOVER_NEARD_BINARY"
 
@@ -54,19 +56,19 @@ def test_what_the_environment_names_comes_through_to_the_run_itself(
 
     room = entered("run", "--kinds", "deaf")
 
-    assert command.parse(room.arguments).neard == str(path)
+    assert parse(room.arguments).neard == str(path)
     # The agents inherit the environment, and refuse a setting that they do not know.
     assert NEARD not in room.environment
 
 
 def test_by_its_option_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    stand_in = shutil.which("localneard", path=str(Path(command.sys.executable).parent))
+    stand_in = shutil.which("localneard", path=str(Path(sys.executable).parent))
     assert stand_in is not None
-    assert command.parse(entered("run", "--neard", stand_in).arguments).neard == stand_in
+    assert parse(entered("run", "--neard", stand_in).arguments).neard == stand_in
 
 
 def test_without_one_it_is_the_stand_in(capfd: pytest.CaptureFixture[str]) -> None:
-    assert command.parse(entered("run").arguments).neard is None
+    assert parse(entered("run").arguments).neard is None
     assert "the cluster runs the stand-in localneard, which is no NEAR node" in capfd.readouterr().out
 
 

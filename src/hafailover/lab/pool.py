@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 from hafailover.lab.consul import ConsulCluster
@@ -99,7 +100,7 @@ class LabPool:
                 network=network,
             )
             for node, server, network in zip(
-                self.localnet.hosts, self.consul.servers, self.networks or [None] * HOSTS, strict=True
+                self.localnet.hosts, self.consul.servers, self.networks or repeat(None, HOSTS), strict=True
             )
         ]
 
