@@ -1,4 +1,4 @@
-"""``hafailover demo`` as a process: a host that is gone is a link that is cut, and which neard it was is told."""
+"""``hafailover demo`` as a process: a host that is gone is a link that is cut, and the neard is named."""
 
 from __future__ import annotations
 
