@@ -74,6 +74,9 @@ class Link:
             if enter is not None:
                 self._do(self._enter(enter))
             self._server = self._do(self._listen(listen_port))
+        except LabError:
+            self._stop_loop()
+            raise
         except OSError as error:
             self._stop_loop()
             reason = os.strerror(error.errno) if error.errno else str(error)
