@@ -44,6 +44,8 @@ WINDOW_BLOCKS, WINDOW_ENDORSEMENTS = 0, 10
 NOW_BLOCKS, NOW_ENDORSEMENTS = 2, 40
 KILLED_BLOCKS = 1
 VANISHED_ENDORSEMENTS_PERCENT = 2.0
+NOT_COUNTED = "no endorsement was counted, so none could be missed"
+"""A figure of a real neard that would be none; a stand-in may not count them."""
 
 
 def share(most: int, runs: int) -> int:
@@ -298,12 +300,13 @@ class DutyBench:
     def _noted(self, row: Row, run: int) -> _Noted:
         return _Noted(row, run, self.say)
 
-    @staticmethod
-    def _told(first: Row, duties: Duties, second: Row) -> None:
+    def _told(self, first: Row, duties: Duties, second: Row) -> None:
         first.duties = duties.to_plain()
         first.remark = f"{duties}"
         if not duties.endorsements_due:
-            second.remark = "no endorsement was counted, so none could be missed"
+            second.remark = NOT_COUNTED
+            if not self.pool.neard.stand_in:
+                second.problems.append(NOT_COUNTED)
 
 
 class _Noted:

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from hafailover.bench.duties import NOW_BLOCKS, NOW_ENDORSEMENTS, WINDOW_ENDORSEMENTS, Duties, share
+from hafailover.bench.duties import (
+    NOT_COUNTED,
+    NOW_BLOCKS,
+    NOW_ENDORSEMENTS,
+    WINDOW_ENDORSEMENTS,
+    Duties,
+    DutyBench,
+    share,
+)
 from hafailover.bench.rows import Row, table, write
 from hafailover.lab.errors import LabError
 from hafailover.localnet.identity import Binary
 from hafailover.near.rpc import Production
+
+if TYPE_CHECKING:
+    from hafailover.demo.observer import ChainObserver
+    from hafailover.lab.pool import LabPool
 
 BINARY = Binary("/bin/neard", "neard (release 2.10.0) (commit abc)", "abc", stand_in=False)
 
@@ -71,3 +86,16 @@ def test_a_report_names_the_neard_and_what_was_done(tmp_path: Path) -> None:
     assert (found["rows"][1]["duties"]["blocks_done"], found["rows"][1]["remark"]) == (2, "seen")
     assert "FAILED bad" in table([good, bad])
     assert table([good, bad]).endswith("blocks (seen)")
+
+
+@pytest.mark.parametrize("stand_in", [True, False])
+def test_endorsements_that_nobody_counts_are_a_problem_on_a_real_neard(stand_in: bool) -> None:
+    pool = SimpleNamespace(neard=replace(BINARY, stand_in=stand_in))
+    bench = DutyBench(cast("LabPool", pool), cast("ChainObserver", None), print)
+    blocks, endorsements = Row("b", "", "blocks", 0, [0.0]), Row("e", "", "endorsements", 1, [0.0])
+
+    bench._told(blocks, Duties(blocks_due=1, blocks_done=1), endorsements)
+
+    assert endorsements.remark == NOT_COUNTED
+    assert endorsements.ok is stand_in
+    assert blocks.remark == "1 of 1 blocks, 0 of 0 chunks, 0 of 0 endorsements"
