@@ -3,18 +3,20 @@
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint types unit process bench simulate model cluster soak fuzz docs nix-eval nixos-hosts nixos-options lock fmt clean
+.PHONY: help venv demo test lint types unit process bench simulate model cluster soak real fuzz docs nix-eval nixos-hosts nixos-options lock fmt clean
 
 VENV ?= $(CURDIR)/.venv
 ARGS ?=
+CONSUL ?=
 export VENV
 
 bin := $(VENV)/bin
 # Python sources without the suffix that the tools go by.
 scripts := scripts/apt-fetch scripts/nixos-options scripts/check-model
 
-# Before a command that needs Consul; the recipe ends where none can be had.
-with_consul = consul=$$(scripts/get-consul) && export HAFAILOVER_CONSUL_BINARY="$$consul" &&
+# Before a command that needs Consul; the recipe ends where none can be had. CONSUL=1.13.9 names a version, which is
+# built from source where Go is at hand.
+with_consul = consul=$$(scripts/get-consul $(CONSUL)) && export HAFAILOVER_CONSUL_BINARY="$$consul" &&
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 15
@@ -56,6 +58,9 @@ cluster: venv ## real faults on a cluster of real hosts, each in a network names
 
 soak: venv ## half an hour of random faults on such a cluster, and what it leaks (ARGS=--help)
 	@$(with_consul) $(bin)/python -m tests.cluster soak $(ARGS) || [ $$? -eq 75 ]
+
+real: venv ## what changes of signer cost on a real neard, as root (NEARD=/path/to/neard, or localneard; ARGS=--help)
+	@$(with_consul) exec $(bin)/python -m tests.real $(if $(NEARD),--neard $(NEARD)) $(ARGS)
 
 fuzz: venv ## odd input for everything that agent and guard parse (EXAMPLES= of each property)
 	@HAFAILOVER_FUZZ_EXAMPLES=$(or $(EXAMPLES),2000) $(bin)/python -m pytest tests/fuzz $(ARGS)

@@ -10,7 +10,9 @@ import sys
 from pathlib import Path
 
 from hafailover.lab.errors import LabError
+from hafailover.lab.room import furnish
 from hafailover.localnet.errors import LocalnetError
+from hafailover.localnet.identity import Binary
 
 from . import fitness
 from .cluster import Cluster
@@ -26,25 +28,29 @@ STOPPED = 130
 """As a shell says of a command that was interrupted."""
 
 
-def outside(arguments: list[str]) -> None:
+def outside(settings: Settings, arguments: list[str]) -> None:
     """Prepares, and goes on in a room of the run's own."""
+    # Before anything starts: a run that is to have a real neard must not come to nothing later.
+    binary = Binary.of(settings.neard)
+    print(f"the cluster runs {binary}", flush=True)
     fitness.check()
     for found in fitness.remove_leftovers():
         print(f"removed what an earlier run had left: {found}", flush=True)
     os.environ[CONSUL] = str(fitness.consul_binary(ROOT))
     os.environ[fitness.MARK] = "starting"
-    fitness.room(arguments)
+    # By its option, not by the environment: agents inherit that, and refuse a setting that they do not know.
+    os.environ.pop(NEARD, None)
+    fitness.room([*arguments, *(["--neard", binary.path] if settings.neard is not None else [])])
 
 
 def inside(settings: Settings) -> int:
     """The run itself; whatever happens, nothing is left of it but its report and logs."""
-    fitness.furnish()
+    furnish()
     folder = fitness.take_folder()
     marker = {fitness.MARK: str(folder)}
     binary = Path(os.environ[CONSUL])
-    for name in (CONSUL, NEARD):
-        # Not meant for the agents, which refuse what they do not know.
-        os.environ.pop(name, None)
+    # Not meant for the agents, which refuse what they do not know.
+    os.environ.pop(CONSUL, None)
     good = False
     try:
         cluster = Cluster(folder, binary, settings.neard, marker, keep_one=settings.command == "soak")
@@ -73,11 +79,12 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         if fitness.MARK not in os.environ:
-            outside(arguments)
+            outside(settings, arguments)
         return inside(settings)
     except fitness.Unfit as reason:
         print(f"cluster: SKIPPED, nothing was tested: {reason}", file=sys.stderr)
-        return SKIPPED
+        # Whoever names a neard wants to know what becomes of it: no answer is not a good one.
+        return SKIPPED if settings.neard is None else 1
     except (LabError, LocalnetError, ValueError) as error:
         print(f"cluster: FAILED: {error}", file=sys.stderr)
         return 1

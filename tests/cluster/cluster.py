@@ -16,6 +16,7 @@ from hafailover.lab.netns import NetworkHost, command, make_bridge
 from hafailover.lab.process import ManagedProcess
 from hafailover.lab.waiting import wait_until
 from hafailover.localnet.create import init_localnet
+from hafailover.localnet.identity import Binary
 from hafailover.localnet.running import log_path, run_command, wait_for_blocks
 from hafailover.lock.client import Address
 from hafailover.lock.errors import CallError
@@ -66,9 +67,10 @@ class Cluster:
         *,
         keep_one: bool = False,
     ) -> None:
+        self.neard = Binary.of(neard)
+        self.stand_in = self.neard.stand_in
         # A real chain stands still without two thirds of the stake, also while the pool's signer changes.
-        plain, hosts = spots(2 if neard is None else 3)
-        self.stand_in = neard is None
+        plain, hosts = spots(2 if self.stand_in else 3)
         self.no_disk_hangs = refusal()
         """Why no disk can hang here, or an empty text."""
         self.kept = hosts[-1].name if keep_one else None
@@ -139,6 +141,7 @@ class Cluster:
             )
         self.consul.wait_whole(START_S)
         wait_for_blocks(self.localnet, self.localnet.validators, timeout_s=START_S)
+        self.neard.check_nodes(self.localnet.validators)
         say("starting guards and agents")
         for machine in self.machines:
             machine.begin()

@@ -14,6 +14,7 @@ from .strike import Aim, Body, Expect, Kind, Strike
 
 CONSUL_BACK_S = 30.0
 FLAPS = 5
+LONG_S = (120.0, 120.0)
 
 
 def link_down(strike: Strike) -> None:
@@ -107,6 +108,10 @@ ALL_CONSUL = frozenset({"*consul", "*link"})
 LINK_KINDS = (
     Kind("link-down", link_down, MOVES, LINK, holds=GONE_S, takes_consul=True),
     Kind("link-down-briefly", link_down, STAYS, LINK, holds=BRIEF_S, takes_consul=True, weight=2.0),
+    # As long as it takes to see whether a pool goes on to produce whose old host has vanished. Only by name.
+    Kind(
+        "link-down-long", link_down, MOVES, LINK, holds=LONG_S, takes_consul=True, weight=0.0, by_name=False
+    ),
     Kind("deaf", one_way("deaf"), MOVES, LINK, holds=GONE_S, takes_consul=True),
     Kind("mute", one_way("mute"), MOVES, LINK, holds=GONE_S, takes_consul=True),
     Kind("link-flapping", flapping, EITHER, LINK, holds=(5.0, 12.0), takes_consul=True),

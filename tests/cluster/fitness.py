@@ -12,22 +12,15 @@ import tempfile
 from pathlib import Path
 
 from hafailover.lab.errors import LabError
-from hafailover.lab.netns import NAMESPACES, command
+from hafailover.lab.netns import command
+from hafailover.lab.room import enter, refusal
 
 from .machine import end_marked
 
-TOOLS = {
-    "ip": "iproute2",
-    "nft": "nftables",
-    "nsenter": "util-linux",
-    "unshare": "util-linux",
-    "mount": "mount",
-}
 MARK = "CLUSTER_RUN_FOLDER"
 """In the environment of every process of a run: its folder."""
 PREFIX = "hc-"
 LOCK = "run.lock"
-_TRY_S = 20
 _FETCH_S = 900
 
 
@@ -37,30 +30,8 @@ class Unfit(Exception):
 
 def check() -> None:
     """:raises Unfit: this machine cannot run a cluster."""
-    if sys.platform != "linux":
-        raise Unfit(f"it needs Linux's network namespaces, and this is {sys.platform}")
-    missing = sorted({package for tool, package in TOOLS.items() if shutil.which(tool) is None})
-    if missing:
-        raise Unfit(f"tools are missing: apt-get install {' '.join(missing)}")
-    if os.geteuid() != 0:
-        raise Unfit("it makes network namespaces and mounts, so it has to be run as root")
-    script = (
-        "ip link add t0 type veth peer name t1 && ip link add tb type bridge && nft add table netdev t && "
-        "nft 'add chain netdev t i { type filter hook ingress device t0 priority 0; }' && "
-        "mount -t tmpfs tmpfs /mnt"
-    )
-    try:
-        done = subprocess.run(
-            ["unshare", "--mount", "--net", "--propagation", "private", "--", "sh", "-c", script],
-            capture_output=True,
-            text=True,
-            timeout=_TRY_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
-        raise Unfit(f"making a namespace took longer than {_TRY_S} s") from None
-    if done.returncode != 0:
-        raise Unfit(f"this kernel or container refuses: {done.stderr.strip()}")
+    if reason := refusal():
+        raise Unfit(reason)
 
 
 def consul_binary(root: Path) -> Path:
@@ -119,12 +90,4 @@ def take_folder() -> Path:
 
 def room(arguments: list[str]) -> None:
     """Goes on as the same command in a network and a mount namespace of its own; does not return."""
-    words = ["unshare", "--mount", "--net", "--propagation", "private", "--"]
-    program = [sys.executable, "-m", "tests.cluster", *arguments]
-    os.execvp(words[0], [*words, *program])
-
-
-def furnish() -> None:
-    """Inside: names of namespaces are the run's own, too. :raises LabError:"""
-    NAMESPACES.mkdir(parents=True, exist_ok=True)
-    command(["mount", "-t", "tmpfs", "tmpfs", str(NAMESPACES)])
+    enter([sys.executable, "-m", "tests.cluster", *arguments])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from hafailover.bench.duties import Duties
+
 from .strike import Expect
 
 
@@ -34,6 +36,8 @@ class Episode:
     safe_s: float = 0.0
     """From the first strike until one was active and a standby was ready."""
     missed: int = 0
+    duties: Duties | None = None
+    """What was due and done from before the strike until the pool was safe again; ``None``: not known."""
     failovers: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -65,4 +69,6 @@ class Episode:
             f"{what}: {moved}, signing again after {self.recovered_s:.2f} s, {self.missed} missed, "
             f"safe after {self.safe_s:.1f} s"
         )
+        if self.duties is not None:
+            text += f", {self.duties}"
         return text + "".join(f"; PROBLEM: {problem}" for problem in self.problems)

@@ -11,6 +11,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from hafailover.bench.duties import Duties
+
 from .outcome import Episode
 from .strike import Expect
 
@@ -32,6 +34,8 @@ class Row:
     failovers: int
     false_failovers: int
     problems: int
+    duties: dict[str, int]
+    """What was due and done in all of them, where it is known."""
 
 
 def rows(episodes: Sequence[Episode]) -> list[Row]:
@@ -58,7 +62,15 @@ def _row(name: str, group: list[Episode]) -> Row:
         failovers=sum(one.failovers for one in group),
         false_failovers=sum(one.false_failover for one in group),
         problems=sum(len(one.problems) for one in group),
+        duties=_sum([one.duties for one in group if one.duties is not None]),
     )
+
+
+def _sum(duties: Sequence[Duties]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in duties:
+        total.update(one.to_plain())
+    return dict(total)
 
 
 def totals(episodes: Sequence[Episode]) -> dict[str, Any]:

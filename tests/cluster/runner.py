@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from hafailover.bench.duties import Duties
 from hafailover.clock import boottime
 from hafailover.lab.errors import LabError
 from hafailover.near.rpc import Production
@@ -24,7 +25,7 @@ SETTLED_S = 0.5
 """How long the pool has to stay safe before it counts as such."""
 WHOLE_S = 90.0
 FREE_S = 60.0
-HEAL_S = 90.0
+HEAL_S = 180.0
 """The longest that a fault may take to strike, last and heal."""
 STAYS_FOR_S = 8.0
 """How long a pool that may not move is watched: longer than any lease lives without a beat."""
@@ -131,7 +132,8 @@ class Runner:
             if episode.recovered_s:
                 episode.healed = lasts and strike + episode.recovered_s >= ended
         episode.safe_s = safe - strike
-        episode.missed = self._missed(produced)
+        episode.duties = self._duties(produced, strike)
+        episode.missed = episode.duties.blocks_missed if episode.duties is not None else 0
         if episode.expected is Expect.MOVES and not episode.failovers:
             episode.problems.append("no failover, though one was due")
         if episode.expected is not Expect.EITHER and episode.recovered_s > kind.within_s:
@@ -145,12 +147,14 @@ class Runner:
             episode.problems += [f"{one.what}, at {one.at:.3f}, after {one.fault}" for one in broken]
             raise Halt(episode.line)
 
-    def _missed(self, before: Production | None) -> int:
-        after = self._cluster.monitor.chain.production()
+    def _duties(self, before: Production | None, strike: float) -> Duties | None:
+        chain = self._cluster.monitor.chain
+        after, now = chain.production(), boottime()
         if before is None or after is None:
-            return 0
-        expected = after.expected_blocks - before.expected_blocks
-        return max(0, expected - (after.produced_blocks - before.produced_blocks))
+            return None
+        duties = Duties()
+        duties.add(before, after, chain.own_between(strike, now))
+        return duties
 
     def _strike(self, kind: Kind, strike: Strike, hit: Hit, errors: list[str]) -> None:
         parts = self._parts(kind, strike.machine)

@@ -14,7 +14,6 @@ from typing import Any
 import hafailover
 from hafailover.clock import boottime
 from hafailover.lab.consul_server import consul_version
-from hafailover.near.command import run_neard
 
 from . import report, usage
 from .cluster import Cluster
@@ -28,7 +27,6 @@ QUIET_S = 10.0
 """How long the pool rests before it is measured."""
 WARM_UP_SHARE = 0.1
 WARM_UP_MIN_S = 60.0
-VERSION_S = 30.0
 
 
 class Session:
@@ -173,8 +171,9 @@ class Session:
             "versions": {
                 "hafailover": hafailover.__version__,
                 "consul": ".".join(map(str, consul_version(self._consul_binary))),
-                "neard": self._neard_version(),
+                "neard": self._cluster.neard.version,
             },
+            "neard": self._cluster.neard.to_plain(),
             "machine": report.machine(),
             "totals": report.totals(done),
             "woken_with_key_s": [round(one, 3) for one in self._cluster.monitor.woken_s],
@@ -193,15 +192,11 @@ class Session:
             f"{totals['none_due']} where none was due, {totals['blocks_missed']} blocks missed; two holders "
             f"or signed twice: {len(self._cluster.monitor.broken)}; written to {settings.out}"
         )
+        print(f"measured on {self._cluster.neard}")
         if "after" in self._more:
             print(report.usage_table(self._more["before"]["sums"], self._more["after"]["sums"]))
         for one in self.failures():
             print(f"FAILED: {one}")
-
-    def _neard_version(self) -> str:
-        return run_neard([str(self._cluster.localnet.neard), "--version"], "--version", VERSION_S).split(
-            "\n"
-        )[0]
 
     def keep_logs(self, target: Path) -> None:
         """Copies all logs, with those of an earlier run removed."""

@@ -43,12 +43,15 @@ def parse(arguments: Sequence[str]) -> Settings:
     parser.add_argument(
         "--minutes", type=float, default=MINUTES, help=f"how long a soak lasts (default: {MINUTES:g})"
     )
+    parser.add_argument(
+        "--neard",
+        default=os.environ.get(NEARD) or None,
+        help=f"a real neard (default: {NEARD}, or the stand-in)",
+    )
     parser.add_argument("--out", type=Path, help="the report (default: build/cluster.json, build/soak.json)")
     given = parser.parse_args(arguments)
     drawn = given.random if given.random is not None else 0 if given.kinds else RANDOM
     if drawn < 0 or given.minutes <= 0:
         parser.error("--random and --minutes must not be negative")
     out = given.out or Path("build") / ("soak.json" if given.command == "soak" else "cluster.json")
-    # Out of the environment: the agents inherit it, and refuse a setting that they do not know.
-    neard = os.environ.pop(NEARD, None) or None
-    return Settings(given.command, given.seed, drawn, given.kinds, given.minutes, out.absolute(), neard)
+    return Settings(given.command, given.seed, drawn, given.kinds, given.minutes, out.absolute(), given.neard)

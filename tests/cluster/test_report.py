@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hafailover.bench.duties import Duties
 from tests.cluster import report, usage
 from tests.cluster.draw import episodes
 from tests.cluster.kinds import DOUBLE, KINDS, available, parse
@@ -97,6 +98,27 @@ def test_a_seed_draws_the_same_faults_and_as_many_as_asked_for() -> None:
     assert len({one.kind for one in drawn}) > len(KINDS) * 3 / 4
     assert any(len(faults) == 1 for faults in first)
     assert any(len(faults) >= 5 for faults in first)
+
+
+def test_a_row_sums_the_duties_of_its_episodes_where_they_are_known() -> None:
+    done = [episode("link-down-long"), episode("link-down-long"), episode("link-down-long")]
+    done[0].duties = Duties(blocks_due=3, blocks_done=1, endorsements_due=9, endorsements_done=8)
+    done[1].duties = Duties(blocks_due=2, blocks_done=2)
+
+    (row,) = report.rows(done)
+
+    assert (row.duties["blocks_due"], row.duties["blocks_done"], row.duties["endorsements_done"]) == (5, 3, 8)
+    assert report.plain(done[0])["duties"]["blocks_due"] == 3
+    assert report.plain(done[2])["duties"] is None
+    assert "1 of 3 blocks, 0 of 0 chunks, 8 of 9 endorsements" in done[0].line
+    assert " of " not in done[2].line
+
+
+def test_the_longest_fault_comes_by_name_alone() -> None:
+    drawn = [one.kind for seed in range(20) for faults in episodes(seed, 200, KINDS) for one in faults]
+    assert "link-down-long" not in drawn
+    assert not KINDS["link-down-long"].by_name
+    assert parse("link-down-long", stand_in=False, hangs=False) == [("link-down-long",)]
 
 
 def test_a_list_of_kinds_is_read_and_a_wrong_name_is_said() -> None:

@@ -93,15 +93,20 @@ class Bench:
                 f"{moved.from_node} -> {moved.to_node} in {moved.start} to {(moved.end or 1) - 1}"
             )
 
-    def neard_killed(self, row: Row, runs: int) -> None:
+    def neard_killed(self, row: Row, runs: int, missed: Row | None = None) -> None:
+        """``missed``: gets the blocks of each run, too."""
         for run in range(runs):
             # Right after its own failover a host leaves a free lock to others for a while.
             time.sleep(BACKOFF_S)
             active = self.pool.wait_settled(SETTLE_S, steady=True)
             neard = self.pool.host(active).neard()
+            expected = self._production()
             since = boottime()
             neard.signal(signal.SIGKILL)
             self._await_key(row, active, since, 1000.0, run, runs)
+            if missed is not None:
+                time.sleep(AFTER_S)
+                self._count_missed(missed, expected)
 
     def agent_restarted(self, missed: Row, failovers: Row, runs: int) -> None:
         for run in range(runs):
@@ -118,11 +123,11 @@ class Bench:
             self.say(f"{missed.name} {run + 1}/{runs}: {missed.runs[-1]:.0f} missed")
 
     def host_gone(self, row: Row, runs: int, *, with_leader: bool) -> None:
-        """The active's host dies; Consul's leader with it, or elsewhere."""
+        """The active's host is gone; Consul's leader with it, or elsewhere."""
         for run in range(runs):
             active = self._place(leader_on_active=with_leader)
             since = boottime()
-            self.pool.host(active).kill_host()
+            self.pool.host(active).vanish()
             self._await_key(row, active, since, 1.0, run, runs)
             self.pool.host(active).start()
 
@@ -204,7 +209,7 @@ class Bench:
         return next(host.name for host in self.pool.hosts if host.name != active)
 
     def _address(self, name: str) -> Address:
-        return Address(port=self.pool.host(name).consul.http_port)
+        return self.pool.host(name).consul_address
 
     def _loaded(self, name: str, since: float) -> float | None:
         return loaded_at(self.pool.host(name).guard_log, since)

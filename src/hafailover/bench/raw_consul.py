@@ -7,7 +7,6 @@ import threading
 from hafailover.clock import boottime
 from hafailover.core.beat import Beat, Phase
 from hafailover.lab.pool import LabPool
-from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulLease, ConsulWatch
 from hafailover.timing import PROFILES
 
@@ -18,7 +17,7 @@ WAIT_S = 5.0
 def raw_handover_ms(pool: LabPool, runs: int) -> list[float]:
     """Release by one host to acquisition by another, both over python-consul2, in milliseconds."""
     profile = PROFILES["default"]
-    first, second = (Address(port=host.consul.http_port) for host in pool.hosts[:2])
+    first, second = (host.consul_address for host in pool.hosts[:2])
     one = ConsulLease(first, ACCOUNT, "raw1", profile)
     two = ConsulLease(second, ACCOUNT, "raw2", profile)
     watch = ConsulWatch(second, ACCOUNT, WAIT_S)

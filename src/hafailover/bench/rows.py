@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hafailover.localnet.identity import Binary
+
 
 @dataclass(slots=True)
 class Row:
@@ -22,6 +24,10 @@ class Row:
     """Runs that gave no figure, and why: they count as failed."""
     every: bool = False
     """``limit`` bounds every run, not their median alone."""
+    remark: str = ""
+    """How it was measured where that is not as usual, or what else was seen."""
+    duties: dict[str, int] | None = None
+    """What was due and what was done, where that was counted."""
 
     @property
     def median(self) -> float | None:
@@ -48,10 +54,31 @@ class Row:
             "limit": self.limit,
             "ok": self.ok,
             "problems": self.problems,
+            "remark": self.remark,
+            **({"duties": self.duties} if self.duties is not None else {}),
         }
 
 
-def write(rows: list[Row], path: Path) -> None:
-    """Writes all rows as a JSON list."""
+def write(rows: list[Row], neard: Binary | None, path: Path, **more: Any) -> None:
+    """Writes all rows as JSON, and what they were measured on; ``None`` where nothing was."""
+    document = {
+        "ok": all(row.ok for row in rows),
+        "neard": neard.to_plain() if neard is not None else None,
+        **more,
+        "rows": [row.to_plain() for row in rows],
+    }
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps([row.to_plain() for row in rows], indent=2) + "\n")
+    path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def table(rows: list[Row]) -> str:
+    """Plain text: nothing in it is ever cut off or wrapped."""
+    name = max(len(row.name) for row in rows)
+    lines = [f"{'':6} {'figure':{name}} {'median':>7} {'lowest':>7} {'highest':>7} {'at most':>7}"]
+    for row in rows:
+        values = (row.median, min(row.runs, default=None), max(row.runs, default=None), row.limit)
+        cells = " ".join(f"{'-' if value is None else f'{value:.3g}':>7}" for value in values)
+        remark = f" ({row.remark})" if row.remark else ""
+        lines.append(f"{'ok' if row.ok else 'FAILED':6} {row.name:{name}} {cells} {row.unit}{remark}")
+        lines += [f"       {problem}" for problem in row.problems]
+    return "\n".join(lines)

@@ -46,7 +46,9 @@ def demo(
 ) -> None:
     """Show a validator failing over: a pool on this machine, faults one after another, a summary.
 
-    Exit code 0 only if every scenario met its expectation and no height was signed twice.
+    Exit code 0 only if every scenario met its expectation and no height was signed twice. As root each host
+    has a network of its own, and one that is gone is a link that was cut; otherwise, and with --keep, all is
+    on loopback, and its processes are killed.
 
     Examples: hafailover demo; hafailover demo --scenario host-gone --keep; hafailover demo --json
     """
@@ -58,14 +60,42 @@ def demo(
         fail(f"--profile: {profile} is none of {', '.join(PROFILES)}", WRONG_SETTINGS)
     chosen = _chosen(scenario)
     console = Console(stderr=as_json)
-    report = run_demo(chosen, console, neard=neard, profile=profile, keep=keep)
+    consul_binary()
+    networks = not keep and _has_networks(console, chosen, as_json, neard, profile)
+    report = run_demo(chosen, console, neard=neard, profile=profile, keep=keep, networks=networks)
     if as_json:
         print(json.dumps(report.to_plain(), indent=2))
     raise typer.Exit(OK if report.ok else NOT_GOOD)
 
 
+def _has_networks(
+    console: Console, scenarios: list[Scenario], as_json: bool, neard: str | None, profile: str
+) -> bool:
+    """Whether links can be cut; where they can, the command has started itself anew for that."""
+    from hafailover.cli.room import take_room
+    from hafailover.lab.errors import LabError
+
+    words = ["demo", "--profile", profile]
+    words += [word for one in scenarios for word in ("--scenario", one.name)]
+    words += ["--json"] if as_json else []
+    words += ["--neard", neard] if neard is not None else []
+    try:
+        reason = take_room(words)
+    except LabError as error:
+        fail(f"demo: {error}", NOT_GOOD)
+    if reason:
+        console.print(f"no link can be cut, so processes are killed instead: {reason}", markup=False)
+    return not reason
+
+
 def run_demo(
-    scenarios: list[Scenario], console: Console, *, neard: str | None, profile: str, keep: bool
+    scenarios: list[Scenario],
+    console: Console,
+    *,
+    neard: str | None,
+    profile: str,
+    keep: bool,
+    networks: bool = False,
 ) -> Report:
     """Starts a pool, runs the scenarios, shows the summary and stops all that it started."""
     from hafailover.demo.board import LiveBoard, PlainBoard, summary
@@ -81,7 +111,8 @@ def run_demo(
     pool: LabPool | None = None
     ok = False
     try:
-        pool = LabPool(folder, binary, neard=neard, profile=profile)
+        pool = LabPool(folder, binary, neard=neard, profile=profile, networks=networks)
+        board.say(f"the hosts run {pool.neard}")
         if console.is_terminal:
             board = LiveBoard(console, pool, [one.name for one in scenarios])
         pool.start_network(board.say)

@@ -153,4 +153,5 @@ def summary(report: Report) -> RenderableType:
     style = "bold green" if report.ok else "bold red"
     verdict = "every scenario as expected" if report.ok else "NOT as expected"
     signed = f"heights signed twice: {', '.join(map(str, twice)) if twice else 'none'}"
-    return Group("", told, "", table, "", Text(f"{verdict}; {signed}", style=style))
+    which = Text(f"run on {report.neard}", style="dim")
+    return Group("", told, "", table, "", Text(f"{verdict}; {signed}", style=style), which)

@@ -67,6 +67,12 @@ class ChainObserver:
         with self._lock:
             return sum(block.author == self._account_id for block in self._blocks.values())
 
+    def own_between(self, after: float, until: float) -> int:
+        """How many blocks of the pool were first seen in that time, both in CLOCK_BOOTTIME seconds."""
+        with self._lock:
+            own = [b.first_seen for b in self._blocks.values() if b.author == self._account_id]
+        return sum(after < time <= until for time in own)
+
     def signed_twice(self) -> list[int]:
         """Heights with two different blocks of the pool, by these eyes and by the stand-ins' own."""
         with self._lock:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from hafailover.localnet.identity import Binary
+
 
 @dataclass(frozen=True, slots=True)
 class Result:
@@ -32,6 +34,8 @@ class Result:
 class Report:
     """All scenarios."""
 
+    neard: Binary
+    """What all hosts and validators ran."""
     results: list[Result] = field(default_factory=list)
     double_signed_heights: list[int] = field(default_factory=list)
 
@@ -43,6 +47,7 @@ class Report:
         """For ``--json``."""
         return {
             "ok": self.ok,
+            "neard": self.neard.to_plain(),
             "double_signed_heights": self.double_signed_heights,
             "scenarios": [asdict(result) for result in self.results],
         }

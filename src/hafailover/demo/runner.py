@@ -33,7 +33,7 @@ class Runner:
         self._pool = pool
         self._observer = observer
         self._say = say
-        self.report = Report()
+        self.report = Report(pool.neard)
         self._known: list[str] = []
         """Overlaps that an earlier scenario is to blame for."""
 

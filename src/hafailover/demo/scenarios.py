@@ -11,11 +11,11 @@ from enum import StrEnum
 from hafailover.clock import boottime
 from hafailover.lab.errors import LabError
 from hafailover.lab.pool import LabPool
-from hafailover.lock.client import Address
 from hafailover.observe.handover import switch_over
 
 RESTART_AFTER_S = 0.5
 """What systemd would wait before it starts a killed agent again, and then some."""
+NO_CABLE = "processes killed: a link could not be cut without root"
 
 
 class Expected(StrEnum):
@@ -80,8 +80,15 @@ def _kill_host(pool: LabPool, active: str) -> tuple[str, float]:
     leader = pool.consul.leader()
     led = leader is not None and pool.consul.server(leader).name == active
     at = boottime()
-    pool.host(active).kill_host()
-    return f"all of {active} was killed, its Consul server{' (the leader)' if led else ''} too", at
+    pool.host(active).vanish()
+    return f"{_vanished(pool, active)}, its Consul server{' (the leader)' if led else ''} too", at
+
+
+def _vanished(pool: LabPool, name: str) -> str:
+    """What was done to a host that is to be gone."""
+    if pool.networks:
+        return f"{name}'s link was cut and all of it killed, unheard by anybody"
+    return f"all of {name} was killed, and its kernel closed the connections ({NO_CABLE})"
 
 
 def _revive_host(pool: LabPool, name: str) -> None:
@@ -110,9 +117,7 @@ def _until_steady(pool: LabPool, _: str) -> None:
 def _switch_over(pool: LabPool, active: str) -> tuple[str, float]:
     target = next(host.name for host in pool.hosts if host.name != active)
     at = boottime()
-    moved = switch_over(
-        Address(port=pool.host(target).consul.http_port), pool.account_id, target, lambda _: None
-    )
+    moved = switch_over(pool.host(target).consul_address, pool.account_id, target, lambda _: None)
     return f"a switchover to {moved.to_node} was asked for", at
 
 
@@ -121,7 +126,7 @@ def _lead_elsewhere(pool: LabPool, active: str) -> None:
     leader = pool.consul.server(pool.consul.wait_leader()).name
     if leader == active:
         target = next(host.name for host in pool.hosts if host.name != active)
-        address = Address(port=pool.host(active).consul.http_port)
+        address = pool.host(active).consul_address
         # A host that was active shortly before is about to restart its neard.
         pool.wait_settled(steady=True)
         switch_over(address, pool.account_id, target, lambda _: None)
@@ -133,8 +138,8 @@ def _kill_leader(pool: LabPool, active: str) -> tuple[str, float]:
     if leader == active:
         raise LabError("Consul's leader has moved to the active's host; run the scenario again")
     at = boottime()
-    pool.host(leader).kill_host()
-    return f"all of {leader} was killed, which held Consul's leadership, while {active} was active", at
+    pool.host(leader).vanish()
+    return f"{_vanished(pool, leader)}; it held Consul's leadership, while {active} was active", at
 
 
 def _revive_all(pool: LabPool, _: str) -> None:

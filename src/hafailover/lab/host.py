@@ -12,9 +12,11 @@ from hafailover.clock import boottime
 from hafailover.lab.consul_server import ConsulServer
 from hafailover.lab.errors import LabError
 from hafailover.lab.link import Link
+from hafailover.lab.netns import NetworkHost
 from hafailover.lab.process import ManagedProcess
 from hafailover.lab.procfs import ProcessId, children_of, freeze_tree, kill_tree, signal_all
 from hafailover.localnet.model import Localnet, LocalnetNode
+from hafailover.lock.client import Address
 
 METRICS_PORT = 9550
 STOP_S = 10.0
@@ -27,6 +29,7 @@ class FailoverHost:
     :param folder: for configuration, sockets and logs; short, since a socket's path may be.
     :param link: whether a relay stands between the agent and its Consul server, to be cut.
     :param state: the agent's ``state_dir``, by default the same folder.
+    :param network: the host's own network, whose cable can be pulled; ``None`` on loopback.
     :param token_file: with what agent and commands show to Consul; it must be there when they start.
     """
 
@@ -44,12 +47,15 @@ class FailoverHost:
         extra_toml: str = "",
         state: Path | None = None,
         token_file: Path | None = None,
+        network: NetworkHost | None = None,
     ) -> None:
         self.name = node.name
         self.node = node
         self.consul = consul
         self.folder = folder
-        self.link = Link(consul.http_port) if link else None
+        self.network = network
+        enter = network.enter if network is not None else None
+        self.link = Link(consul.http_port, enter=enter) if link else None
         self.agent: ManagedProcess | None = None
         self.guard: ManagedProcess | None = None
         self.token_file = token_file
@@ -77,7 +83,9 @@ class FailoverHost:
         return self.folder / "guard.log"
 
     def start(self) -> None:
-        """Starts what is not running: Consul server, guard and agent."""
+        """Starts what is not running: Consul server, guard and agent. Plugs in the cable before."""
+        if self.network is not None:
+            self.network.link(True)
         if not self.consul.is_alive():
             self.consul.start()
         self.start_guard()
@@ -118,6 +126,20 @@ class FailoverHost:
     def running_guard(self) -> ManagedProcess:
         """:raises LabError: it does not run."""
         return _running(self.guard, f"{self.name}: the guard")
+
+    @property
+    def consul_address(self) -> Address:
+        """Its Consul server, as it is reached from outside of the host."""
+        return Address(host=self.consul.place.address, port=self.consul.http_port)
+
+    def vanish(self) -> None:
+        """The power fails: the cable first, so that no dying socket says good-bye, then all at once.
+
+        On loopback there is no cable: there the kernel, which lives on, closes all connections.
+        """
+        if self.network is not None:
+            self.network.link(False)
+        self.kill_host()
 
     def kill_host(self) -> None:
         """Everything on the host is gone at once: agent, guard, neard and Consul server."""

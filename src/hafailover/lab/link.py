@@ -6,7 +6,7 @@ import os
 import socket
 import struct
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
@@ -47,8 +47,19 @@ class Link:
     also what its sender has long given up on: that is what networks do, and what a lease has to stand.
     """
 
-    def __init__(self, target_port: int, *, target_host: str = "127.0.0.1", listen_port: int = 0) -> None:
-        """Listen on `listen_port` (0: a free one). Raises LabError if the port cannot be had."""
+    def __init__(
+        self,
+        target_port: int,
+        *,
+        target_host: str = "127.0.0.1",
+        listen_port: int = 0,
+        enter: Callable[[], None] | None = None,
+    ) -> None:
+        """Listen on `listen_port` (0: a free one).
+
+        `enter` takes the relay's thread to a network namespace, in which it then listens and connects. Raises
+        LabError if the port cannot be had.
+        """
         self.target = (target_host, target_port)
         self.port = listen_port
         self._loop = asyncio.new_event_loop()
@@ -60,7 +71,12 @@ class Link:
         self._thread = threading.Thread(target=self._loop.run_forever, name="lab-link", daemon=True)
         self._thread.start()
         try:
+            if enter is not None:
+                self._do(self._enter(enter))
             self._server = self._do(self._listen(listen_port))
+        except LabError:
+            self._stop_loop()
+            raise
         except OSError as error:
             self._stop_loop()
             reason = os.strerror(error.errno) if error.errno else str(error)
@@ -108,6 +124,10 @@ class Link:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_CONTROL_TIMEOUT_S)
         self._loop.close()
+
+    @staticmethod
+    async def _enter(enter: Callable[[], None]) -> None:
+        enter()
 
     async def _listen(self, port: int) -> asyncio.Server:
         return await asyncio.start_server(self._accept, "127.0.0.1", port, limit=_CHUNK)

@@ -49,6 +49,11 @@ def make_bridge(address: str) -> None:
     command(["ip", "link", "set", BRIDGE, "up"])
 
 
+def remove_bridge() -> None:
+    """Takes it away again, for the next one. :raises LabError:"""
+    command(["ip", "link", "delete", BRIDGE])
+
+
 class NetworkHost:
     """A namespace with one network card, whose cable ends at the bridge.
 
@@ -75,6 +80,11 @@ class NetworkHost:
             hook = f"{{ type filter hook ingress device {device} priority 0; }}"
             command([*where, f"add table netdev {self._table(device)}"])
             command([*where, f"add chain netdev {self._table(device)} in {hook}"])
+
+    def remove(self) -> None:
+        """Takes the host away, once nothing runs in it any more. :raises LabError:"""
+        command(["ip", "link", "delete", self._plug])
+        command(["ip", "netns", "delete", self.name])
 
     def link(self, up: bool) -> None:
         """Pulls the cable or plugs it in. The host keeps its address. :raises LabError:"""

@@ -1,17 +1,22 @@
-"""A whole pool on loopback: three Consul servers, a localnet, and failover hosts that share its last key."""
+"""A whole pool: three Consul servers, a localnet, and failover hosts that share its last key."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 
 from hafailover.lab.consul import ConsulCluster
+from hafailover.lab.consul_server import ConsulServer
 from hafailover.lab.errors import LabError
 from hafailover.lab.host import FailoverHost
+from hafailover.lab.netns import NetworkHost, make_bridge, remove_bridge
 from hafailover.lab.waiting import wait_until
+from hafailover.localnet.configure import EPOCH_LENGTH_BLOCKS
 from hafailover.localnet.create import init_localnet
+from hafailover.localnet.identity import Binary
 from hafailover.localnet.processes import LocalnetProcesses
 from hafailover.lock.client import Address
 from hafailover.lock.errors import CallError
@@ -21,6 +26,13 @@ from hafailover.observe.look import Look
 from hafailover.observe.overview import Overview
 
 HOSTS = 3
+VALIDATORS = 4
+"""Of equal stake, the pool among them."""
+HUB_ADDRESS = "10.213.77.254"
+"""This process's and the plain validators', on the bridge."""
+HOST_ADDRESS = "10.213.77.{}"
+RPC_PORT = 3030
+PEER_PORT = 24567
 
 
 class LabPool:
@@ -28,6 +40,8 @@ class LabPool:
 
     :param folder: where all of it lives; its path must be short.
     :param neard: a real neard, or ``None`` for the stand-in.
+    :param networks: whether each failover host has a network of its own, on a bridge with the plain
+        validators, so that its cable can be pulled. Only in a room (:mod:`hafailover.lab.room`).
     :param acl: whether Consul has ACLs; each host has a token of its own then, in its ``token_file``.
     :param routing: the hosts' ``neard.validator_routing``.
     """
@@ -44,19 +58,38 @@ class LabPool:
         promotion: str = "hot",
         acl: bool = False,
         routing: ValidatorRouting = DEFAULT,
+        networks: bool = False,
+        epoch_length: int = EPOCH_LENGTH_BLOCKS,
     ) -> None:
         self.folder = folder
+        self.neard = Binary.of(neard)
         self.localnet = init_localnet(
             folder / "net",
             neard=neard,
-            validators=4,
+            validators=VALIDATORS,
             hosts=HOSTS,
             block_time_s=block_time_s,
+            epoch_length=epoch_length,
+            places=_endpoints() if networks else None,
             routing=routing,
         )
-        self._looks: dict[tuple[int, int], Look] = {}
+        self._looks: dict[tuple[int, str, int], Look] = {}
         names = [node.name for node in self.localnet.hosts]
-        self.consul = ConsulCluster(consul_binary, folder / "consul", servers=HOSTS, names=names, acl=acl)
+        self.networks = [
+            NetworkHost(name, HOST_ADDRESS.format(number)) for number, name in enumerate(names, 1) if networks
+        ]
+        if self.networks:
+            make_bridge(HUB_ADDRESS)
+        for network in self.networks:
+            network.make()
+        self.consul = ConsulCluster(
+            consul_binary,
+            folder / "consul",
+            servers=HOSTS,
+            names=names,
+            acl=acl,
+            places=[network.place for network in self.networks],
+        )
         self.validators = LocalnetProcesses(self.localnet)
         self.hosts = [
             FailoverHost(
@@ -68,8 +101,11 @@ class LabPool:
                 promotion=promotion,
                 link=links,
                 token_file=folder / f"{node.name}.token" if acl else None,
+                network=network,
             )
-            for node, server in zip(self.localnet.hosts, self.consul.servers, strict=True)
+            for node, server, network in zip(
+                self.localnet.hosts, self.consul.servers, self.networks or repeat(None, HOSTS), strict=True
+            )
         ]
 
     @property
@@ -88,6 +124,7 @@ class LabPool:
                 host.token_file.write_text(self.new_token(host))
         say("starting three plain validators")
         self.validators.start()
+        self.neard.check_nodes(self.localnet.validators)
 
     def new_token(self, host: FailoverHost) -> str:
         """A token with the policy of a host's agent and not a right more, where Consul has ACLs.
@@ -103,6 +140,10 @@ class LabPool:
             list(pool.map(lambda host: host.stop(), self.hosts))
         self.validators.stop()
         self.consul.stop()
+        if self.networks:
+            for network in self.networks:
+                network.remove()
+            remove_bridge()
 
     def host(self, name: str) -> FailoverHost:
         return next(host for host in self.hosts if host.name == name)
@@ -117,17 +158,18 @@ class LabPool:
             if not server.is_responsive():
                 continue
             try:
-                return self._looks_at(server.http_port).take()
+                return self._looks_at(server).take()
             except CallError as error:
                 problem = str(error)
         raise LabError(f"the pool cannot be seen: {problem}")
 
-    def _looks_at(self, port: int) -> Look:
+    def _looks_at(self, server: ConsulServer) -> Look:
         """One connection for each thread: looks are taken several times a second, and Consul bears 200."""
-        key = (threading.get_ident(), port)
+        host, port = server.place.address, server.http_port
+        key = (threading.get_ident(), host, port)
         if key not in self._looks:
             token = self.consul.management_token
-            self._looks[key] = Look(Address(port=port, token=token), self.account_id)
+            self._looks[key] = Look(Address(host=host, port=port, token=token), self.account_id)
         return self._looks[key]
 
     def try_look(self) -> Overview | None:
@@ -164,3 +206,13 @@ class LabPool:
         wait_until(settled, timeout_s=timeout_s, what=described, interval_s=0.2)
         assert last[0].active is not None
         return last[0].active
+
+
+def _endpoints() -> list[tuple[str, str]]:
+    """RPC and peers' address of each node. A host's RPC is for itself, a validator's for the observer."""
+    plain = [
+        (f"{HUB_ADDRESS}:{RPC_PORT + number}", f"{HUB_ADDRESS}:{PEER_PORT + number}")
+        for number in range(VALIDATORS - 1)
+    ]
+    hosts = [HOST_ADDRESS.format(number) for number in range(1, HOSTS + 1)]
+    return plain + [(f"127.0.0.1:{RPC_PORT}", f"{host}:{PEER_PORT}") for host in hosts]

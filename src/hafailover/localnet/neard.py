@@ -10,12 +10,14 @@ STAND_IN = "localneard"
 
 
 def find_neard(neard: str | Path | None = None) -> Path:
-    """Return the absolute path of `neard` (a path or a name on $PATH), or of the stand-in if it is None.
+    """Return the absolute path of `neard` (a path or a name on $PATH), or of the stand-in.
+
+    The latter where it is None, or the stand-in's own name.
 
     The stand-in is looked for beside the running Python first, since that is where it is installed with
     hafailover. Raises LocalnetError when there is no such program.
     """
-    if neard is not None:
+    if neard is not None and str(neard) != STAND_IN:
         found = shutil.which(neard)
         if found is None:
             raise LocalnetError(f"{neard} cannot be run; give --neard the path of a neard binary")

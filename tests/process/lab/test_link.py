@@ -193,6 +193,20 @@ def test_a_port_in_use_is_an_error(server: EchoServer) -> None:
         Link(server.port, listen_port=server.port)
 
 
+def test_the_relay_enters_a_namespace_in_the_thread_that_listens_and_connects(server: EchoServer) -> None:
+    entered: list[str] = []
+    with Link(server.port, enter=lambda: entered.append(threading.current_thread().name)):
+        assert entered == ["lab-link"]
+
+
+def test_a_namespace_that_cannot_be_entered_is_an_error(server: EchoServer) -> None:
+    def enter() -> None:
+        raise LabError("setns to host1: no such namespace")
+
+    with pytest.raises(LabError, match="setns to host1"):
+        Link(server.port, enter=enter)
+
+
 def test_it_adds_less_than_a_millisecond_and_idles_cheaply(link: Link, server: EchoServer) -> None:
     def round_trips(port: int) -> float:
         with socket.create_connection(("127.0.0.1", port), timeout=5) as client:

@@ -1,0 +1,1 @@
+"""``make real``: what changes of signer cost a validator on a real neard, by the duties that it did."""
