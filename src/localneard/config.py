@@ -48,6 +48,7 @@ class NetworkConfig:
     max_num_peers: int
     skip_sync_wait: bool
     handshake_timeout_s: float
+    only_boot_nodes: bool
     tier1: Tier1Config
 
 
@@ -144,6 +145,7 @@ def _network(network: Section) -> NetworkConfig:
         max_num_peers=network.whole("max_num_peers", 40),
         skip_sync_wait=network.flag("skip_sync_wait"),
         handshake_timeout_s=network.seconds("handshake_timeout"),
+        only_boot_nodes=network.section("experimental", {}).flag("connect_only_to_boot_nodes", False),
         tier1=_tier1(network),
     )
 

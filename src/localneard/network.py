@@ -77,8 +77,10 @@ class Network:
         *,
         max_peers: int,
         handshake_timeout_s: float,
+        only_boot_nodes: bool = False,
     ) -> None:
-        """Prepare; nothing is opened yet."""
+        """Prepare; nothing is opened yet. With `only_boot_nodes` what peers tell of others is passed over."""
+        self._only_boot_nodes = only_boot_nodes
         self.peers: dict[str, Peer] = {}
         self.max_peers = max_peers
         self._identity = identity
@@ -303,7 +305,8 @@ class Network:
             peer.reach = _reach(message.get("reach"))
             self._handler.on_peers()
         elif message["t"] == "peers":
-            self._hear_of(message.get("list"))
+            if not self._only_boot_nodes:
+                self._hear_of(message.get("list"))
         else:
             self._handler.on_message(peer, message)
 

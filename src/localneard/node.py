@@ -78,6 +78,7 @@ class Node:
             self,
             max_peers=network.max_num_peers,
             handshake_timeout_s=network.handshake_timeout_s,
+            only_boot_nodes=network.only_boot_nodes,
         )
         self.sync = Sync(
             self.chain, self.network, files.config, settings, self._receive_synced, self._on_change

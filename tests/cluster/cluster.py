@@ -66,8 +66,8 @@ class Cluster:
         *,
         keep_one: bool = False,
     ) -> None:
-        # A real chain stands still without two thirds of the stake, also while the pool's signer changes.
-        plain, hosts = spots(2 if neard is None else 3)
+        # A chain stands still without two thirds of the stake, also while the pool's signer changes.
+        plain, hosts = spots(3)
         self.stand_in = neard is None
         self.no_disk_hangs = refusal()
         """Why no disk can hang here, or an empty text."""
