@@ -2,8 +2,8 @@
 
 Each height has one producer. It produces when approvals of more than two thirds of the stake have reached it,
 but not before `min_block_production_delay` after the head. Without a chunk that enough have endorsed it waits
-a sixth of a skip delay more. Times are counted from when the head was produced, on the clock that goes on while
-the machine is suspended.
+a sixth of a skip delay more. Times are counted from when the head was produced, on the clock that goes on
+while the machine is suspended.
 """
 
 import asyncio
