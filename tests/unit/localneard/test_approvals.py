@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -91,10 +92,11 @@ def test_nothing_is_kept_for_heights_that_are_over_or_far_ahead() -> None:
 def test_an_approval_arrives_as_it_was_sent_and_forged_ones_do_not() -> None:
     (one,) = approvals(5, 0)
     assert Approval.from_wire(one.to_wire()) == one
-    for change in ({"target": 6}, {"parent": "x"}, {"key": KEYS[1].public_key}, {"signature": None}):
+    forged: list[dict[str, Any]] = [{"target": 6}, {"parent": "x"}, {"key": KEYS[1].public_key}]
+    for change in [*forged, {"signature": None}]:
         with pytest.raises(ValueError, match="bad signature"):
             Approval.from_wire({**one.to_wire(), **change})
-    for change in ({"target": -1}, {"target": True}, {"parent": 5}, {"parent": "x" * 200}, {"key": 5}):
+    for change in [{"target": -1}, {"target": True}, {"parent": 5}, {"parent": "x" * 200}, {"key": 5}]:
         with pytest.raises(ValueError, match=r"makes no sense|without a key"):
             Approval.from_wire({**one.to_wire(), **change})
 
