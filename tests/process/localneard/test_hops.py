@@ -57,8 +57,13 @@ def test_mail_and_news_pass_through_other_nodes_from_one_end_to_the_other(make_n
     wait_until(
         lambda: len(authors(start)) == 4, timeout_s=60, what=lambda: f"blocks of all: {authors(start)}"
     )
-    (bits,) = net[2].rpc("block", {"finality": "optimistic"})["header"]["chunk_endorsements"]
-    assert bits == [0b1111]
+
+    def endorsed_by_all() -> bool:
+        return bool(
+            net[2].rpc("block", {"finality": "optimistic"})["header"]["chunk_endorsements"] == [[0b1111]]
+        )
+
+    wait_until(endorsed_by_all, timeout_s=30, what="a chunk that all four have endorsed", interval_s=0.2)
     # From one end of the line to the one before the other end.
     key = (net[0].home / "validator_key.json").read_bytes()
     drop(net[0])

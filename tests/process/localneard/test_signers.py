@@ -80,10 +80,10 @@ def test_a_clean_hot_swap_in_a_window_signs_nothing_twice_and_misses_nothing(who
         wait_for_window(whole_net[0], 8)
         drop(holder)
         holder.wait(lambda one: one.public_key() is None)
-        load(other, key)
-        other.wait(lambda one: one.public_key() is not None)
         # It would go on contradicting the new holder, and its peers would go on sending to it.
         holder.running.kill()
+        load(other, key)
+        other.wait(lambda one: one.public_key() is not None)
         holder.start().wait_ready()
         holder.wait(lambda one: not one.syncing and one.peers == 4)
         holder, other = other, holder
