@@ -69,8 +69,8 @@ class Cluster:
     ) -> None:
         self.neard = Binary.of(neard)
         self.stand_in = self.neard.stand_in
-        # A real chain stands still without two thirds of the stake, also while the pool's signer changes.
-        plain, hosts = spots(2 if self.stand_in else 3)
+        # A chain stands still without two thirds of the stake, also while the pool's signer changes.
+        plain, hosts = spots(3)
         self.no_disk_hangs = refusal()
         """Why no disk can hang here, or an empty text."""
         self.kept = hosts[-1].name if keep_one else None

@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 
 from localneard.addresses import Address
-from localneard.handshake import Identity, PeerHello, shake_hands
+from localneard.handshake import TIER1, TIER2, Identity, PeerHello, shake_hands
 from localneard.keys import Key
 from localneard.wire import MAX_MESSAGE_BYTES, WireError, pack, read
 
 HEAD = [5, "hash", 0.5]
+DIALERS, LISTENERS = (Key.from_name(name, name) for name in ("node0", "node1"))
+"""The validator keys that the two hold."""
 
 
 def identity(name: str, **change: Any) -> Identity:
@@ -25,14 +27,16 @@ def identity(name: str, **change: Any) -> Identity:
 
 
 async def meet(
-    dialer: Identity, listener: Identity, expected: str | None = None
+    dialer: Identity, listener: Identity, expected: str | None = None, tier: int = TIER2, forge: Any = None
 ) -> list[PeerHello | BaseException]:
     """Both outcomes of a handshake over a real connection."""
     outcome: asyncio.Future[PeerHello | BaseException] = asyncio.get_running_loop().create_future()
 
     async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            outcome.set_result(await shake_hands(reader, writer, listener, HEAD, dialing=False))
+            outcome.set_result(
+                await shake_hands(reader, writer, listener, HEAD, dialing=False, account=LISTENERS)
+            )
         except (WireError, OSError, asyncio.IncompleteReadError) as error:
             outcome.set_result(error)
         finally:
@@ -43,7 +47,16 @@ async def meet(
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         own: PeerHello | BaseException
         try:
-            own = await shake_hands(reader, writer, dialer, HEAD, dialing=True, expected=expected)
+            own = await shake_hands(
+                reader,
+                writer,
+                dialer,
+                HEAD,
+                dialing=True,
+                expected=expected,
+                tier=tier,
+                account=forge or DIALERS,
+            )
         except (WireError, OSError, asyncio.IncompleteReadError) as error:
             own = error
         writer.close()
@@ -85,6 +98,25 @@ def test_who_has_not_the_key_of_its_name_is_refused() -> None:
     own, _ = asyncio.run(meet(identity("a"), Identity(forged, "chain", "genesis", liar.listen, "b")))
     assert isinstance(own, WireError)
     assert "bad signature" in str(own)
+
+
+def test_validators_prove_their_keys_over_tier1_alone() -> None:
+    a, b = identity("a"), identity("b")
+    own, theirs = asyncio.run(meet(a, b, tier=TIER1))
+    assert isinstance(own, PeerHello)
+    assert isinstance(theirs, PeerHello)
+    assert (own.tier, own.account_key) == (TIER1, LISTENERS.public_key)
+    assert (theirs.tier, theirs.account_key) == (TIER1, DIALERS.public_key)
+    own, theirs = asyncio.run(meet(a, b))
+    assert isinstance(theirs, PeerHello)
+    assert (theirs.tier, theirs.account_key) == (TIER2, None)
+
+
+def test_who_has_not_the_validator_key_that_it_names_is_refused() -> None:
+    forged = Key("node3", Key.from_name("node3", "node3").public_key, DIALERS._secret)
+    _, theirs = asyncio.run(meet(identity("a"), identity("b"), tier=TIER1, forge=forged))
+    assert isinstance(theirs, WireError)
+    assert "does not hold" in str(theirs)
 
 
 @pytest.mark.parametrize(
