@@ -13,6 +13,7 @@ from localneard.keys import Key, is_public_key, verify
 from localneard.schedule import FIRST_EPOCH_ID
 
 _TEXT_LIMIT = 128
+_ENDORSEMENTS = 10
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,9 @@ class Block:
     """A block. Hashes and ids are in base58; `timestamp` is nanoseconds since 1970.
 
     `epoch_start` is the height of the first block of its epoch, `ordinal` its place in the chain, counted
-    without the skipped heights. The signature is over the hash.
+    without the skipped heights. `endorsements` has a letter for each seat of the epoch: ``1`` for one that
+    has endorsed the chunk, ``0`` for another; it is empty if the block has no chunk. The signature is over
+    the hash.
     """
 
     height: int
@@ -33,6 +36,7 @@ class Block:
     author: str
     public_key: str
     timestamp: int
+    endorsements: str
     signature: str
 
     @cached_property
@@ -58,21 +62,29 @@ class Block:
             self.author,
             self.public_key,
             self.timestamp,
+            self.endorsements,
             self.signature,
         ]
 
     @classmethod
     def from_wire(cls, values: Any) -> Self:
         """Return a block that came from elsewhere, its shape checked. Raises ValueError."""
-        if not isinstance(values, list) or len(values) != 11:
-            raise ValueError("a block is a list of 11 values")
+        if not isinstance(values, list) or len(values) != 12:
+            raise ValueError("a block is a list of 12 values")
         for place, value in enumerate(values):
             if place in (0, 1, 5, 6, 9):
                 if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 64:
                     raise ValueError(f"value {place} of a block is not a whole number of 64 bits")
-            elif not isinstance(value, str) or len(value) > _TEXT_LIMIT:
+            elif not isinstance(value, str) or len(value) > _TEXT_LIMIT * (
+                8 if place == _ENDORSEMENTS else 1
+            ):
                 raise ValueError(f"value {place} of a block is not a short string")
         return cls(*values)
+
+    @property
+    def has_chunk(self) -> bool:
+        """Say whether a chunk was put in."""
+        return bool(self.endorsements)
 
     def is_signed(self) -> bool:
         """Say whether the signature is the public key's."""
@@ -96,6 +108,7 @@ def genesis_block(genesis: Genesis) -> Block:
         author="",
         public_key="",
         timestamp=genesis.time_ns,
+        endorsements="",
         signature="",
     )
     # The first block has no signer, and its hash stands for the whole file: chains of two files never mix.

@@ -183,8 +183,8 @@ class Chain:
 
     # ---- growing ----
 
-    def propose(self, height: int, key: Key) -> Block:
-        """Return a signed block for a height above the head."""
+    def propose(self, height: int, key: Key, endorsements: str = "") -> Block:
+        """Return a signed block for a height above the head; `endorsements` as in `Block`."""
         parent, rules = self.head, self.following(self.head)
         return Block(
             height=height,
@@ -197,6 +197,7 @@ class Chain:
             author=key.account_id,
             public_key=key.public_key,
             timestamp=max(wall_ns(), parent.timestamp + 1),
+            endorsements=endorsements,
             signature="",
         ).signed_by(key)
 
@@ -232,6 +233,10 @@ class Chain:
         producer = rules.epoch.producer(block.height)
         if (block.author, block.public_key) != (producer.account_id, producer.public_key):
             return f"{block.author} is not the producer of height {block.height}"
+        if block.endorsements and (
+            len(block.endorsements) != len(rules.epoch.validators) or not {*block.endorsements} <= {"0", "1"}
+        ):
+            return "endorsements of other seats than the epoch's"
         if block.timestamp <= parent.timestamp:
             return "timestamp not after its predecessor's"
         if block.timestamp > wall_ns() + MAX_FUTURE_NS:
@@ -291,7 +296,8 @@ class Chain:
             block = self.parent(block)
         counts = counts or {}
         for one in reversed(missing):
-            counts = count_block(counts, self.need_epoch(one.epoch_id), one.prev_height, one.height)
+            epoch = self.need_epoch(one.epoch_id)
+            counts = count_block(counts, epoch, one.prev_height, one.height, one.endorsements)
         if missing:
             self._counts[missing[0].hash] = counts
             if len(self._counts) > _COUNTS_IN_MEMORY:

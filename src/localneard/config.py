@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from localneard.addresses import Address, BootNode, parse_address, parse_boot_nodes
-from localneard.config_defaults import KNOWN_BESIDES, default_config
+from localneard.config_defaults import KNOWN_BESIDES, default_config, duration
 from localneard.jsonc import is_there, read_object
 from localneard.sections import Section
 
@@ -28,6 +28,17 @@ class RpcConfig:
 
 
 @dataclass(frozen=True)
+class Tier1Config:
+    """How validators connect with each other."""
+
+    connect_interval_s: float
+    new_connections_per_attempt: int
+    advertise_proxies_interval_s: float
+    enable_inbound: bool
+    enable_outbound: bool
+
+
+@dataclass(frozen=True)
 class NetworkConfig:
     """How the node meets others."""
 
@@ -37,6 +48,7 @@ class NetworkConfig:
     max_num_peers: int
     skip_sync_wait: bool
     handshake_timeout_s: float
+    tier1: Tier1Config
 
 
 @dataclass(frozen=True)
@@ -132,6 +144,20 @@ def _network(network: Section) -> NetworkConfig:
         max_num_peers=network.whole("max_num_peers", 40),
         skip_sync_wait=network.flag("skip_sync_wait"),
         handshake_timeout_s=network.seconds("handshake_timeout"),
+        tier1=_tier1(network),
+    )
+
+
+def _tier1(network: Section) -> Tier1Config:
+    # Before 2.10 the two switches stood in `experimental`.
+    old = network.section("experimental", {})
+    tier1 = network.section("tier1", {})
+    return Tier1Config(
+        connect_interval_s=tier1.seconds("connect_interval", duration(60)),
+        new_connections_per_attempt=tier1.whole("new_connections_per_attempt", 50),
+        advertise_proxies_interval_s=tier1.seconds("advertise_proxies_interval", duration(900)),
+        enable_inbound=tier1.flag("enable_inbound", old.flag("tier1_enable_inbound", True)),
+        enable_outbound=tier1.flag("enable_outbound", old.flag("tier1_enable_outbound", True)),
     )
 
 

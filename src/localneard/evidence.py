@@ -1,6 +1,7 @@
 """What shows that two nodes held one validator key: evidence that neard does not keep.
 
-``data/double_signs.jsonl`` has one line for each height and key of which two different blocks were seen::
+``data/double_signs.jsonl`` has one line for each height and key of which two different blocks, or two chunks,
+were seen::
 
     {"height": 120, "account_id": "node3", "public_key": "ed25519:..", "hashes": ["..", ".."], "boottime":
     12.3}
@@ -59,13 +60,17 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 class DoubleSigns:
-    """The heights of which two different blocks by one signer were seen, over all runs of this home."""
+    """The heights of which two blocks or two chunks by one signer were seen, over all runs of this home."""
 
     def __init__(self, folder: Path) -> None:
         """Read what is known already."""
         self._path = folder / DOUBLE_SIGNS
         self.records = [line for line in read_lines(self._path) if {"height", "public_key"} <= line.keys()]
         self._known = {(line["height"], line["public_key"]) for line in self.records}
+
+    def knows(self, height: int, public_key: str) -> bool:
+        """Say whether a height was noted already."""
+        return (height, public_key) in self._known
 
     def record(self, height: int, account_id: str, public_key: str, hashes: list[str]) -> None:
         """Note a height, the first time it is seen."""
@@ -80,7 +85,10 @@ class DoubleSigns:
             "boottime": boottime(),
         }
         self.records.append(line)
-        log.error("two blocks by one signer: %s", fields(height=height, account_id=account_id, hashes=hashes))
+        log.error(
+            "two blocks or chunks by one signer: %s",
+            fields(height=height, account_id=account_id, hashes=hashes),
+        )
         _append(self._path, line)
 
     @property

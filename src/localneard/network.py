@@ -1,7 +1,8 @@
 """The connections of a node: every known node is dialled, and a connection that falls silent is cut.
 
 No peer can hold up another: nothing waits for a write, silence for `DEAD_AFTER_S` ends a connection, and
-dialling has a deadline and a growing pause.
+dialling has a deadline and a growing pause. That is TIER2; the connections of TIER1 are made here and handed
+over.
 """
 
 import asyncio
@@ -10,11 +11,11 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Protocol
 
-from localneard.addresses import Address
+from localneard.addresses import Address, BootNode
 from localneard.clock import boottime
 from localneard.errors import NodeError
-from localneard.handshake import Identity, shake_hands
-from localneard.keys import is_public_key
+from localneard.handshake import TIER1, TIER2, Identity, shake_hands
+from localneard.keys import Key, is_public_key
 from localneard.peer import Peer
 from localneard.peerbook import Entry, PeerBook
 from localneard.tasks import spawn
@@ -30,6 +31,9 @@ _DIAL_INTERVAL_S = 0.25
 _MAX_DIALING = 16
 _MAX_GREETING = 64
 _RATE_TICKS = 10
+MAX_DISTANCE = 6
+"""In connections: a node that is said to be further off counts as out of reach."""
+_MAX_REACH = 200
 
 log = logging.getLogger("network")
 
@@ -43,8 +47,20 @@ class Handler(Protocol):
     def own_account(self) -> str | None:
         """Return the account whose key is held."""
 
+    def own_key(self) -> Key | None:
+        """Return the validator key in use."""
+
     def on_message(self, peer: Peer, message: Message) -> None:
         """Handle a message that is not the network's own."""
+
+    def on_connected(self, peer: Peer) -> None:
+        """Handle a new TIER2 connection."""
+
+    def on_gone(self, peer: Peer) -> None:
+        """Handle the end of one."""
+
+    def on_tier1(self, peer: Peer) -> None:
+        """Take over a TIER1 connection that a peer has opened."""
 
     def on_peers(self) -> None:
         """Handle that a peer came, went, or told its head."""
@@ -110,6 +126,27 @@ class Network:
         for peer in list(self.peers.values()):
             self._ping(peer)
 
+    def next_hop(self, peer_id: str) -> Peer | None:
+        """Return the peer through which a node is reached: itself, or the one that is nearest to it."""
+        if (direct := self.peers.get(peer_id)) is not None:
+            return direct
+        near = [peer for peer in self.peers.values() if peer.reach.get(peer_id, MAX_DISTANCE) < MAX_DISTANCE]
+        return min(near, key=lambda peer: peer.reach[peer_id], default=None)
+
+    def _reach_for(self, peer: Peer) -> dict[str, int]:
+        """Return how far other nodes are from here, without the ways that lead through this peer."""
+        reach: dict[str, int] = {}
+        for other in self.peers.values():
+            if other is peer:
+                continue
+            for node, distance in other.reach.items():
+                if distance + 1 < reach.get(node, MAX_DISTANCE):
+                    reach[node] = distance + 1
+        reach |= {other.id: 1 for other in self.peers.values() if other is not peer}
+        reach.pop(peer.id, None)
+        reach.pop(self._identity.key.public_key, None)
+        return reach
+
     # ---- figures ----
 
     def known_accounts(self) -> list[tuple[str, Peer]]:
@@ -137,21 +174,31 @@ class Network:
             await asyncio.sleep(_DIAL_INTERVAL_S)
 
     async def _dial(self, entry: Entry) -> None:
+        try:
+            peer = await self._open(entry.peer_id, entry.address, TIER2)
+        finally:
+            self._dialing.discard(entry.peer_id)
+        if peer is None:
+            self._book.failed(entry.peer_id)
+        else:
+            await self._serve(peer)
+
+    async def dial_tier1(self, node: BootNode) -> Peer | None:
+        """Open a TIER1 connection; None if that fails."""
+        return await self._open(node.peer_id, node.address, TIER1)
+
+    async def _open(self, peer_id: str, address: Address, tier: int) -> Peer | None:
         writer = None
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                reader, writer = await asyncio.open_connection(entry.address.host, entry.address.port)
-            peer = await self._handshake(reader, writer, expected=entry.peer_id)
+                reader, writer = await asyncio.open_connection(address.host, address.port)
+            return await self._handshake(reader, writer, expected=peer_id, tier=tier)
         except (OSError, asyncio.IncompleteReadError, WireError) as error:
             level = logging.WARNING if isinstance(error, WireError) else logging.DEBUG
-            log.log(level, "cannot connect to %s@%s: %s", entry.peer_id, entry.address, error)
-            self._book.failed(entry.peer_id)
+            log.log(level, "cannot connect to %s@%s: %s", peer_id, address, error)
             if writer is not None:
                 writer.transport.abort()
-            return
-        finally:
-            self._dialing.discard(entry.peer_id)
-        await self._serve(peer)
+            return None
 
     async def _greet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._greeting >= _MAX_GREETING or len(self.peers) >= self.max_peers:
@@ -166,11 +213,19 @@ class Network:
             return
         finally:
             self._greeting -= 1
+        if peer.tier == TIER1:
+            self._handler.on_tier1(peer)
+            return
         # A task of its own: one that the server started would take its faults with it.
         spawn(self._serve(peer))
 
     async def _handshake(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, expected: str | None
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        expected: str | None,
+        tier: int = TIER2,
     ) -> Peer:
         async with asyncio.timeout(self._handshake_timeout_s):
             hello = await shake_hands(
@@ -180,6 +235,8 @@ class Network:
                 self._handler.head_info(),
                 dialing=expected is not None,
                 expected=expected,
+                tier=tier,
+                account=self._handler.own_key(),
             )
         return Peer(hello, reader, writer, dialed=expected is not None)
 
@@ -208,7 +265,9 @@ class Network:
         if peer.listen is not None:
             news = [[peer.id, peer.listen.host, peer.listen.port]]
             self.send_all({"t": "peers", "list": news}, without=[peer])
-        self._ping(peer)
+        # All, since each now reaches this one through here.
+        self.ping_all()
+        self._handler.on_connected(peer)
         self._handler.on_peers()
         while True:
             try:
@@ -227,10 +286,12 @@ class Network:
             self._forget(peer)
             self._book.failed(peer.id)
             log.info("disconnected from %s", peer.id)
+            self.ping_all()
             self._handler.on_peers()
 
     def _forget(self, peer: Peer) -> None:
         del self.peers[peer.id]
+        self._handler.on_gone(peer)
         self._gone_sent += peer.sent_bytes
         self._gone_received += peer.received_bytes
 
@@ -239,6 +300,7 @@ class Network:
             peer.update_head(message.get("head"))
             account = message.get("account")
             peer.account_id = account if isinstance(account, str) and len(account) <= 64 else None
+            peer.reach = _reach(message.get("reach"))
             self._handler.on_peers()
         elif message["t"] == "peers":
             self._hear_of(message.get("list"))
@@ -260,7 +322,14 @@ class Network:
 
     def _ping(self, peer: Peer) -> None:
         peer.pinged_at = boottime()
-        peer.send({"t": "ping", "head": self._handler.head_info(), "account": self._handler.own_account()})
+        peer.send(
+            {
+                "t": "ping",
+                "head": self._handler.head_info(),
+                "account": self._handler.own_account(),
+                "reach": self._reach_for(peer),
+            }
+        )
 
     async def _tick_forever(self) -> None:
         last = boottime()
@@ -278,3 +347,12 @@ class Network:
             sent = self._gone_sent + sum(peer.sent_bytes for peer in self.peers.values())
             received = self._gone_received + sum(peer.received_bytes for peer in self.peers.values())
             self._totals.append((now, sent, received))
+
+
+def _reach(value: Any) -> dict[str, int]:
+    """Return the distances that a peer has told. Raises WireError if they make no sense."""
+    if not isinstance(value, dict) or len(value) > _MAX_REACH:
+        raise WireError("distances that make no sense")
+    if not all(type(distance) is int and distance > 0 for distance in value.values()):
+        raise WireError("distances that make no sense")
+    return value

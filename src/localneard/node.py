@@ -7,26 +7,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from localneard.accounts import AccountRecord, Accounts
 from localneard.block import Block
 from localneard.chain import Accepted, Chain, Verdict
-from localneard.clock import boottime
+from localneard.clock import boottime, wall_ns
 from localneard.config import Config
+from localneard.duties import Duties
 from localneard.evidence import DoubleSigns, KeyEvents
 from localneard.genesis import Genesis
+from localneard.gossip import Gossip, accounts_message
 from localneard.handshake import Identity
 from localneard.keys import Key
 from localneard.log import fields
 from localneard.network import Network
 from localneard.peer import Peer
 from localneard.peerbook import PeerBook
-from localneard.producer import Producer
 from localneard.reload import SIGNER_FIELD, Reloader, Updatable
+from localneard.routing import Router
 from localneard.settings import POLL_INTERVAL_S, LiveSettings
 from localneard.signer import Signer
 from localneard.store import Store
 from localneard.summary import Summary
 from localneard.sync import Sync, answer_sync
 from localneard.tasks import panic, spawn
+from localneard.tier1 import Tier1
 from localneard.wire import Message, WireError, age
 
 # A block that was told of may come by itself from elsewhere; after this it is asked for.
@@ -78,9 +82,33 @@ class Node:
         self.sync = Sync(
             self.chain, self.network, files.config, settings, self._receive_synced, self._on_change
         )
-        self.producer = Producer(
-            self.chain, self.signer, self.sync, settings, files.config.consensus, self._publish
+        own_id = files.node_key.public_key
+        self.accounts = Accounts(one.public_key for one in files.genesis.validators)
+        self._gossip = Gossip(lambda: settings.now.gossip_per_s)
+        self.tier1 = Tier1(
+            network.tier1,
+            own_id,
+            network.public_addrs,
+            self.accounts,
+            self.own_key,
+            self.network.dial_tier1,
+            lambda peer, message: self.router.receive(peer, message, tier1=True),
         )
+        self.duties = Duties(
+            self.chain,
+            self.signer,
+            self.sync,
+            settings,
+            files.config.consensus,
+            self.double_signs,
+            self._publish,
+            self.network.send_all,
+        )
+        self.producer = self.duties.producer
+        self.router = Router(
+            own_id, self.network, self.tier1, self.accounts, self._own_public_key, self.duties.deliver
+        )
+        self._advertising = asyncio.Lock()
         self.summary = Summary(self)
         self._expected_shutdown = files.config.expected_shutdown
         self._pending_drop: asyncio.TimerHandle | None = None
@@ -90,21 +118,29 @@ class Node:
     async def start(self) -> None:
         """Take the key, open the network and begin. Raises NodeError."""
         self.signer.on_change = self._on_key
-        self.settings.on_change = self.producer.reschedule
+        self.settings.on_change = self.duties.refresh
         self._check_tracked_shards(self.files.updatable.key)
         self.signer.set(self.files.updatable.key, "start")
         await self.network.start(self.config.network.addr)
-        self._tasks = [spawn(self.sync.run()), spawn(self._poll_settings()), spawn(self.summary.run())]
+        self.duties.start(self.router)
+        self._tasks = [
+            spawn(self.sync.run()),
+            spawn(self._poll_settings()),
+            spawn(self.summary.run()),
+            spawn(self._connect_tier1_forever()),
+            spawn(self._advertise_forever()),
+        ]
         self.sync.wake()
         self._on_change()
 
     def stop(self) -> None:
         """Sign no more and leave the network."""
-        self.producer.stop()
+        self.duties.stop()
         if self._pending_drop is not None:
             self._pending_drop.cancel()
         self.signer.on_change = self.settings.on_change = lambda: None
         self.signer.set(None, "exit")
+        self.tier1.stop()
         self.network.stop()
         for task in self._tasks:
             task.cancel()
@@ -131,6 +167,26 @@ class Node:
         """Return the account whose key is held."""
         return None if self.signer.key is None else self.signer.key.account_id
 
+    def own_key(self) -> Key | None:
+        """Return the validator key in use."""
+        return self.signer.key
+
+    def _own_public_key(self) -> str | None:
+        return None if self.signer.key is None else self.signer.key.public_key
+
+    def on_connected(self, peer: Peer) -> None:
+        """Tell a new peer all that is known of validators' nodes: that is not held back."""
+        if self.accounts.records:
+            peer.send(accounts_message(self.accounts.records.values()))
+
+    def on_gone(self, peer: Peer) -> None:
+        """Forget what was to be told to a peer."""
+        self._gossip.forget(peer)
+
+    def on_tier1(self, peer: Peer) -> None:
+        """Take over a TIER1 connection that a peer has opened."""
+        spawn(self.tier1.serve(peer))
+
     def on_peers(self) -> None:
         """Look whether a peer is ahead."""
         if self.sync.syncing or self.sync.highest_known > self.chain.head.height:
@@ -151,6 +207,12 @@ class Node:
             peer.send(answer_sync(self.chain, message, self._head_age()))
         elif kind == "chain":
             self.sync.answered(peer, message)
+        elif kind == "routed":
+            self.router.receive(peer, message, tier1=False)
+        elif kind == "accounts":
+            self._on_accounts(peer, message)
+        elif kind == "chunks":
+            self.duties.on_evidence(message)
 
     def _on_block(self, peer: Peer, message: Message) -> None:
         produced_at = boottime() - age(message.get("age"))
@@ -179,6 +241,52 @@ class Node:
     def _ask_for(self, peer: Peer, block_hash: str) -> None:
         if self.chain.block(block_hash) is None:
             peer.send({"t": "get", "hash": block_hash})
+
+    # ---- validators' nodes ----
+
+    def _on_accounts(self, peer: Peer, message: Message) -> None:
+        records = message.get("list")
+        if not isinstance(records, list) or len(records) > len(self.files.genesis.validators):
+            raise WireError("records of accounts that make no sense")
+        try:
+            for one in records:
+                told = AccountRecord.from_wire(one)
+                news = self.accounts.insert(told, wall_ns())
+                if news is not None:
+                    # Who has told it need not hear it again, unless it is contradicted.
+                    self._pass_on(news, [peer] if news is told else [])
+        except ValueError as error:
+            raise WireError(str(error)) from None
+        self.duties.on_accounts()
+
+    def _pass_on(self, record: AccountRecord, without: list[Peer]) -> None:
+        for one in list(self.network.peers.values()):
+            if one not in without:
+                self._gossip.offer(one, record)
+
+    async def _advertise(self) -> None:
+        """Say that the key is here: to the peers at once, to others as they pass it on."""
+        async with self._advertising:
+            key = self.signer.key
+            if key is None:
+                return
+            proxies = await self.tier1.connect_proxies()
+            if self.signer.key != key:
+                return
+            record = self.accounts.set_local(key, self.files.node_key.public_key, proxies, wall_ns())
+            if record is not None:
+                self.network.send_all(accounts_message([record]))
+                self.duties.on_accounts()
+
+    async def _advertise_forever(self) -> None:
+        while True:
+            await self._advertise()
+            await asyncio.sleep(max(1.0, self.config.network.tier1.advertise_proxies_interval_s))
+
+    async def _connect_tier1_forever(self) -> None:
+        while True:
+            await self.tier1.connect()
+            await asyncio.sleep(max(0.1, self.config.network.tier1.connect_interval_s))
 
     # ---- blocks ----
 
@@ -215,7 +323,7 @@ class Node:
         self._on_head()
 
     def _on_head(self) -> None:
-        self.producer.reschedule()
+        self.duties.on_head()
         shutdown = self._expected_shutdown
         if shutdown is not None and self.chain.head.height >= shutdown and not self.stop_reason.done():
             log.info("expected shutdown %s", fields(head=self.chain.head.height, expected_shutdown=shutdown))
@@ -260,12 +368,13 @@ class Node:
         log.warning("tracked_shards_config is AllShards, which a validator of this network must not have")
 
     def _on_key(self) -> None:
-        # What the key's last holder signed before it gave the key up is still on its way.
-        self.producer.wait(2 * self.settings.now.link_latency_s)
+        self.duties.on_key()
+        if self.signer.key is not None and self._tasks:
+            spawn(self._advertise())
         self._on_change()
 
     def _on_change(self) -> None:
-        self.producer.reschedule()
+        self.duties.refresh()
         self.network.ping_all()
 
     async def _poll_settings(self) -> None:

@@ -28,7 +28,13 @@ class Peer:
         self.id = hello.peer_id
         self.run_id = hello.run_id
         self.listen = hello.listen
+        self.tier = hello.tier
+        self.account_key = hello.account_key
+        """The validator key that the peer has proved to hold; over TIER1 alone."""
         self.dialed = dialed
+        self.since = boottime()
+        self.reach: dict[str, int] = {}
+        """How many connections away the peer says that other nodes are."""
         self.reader = reader
         self.account_id: str | None = None
         self.height = 0

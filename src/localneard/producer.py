@@ -1,16 +1,19 @@
 """When this node produces a block.
 
-Each height has one producer. The block after the head is due `min_block_production_delay` after it; for each
-further `max - min` without a block, the producer of the next height may build on the same head. Times are
-counted from when the head was produced, on the clock that goes on while the machine is suspended.
+Each height has one producer. It produces when approvals of more than two thirds of the stake have reached it,
+but not before `min_block_production_delay` after the head; without a chunk that enough have endorsed it waits
+a sixth of a skip delay more. Times are counted from when the head was produced, on the clock that goes on while
+the machine is suspended.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable
 
+from localneard.approvals import FROZEN_S, Approver, Votes
 from localneard.block import Block
 from localneard.chain import Accepted, Chain, Verdict
+from localneard.chunks import Pool
 from localneard.clock import boottime
 from localneard.config import ConsensusConfig
 from localneard.log import fields
@@ -18,10 +21,8 @@ from localneard.settings import LiveSettings
 from localneard.signer import Signer
 from localneard.sync import Sync
 
-# How many heights to look ahead for one's own turn: enough for a seat of a thousandth of the stake.
-TURNS_AHEAD = 5000
-# A timer that late means that the process did not run. What it knows is then old, and its mail is unread.
-FROZEN_S = 0.5
+# As in neard (doomslug.rs, `ready_to_produce_block`).
+_CHUNK_WAIT = 6
 
 log = logging.getLogger("client")
 
@@ -36,6 +37,9 @@ class Producer:
         sync: Sync,
         settings: LiveSettings,
         consensus: ConsensusConfig,
+        votes: Votes,
+        pool: Pool,
+        approver: Approver,
         publish: Callable[[Block, Accepted], None],
     ) -> None:
         """Prepare; `publish` is given each block that was produced and is the new head."""
@@ -45,10 +49,9 @@ class Producer:
         self._settings = settings
         self._publish = publish
         self._first_s = consensus.min_block_production_delay_s
-        # A zero step would let all turns come at once.
-        self._step_s = max(
-            0.05, consensus.max_block_production_delay_s - consensus.min_block_production_delay_s
-        )
+        self._votes = votes
+        self._pool = pool
+        self._approver = approver
         self._timer: asyncio.TimerHandle | None = None
         self._not_before = 0.0
         self.produced = 0
@@ -83,12 +86,19 @@ class Producer:
             return None
         # A height that a peer has told of was produced already, by whomever.
         first = max(chain.head.height, self._sync.highest_known) + 1
-        for height in range(first, first + TURNS_AHEAD):
-            if epoch.producer(height).account_id == key.account_id:
-                late = height - chain.head.height - 1
-                due = chain.head_since + self._first_s + late * self._step_s
-                return height, max(due, self._not_before)
+        for height, since in self._votes.ready(chain.head.hash, epoch):
+            if height >= first and epoch.producer(height).public_key == key.public_key:
+                due = max(chain.head_since + self._first_s, since, self._not_before)
+                if not self._endorsements():
+                    due += self._approver.skip_delay() / _CHUNK_WAIT
+                return height, due
         return None
+
+    def _endorsements(self) -> str:
+        """Return who has endorsed the chunk on the head, "" if there is none to put in."""
+        head, epoch = self._chain.head, self._chain.following(self._chain.head).epoch
+        producer = epoch.producer(head.height + 1).public_key
+        return self._pool.endorsements(head.hash, head.height + 1, producer, epoch)
 
     def _fire(self, height: int, at: float) -> None:
         self._timer = None
@@ -106,7 +116,7 @@ class Producer:
     def _produce(self, height: int) -> None:
         key = self._signer.key
         assert key is not None
-        block = self._chain.propose(height, key)
+        block = self._chain.propose(height, key, self._endorsements())
         accepted = self._chain.accept(block)
         if accepted.verdict is not Verdict.HEAD:
             # Not again before the head moves: the same block would be refused again.

@@ -20,10 +20,14 @@ class Validator(NamedTuple):
 
 
 class Count(NamedTuple):
-    """Blocks that an account has produced, and those it was to produce."""
+    """Blocks, chunks and endorsements that an account has produced, and those it was to produce."""
 
     produced: int = 0
     expected: int = 0
+    chunks: int = 0
+    chunks_expected: int = 0
+    endorsements: int = 0
+    endorsements_expected: int = 0
 
 
 Counts = Mapping[str, Count]
@@ -65,6 +69,20 @@ class Epoch:
         seat = self.seat(account_id)
         return seat is not None and seat.public_key == public_key
 
+    def passed_two_thirds(self, votes: Mapping[str, float]) -> float | None:
+        """Return when keys with more than two thirds of the stake had all voted, None if they have not.
+
+        `votes` holds the time of each key's vote, on any clock.
+        """
+        stakes = {one.public_key: one.stake for one in self.validators}
+        # As in neard: more than the whole number below two thirds.
+        needed = self._bounds[-1] * 2 // 3
+        for key, at in sorted(votes.items(), key=lambda one: one[1]):
+            needed -= stakes.get(key, 0)
+            if needed < 0:
+                return at
+        return None
+
     def settlement(self, start: int, length: int) -> list[str]:
         """Return the accounts with a seat in the order of their first turn from `start` on."""
         order: dict[str, None] = {}
@@ -101,13 +119,32 @@ def epoch_seed(genesis_hash: str, epoch_id: str) -> bytes:
     return hashlib.sha256(f"{genesis_hash} {epoch_id}".encode()).digest()
 
 
-def count_block(counts: Counts, epoch: Epoch, previous: int, height: int) -> dict[str, Count]:
-    """Add a block at `height` on one at `previous`: each height between was skipped by its producer."""
+def count_block(
+    counts: Counts, epoch: Epoch, previous: int, height: int, endorsements: str = ""
+) -> dict[str, Count]:
+    """Add a block at `height` on one at `previous`: each height between was skipped by its producer.
+
+    The chunk that it holds, if any, is of the height after `previous`, whoever has made the block: see
+    `Block.endorsements`, which say who has endorsed it. Without a chunk no endorsement was to come.
+    """
     result = dict(counts)
     for turn in range(previous + 1, height + 1):
         account = epoch.producer(turn).account_id
         count = result.get(account, Count())
-        result[account] = Count(count.produced + (turn == height), count.expected + 1)
+        result[account] = count._replace(
+            produced=count.produced + (turn == height), expected=count.expected + 1
+        )
+    account = epoch.producer(previous + 1).account_id
+    count = result[account]
+    result[account] = count._replace(
+        chunks=count.chunks + bool(endorsements), chunks_expected=count.chunks_expected + 1
+    )
+    for seat, letter in zip(epoch.validators, endorsements, strict=False):
+        count = result.get(seat.account_id, Count())
+        result[seat.account_id] = count._replace(
+            endorsements=count.endorsements + (letter == "1"),
+            endorsements_expected=count.endorsements_expected + 1,
+        )
     return result
 
 
@@ -121,9 +158,9 @@ def kickouts(
 ) -> dict[str, Any]:
     """Return who loses the seat for too few blocks or chunks, with neard's reason.
 
-    Kicked out is who has `produced * 100 < percent * expected` (core/primitives/src/types.rs); each block
-    brings one chunk, so the counts are the same for both. Those with the highest share keep the seat as long
-    as otherwise more than `max_stake_percent` of the stake would go, and never do all lose it.
+    Kicked out is who has `produced * 100 < percent * expected` (core/primitives/src/types.rs). Those with the
+    highest share of blocks keep the seat as long as otherwise more than `max_stake_percent` of the stake
+    would go, and never do all lose it.
     """
     seats = list(validators)
     total = sum(one.stake for one in seats)
@@ -138,9 +175,12 @@ def kickouts(
     kicked = {}
     for one in seats:
         count = counts.get(one.account_id, Count())
-        for reason, percent in (("NotEnoughBlocks", block_percent), ("NotEnoughChunks", chunk_percent)):
-            if one.account_id not in exempt and count.produced * 100 < percent * count.expected:
-                kicked[one.account_id] = {reason: {"produced": count.produced, "expected": count.expected}}
+        for reason, percent, produced, expected in (
+            ("NotEnoughBlocks", block_percent, count.produced, count.expected),
+            ("NotEnoughChunks", chunk_percent, count.chunks, count.chunks_expected),
+        ):
+            if one.account_id not in exempt and produced * 100 < percent * expected:
+                kicked[one.account_id] = {reason: {"produced": produced, "expected": expected}}
                 break
     if len(kicked) == len(seats):
         del kicked[best_first[0].account_id]

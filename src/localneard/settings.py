@@ -7,14 +7,17 @@
 ``drop_delay_s``       0        seconds from a reload without a key to the moment the old key no longer
                                 signs; until then ``/status`` shows it
 ``sync_blocks_per_s``  null     speed of catching up; null is as fast as it goes
-``link_latency_s``     0.02     how long a block takes from one node to another; without it, the network
-                                would be faster than any real one, and two holders of a key would often see
-                                each other's block in time
+``link_latency_s``     0.02     how long a block or a validator's mail takes from one node to another; without
+                                it, the network would be faster than any real one, and two holders of a key
+                                would often see each other's block in time
+``gossip_per_s``       0.1      how many times a second news of validators' nodes may be passed on over one
+                                connection; 0.1 up to neard 2.13, 10 from 2.14
 ``lose_sighup``        0        ignore this many reloads; counted anew when the file changes
 ``refuse_reload``      false    treat config.json as broken at each reload
 ``rpc``                "ok"     what neard's routes do, all but /metrics: ``ok``, ``hang`` (accept and never
                                 answer), ``garbage`` (200 with what is not JSON) or ``error503``
-``freeze_producing``   false    produce no blocks, with the key loaded
+``freeze_producing``   false    produce no blocks, chunks and endorsements, with the key loaded; approvals are
+                                sent all the same
 ``eat_mib``            0        take so many MiB of memory in each tenth of a second, for tests with a limit
                                 (setrlimit(2), RLIMIT_AS): where no more is to be had the node aborts, as
                                 neard does
@@ -52,6 +55,7 @@ class Settings:
     drop_delay_s: float = 0.0
     sync_blocks_per_s: float | None = None
     link_latency_s: float = 0.02
+    gossip_per_s: float = 0.1
     lose_sighup: int = 0
     refuse_reload: bool = False
     rpc: str = "ok"
@@ -70,12 +74,16 @@ def read_settings(path: Path) -> Settings:
     speed = section.optional("sync_blocks_per_s", section.number)
     if speed == 0:
         raise section.fail("sync_blocks_per_s", "must be above 0, or null")
+    gossip = section.number("gossip_per_s", Settings.gossip_per_s)
+    if gossip == 0:
+        raise section.fail("gossip_per_s", "must be above 0")
     return Settings(
         start_delay_s=_delay(section, "start_delay_s", 0.0),
         stop_delay_s=_delay(section, "stop_delay_s", 0.0),
         drop_delay_s=_delay(section, "drop_delay_s", 0.0),
         sync_blocks_per_s=speed,
         link_latency_s=_delay(section, "link_latency_s", Settings.link_latency_s),
+        gossip_per_s=gossip,
         lose_sighup=section.whole("lose_sighup", 0),
         refuse_reload=section.flag("refuse_reload", False),
         rpc=section.choice("rpc", _RPC_FAULTS, "ok"),

@@ -20,7 +20,7 @@ from localneard.errors import NodeError
 FILE_NAME = "chain.sqlite3"
 LOCK_NAME = "LOCK"
 # Not application data: tells this file from any other SQLite one.
-_APPLICATION_ID = 0x4C4E5244
+_APPLICATION_ID = 0x4C4E5245
 
 _SCHEMA = """
 create table if not exists meta (name text primary key, value text not null) without rowid;

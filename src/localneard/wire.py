@@ -3,13 +3,17 @@
 ===========  ============================================================================================
 ``hello``    before anything else: who one is, which chain, a nonce, where one listens, one's head
 ``auth``     signature over both nonces
-``ping``     every two seconds: the head and how old it is, and the account that one holds a key for
+``ping``     every two seconds: the head and how old it is, the account that one holds a key for, and how many
+             connections away other nodes are
 ``peers``    addresses of other nodes
 ``block``    a block and how old it is
 ``have``     height and hash of a block that one has
 ``get``      ask for a block by hash
 ``sync``     ask for the blocks after the first known of some hashes
 ``chain``    the answer
+``accounts`` records of validators' nodes
+``chunks``   two chunks that one key has made for one height
+``routed``   mail for a node, to be passed on: an approval, a chunk or an endorsement
 ===========  ============================================================================================
 
 Ages are seconds on the sender's own clock: a block's time counts from when it was produced, with no need for

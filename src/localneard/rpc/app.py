@@ -48,6 +48,7 @@ class RpcServer:
         routes.add_get("/localneard/double_signs", self._double_signs, allow_head=False)
         routes.add_get("/localneard/blocks", self._blocks, allow_head=False)
         routes.add_get("/localneard/state", self._state, allow_head=False)
+        routes.add_get("/localneard/accounts", self._accounts, allow_head=False)
         await self._listen(app, rpc.addr, "rpc.addr")
         if rpc.prometheus_addr is not None and rpc.prometheus_addr != rpc.addr:
             only_metrics = web.Application()
@@ -120,3 +121,6 @@ class RpcServer:
 
     async def _state(self, _: web.Request) -> web.Response:
         return web.json_response(observe.state(self._node))
+
+    async def _accounts(self, _: web.Request) -> web.Response:
+        return web.json_response(observe.accounts(self._node))

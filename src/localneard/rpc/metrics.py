@@ -3,6 +3,7 @@
 Those of the second group are of the last summary, as in neard: they lag by up to `log_summary_period`.
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -61,7 +62,9 @@ class _Collector:
             needs.add_metric([state], float(state == node.sync.requirement))
         yield needs
         yield _counter("near_block_produced", "Blocks that this process has produced", node.producer.produced)
-        yield _counter("near_chunk_produced", "Chunks that this process has produced", node.producer.produced)
+        yield _counter(
+            "near_chunk_produced", "Chunks that this process has produced", node.duties.chunks_made
+        )
         tracked = GaugeMetricFamily("near_client_tracked_shards", "Tracked shards", labels=["shard_id"])
         tracked.add_metric([_SHARD_LABEL], float(tracks_shard(node)))
         yield tracked
@@ -82,22 +85,37 @@ class _Collector:
         yield _gauge("near_final_block_height_in_epoch", "Start of the epoch", result.start)
         for kind in ("block_producers", "chunk_producers", "chunk_validators"):
             yield _gauge(f"near_validator_{kind}_total", "Seats in the epoch", figures.seats)
-        for unit in ("blocks", "chunks"):
-            for place, what in enumerate(("produced", "expected")):
-                name = f"near_validators_{unit}_{what}"
-                family = GaugeMetricFamily(name, f"{unit} {what} in this epoch", labels=["account_id"])
-                for account, count in result.counts.items():
-                    family.add_metric([account], count[place])
-                yield family
+        for place, (unit, what) in enumerate(
+            itertools.product(("blocks", "chunks"), ("produced", "expected"))
+        ):
+            name = f"near_validators_{unit}_{what}"
+            family = GaugeMetricFamily(name, f"{unit} {what} in this epoch", labels=["account_id"])
+            for account, count in result.counts.items():
+                family.add_metric([account], count[place])
+            yield family
+        for place, what in ((4, "produced"), (5, "expected")):
+            name = f"near_validators_chunk_endorsements_{what}_by_shard"
+            text = f"endorsements {what} in this epoch"
+            family = GaugeMetricFamily(name, text, labels=["account_id", "shard_id"])
+            for account, count in result.counts.items():
+                family.add_metric([account, _SHARD_LABEL], count[place])
+            yield family
 
     def _network(self) -> Iterator[Metric]:
         peers = list(self._node.network.peers.values())
         yield _gauge("near_peer_connections_total", "Connected peers", len(peers))
         family = GaugeMetricFamily("near_peer_connections", "Connected peers", labels=["tier", "peer_type"])
-        outbound = sum(peer.dialed for peer in peers)
-        family.add_metric(["T2", "Outbound"], outbound)
-        family.add_metric(["T2", "Inbound"], len(peers) - outbound)
+        tier1 = self._node.tier1
+        for tier, of_tier in (("T1", list(tier1.by_peer.values())), ("T2", peers)):
+            outbound = sum(peer.dialed for peer in of_tier)
+            family.add_metric([tier, "Outbound"], outbound)
+            family.add_metric([tier, "Inbound"], len(of_tier) - outbound)
         yield family
+        text = "Second connections for one validator key that were refused"
+        yield _counter("near_already_connected_account", text, tier1.refused_accounts)
+        lookups = CounterMetricFamily("near_account_to_peer_lookups", "Accounts looked up", labels=["source"])
+        lookups.add_metric(["AccountData"], self._node.router.lookups)
+        yield lookups
         yield _gauge("near_peer_reachable", "Peers that can be reached", len(peers))
 
     def _config(self) -> Iterator[Metric]:

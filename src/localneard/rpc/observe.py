@@ -1,8 +1,8 @@
 """The stand-in's own routes, which no fault touches.
 
 ``GET /localneard/double_signs``
-    A list with an entry for each height and key of which two different blocks were ever seen: ``height``,
-    ``account_id``, ``public_key``, ``hashes``, ``boottime`` (when it was noticed).
+    A list with an entry for each height and key of which two blocks, or two chunks, were ever seen:
+    ``height``, ``account_id``, ``public_key``, ``hashes``, ``boottime`` (when it was noticed).
 
 ``GET /localneard/blocks?from=H&to=H``
     The chain's blocks in a range of heights, both ends included, at most `MAX_BLOCKS`: ``height``,
@@ -13,6 +13,11 @@
 ``GET /localneard/state``
     ``head``, ``boottime``, ``pid``, ``public_key`` of the key in use, ``syncing``, ``peers`` and
     ``double_signed_heights`` in one look.
+
+``GET /localneard/accounts``
+    ``records``: where each validator is, as this node knows it, by its key: ``peer_id``, ``version``,
+    ``proxies``. ``tier1``: this node's TIER1 connections: ``peer_id``, ``account_key`` (null if the peer has
+    none), ``outbound``.
 """
 
 import os
@@ -61,4 +66,22 @@ def state(node: "Node") -> dict[str, Any]:
         "syncing": node.sync.syncing,
         "peers": len(node.network.peers),
         "double_signed_heights": node.double_signs.heights,
+    }
+
+
+def accounts(node: "Node") -> dict[str, Any]:
+    """Return where validators are, and the connections with them."""
+    return {
+        "records": {
+            key: {
+                "peer_id": one.peer_id,
+                "version": one.version,
+                "proxies": [str(proxy) for proxy in one.proxies],
+            }
+            for key, one in node.accounts.records.items()
+        },
+        "tier1": [
+            {"peer_id": one.id, "account_key": one.account_key, "outbound": one.dialed}
+            for one in node.tier1.by_peer.values()
+        ],
     }

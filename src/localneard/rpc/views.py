@@ -87,7 +87,7 @@ def block(node: "Node", one: Block) -> Json:
     parent = chain.parent(one)
     is_first = one.height == chain.genesis.height
     epoch = chain.need_epoch(one.epoch_id)
-    chunk = _chunk(node, one)
+    has_chunk = is_first or one.has_chunk
     header: Json = {
         "height": one.height,
         "prev_height": None if is_first else one.prev_height,
@@ -101,13 +101,13 @@ def block(node: "Node", one: Block) -> Json:
         "chunk_headers_root": derived_hash("chunks", one),
         "chunk_tx_root": derived_hash("transactions", one),
         "outcome_root": _NO_HASH,
-        "chunks_included": 1,
+        "chunks_included": int(has_chunk),
         "challenges_root": _NO_HASH,
         "timestamp": one.timestamp,
         "timestamp_nanosec": str(one.timestamp),
         "random_value": derived_hash("random", one),
         "validator_proposals": [],
-        "chunk_mask": [True],
+        "chunk_mask": [has_chunk],
         "gas_price": chain.genesis.gas_price,
         "block_ordinal": one.ordinal,
         "rent_paid": "0",
@@ -122,16 +122,26 @@ def block(node: "Node", one: Block) -> Json:
         "approvals": [],
         "signature": one.signature,
         "latest_protocol_version": PROTOCOL_VERSION,
-        "chunk_endorsements": [[]],
+        "chunk_endorsements": [endorsement_bytes(one.endorsements)],
     }
     return {
         "author": one.author or epoch.producer(one.height).account_id,
         "header": header,
-        "chunks": [chunk],
+        "chunks": [_chunk(node, one)],
     }
 
 
-def _chunk(node: "Node", one: Block) -> Json:
+def endorsement_bytes(endorsements: str) -> list[int]:
+    """Return the bits of a shard's endorsements as neard shows them: bytes, the lowest bit first."""
+    bits = [endorsements[start : start + 8] for start in range(0, len(endorsements), 8)]
+    return [int(eight[::-1], 2) for eight in bits]
+
+
+def _chunk(node: "Node", block: Block) -> Json:
+    """Return a block's chunk; one that has none shows the last there was, as in neard."""
+    one, first = block, node.chain.genesis.height
+    while not one.has_chunk and one.height > first:
+        one = node.chain.parent(one)
     return {
         "chunk_hash": derived_hash("chunk", one),
         "prev_block_hash": one.prev_hash,
@@ -139,7 +149,7 @@ def _chunk(node: "Node", one: Block) -> Json:
         "prev_state_root": derived_hash("state", node.chain.parent(one)),
         "encoded_merkle_root": derived_hash("parts", one),
         "encoded_length": 8,
-        "height_created": one.height,
+        "height_created": one.height if one.height == first else one.prev_height + 1,
         "height_included": one.height,
         "shard_id": SHARD,
         "gas_used": 0,
@@ -183,15 +193,15 @@ def _current(one: Validator, count: Count) -> Json:
         "shards": [SHARD],
         "num_produced_blocks": count.produced,
         "num_expected_blocks": count.expected,
-        "num_produced_chunks": count.produced,
-        "num_expected_chunks": count.expected,
-        "num_produced_chunks_per_shard": [count.produced],
-        "num_expected_chunks_per_shard": [count.expected],
-        "num_produced_endorsements": 0,
-        "num_expected_endorsements": 0,
-        "num_produced_endorsements_per_shard": [],
-        "num_expected_endorsements_per_shard": [],
-        "shards_endorsed": [],
+        "num_produced_chunks": count.chunks,
+        "num_expected_chunks": count.chunks_expected,
+        "num_produced_chunks_per_shard": [count.chunks],
+        "num_expected_chunks_per_shard": [count.chunks_expected],
+        "num_produced_endorsements": count.endorsements,
+        "num_expected_endorsements": count.endorsements_expected,
+        "num_produced_endorsements_per_shard": [count.endorsements],
+        "num_expected_endorsements_per_shard": [count.endorsements_expected],
+        "shards_endorsed": [SHARD],
     }
 
 

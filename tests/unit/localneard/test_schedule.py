@@ -72,7 +72,10 @@ def test_who_produces_too_little_loses_the_seat(
 
 
 def test_chunks_have_a_threshold_of_their_own() -> None:
-    seats, counts = epoch(1, 1).validators, {"node0": Count(85, 100), "node1": Count(100, 100)}
+    seats, counts = (
+        epoch(1, 1).validators,
+        {"node0": Count(85, 100, 85, 100), "node1": Count(100, 100, 100, 100)},
+    )
     found = kickouts(seats, counts, block_percent=80, chunk_percent=90, max_stake_percent=100)
     assert found == {"node0": {"NotEnoughChunks": {"produced": 85, "expected": 100}}}
 
