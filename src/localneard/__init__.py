@@ -10,6 +10,8 @@ How its chain differs from NEAR's:
   thirds of the stake. The highest block wins.
 - Each block carries one chunk, made by the block's producer; there are no transactions, so a validator that
   was kicked out stays out, and endorsements are not counted.
+- EarlyKickout goes by the counts up to the parent block, not up to the last final one
+  (`localneard.early_kickout`).
 - There is no TIER1 routing by account. In particular, a neard that has dropped its key goes on advertising
   itself for it until it is restarted; the stand-in does not.
 
