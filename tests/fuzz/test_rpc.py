@@ -11,7 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hafailover.clock import boottime
+from hafailover.near.epoch import MAINNET, EpochCounts, EpochRules, epoch_counts, epoch_rules
 from hafailover.near.rpc import NeardRpc, Production, RpcError, Status
+from hafailover.observe.budget import budget_of
 
 from ..unit.near.servers import STATUS
 from .answering import Answering
@@ -46,6 +48,11 @@ VALIDATOR = {
     "num_produced_endorsements": 9,
     "num_expected_endorsements": 10,
 }
+BY_SHARD = {
+    "shards": [2, 5],
+    "num_produced_chunks_per_shard": [3, 4],
+    "num_expected_chunks_per_shard": [4, 4],
+}
 CALLS: dict[str, tuple[Callable[[NeardRpc], Any], Any]] = {
     "status": (NeardRpc.status, CHATTY),
     "peers": (NeardRpc.peers, result({"num_active_peers": 8})),
@@ -60,6 +67,11 @@ CALLS: dict[str, tuple[Callable[[NeardRpc], Any], Any]] = {
         lambda rpc: rpc.work(ACCOUNT),
         result({"current_validators": [VALIDATOR], "epoch_start_height": 3}),
     ),
+    "counts": (
+        lambda rpc: epoch_counts(rpc, ACCOUNT),
+        result({"current_validators": [{**VALIDATOR, **BY_SHARD}], "epoch_start_height": 3}),
+    ),
+    "rules": (epoch_rules, result({"epoch_length": 60, "protocol_version": 87})),
 }
 
 
@@ -155,6 +167,18 @@ def check(name: str, value: Any) -> None:
                 value.expected_endorsements,
             )
             assert all(type(count) is int and 0 <= count <= MAX_WHOLE for count in counts)
+        case EpochCounts():
+            of_shards = [count for one in value.shards for count in (one.shard, one.producers)]
+            kinds = [value.blocks, value.chunks, value.endorsements, *(one.chunks for one in value.shards)]
+            for count in (value.epoch_start, *of_shards):
+                check("peers", count)
+            assert all(0 <= one.produced <= one.expected <= MAX_WHOLE for one in kinds)
+            budget_of(value, MAINNET, value.epoch_start + 5000, 1.0)
+        case EpochRules():
+            assert 0 < value.epoch_length <= MAX_WHOLE
+            percents = (value.block_percent, value.chunk_percent, value.endorsement_percent)
+            assert all(0 <= percent <= 100 for percent in percents)
+            check("peers", value.protocol or 0)
         case int() if name == "peers":
             assert type(value) is int
             assert 0 <= value <= MAX_WHOLE

@@ -17,6 +17,8 @@ answer, and some outcomes are met by a few examples only."""
 WANTED: dict[str, tuple[str, ...]] = {
     "test_an_answer_is_usable_or_refused": (
         *(f"{name}: usable" for name in ("status", "peers", "shards", "author", "no block", "production")),
+        *(f"{name}: usable" for name in ("counts", "rules")),
+        "counts: refused",
         *(f"{name}: refused" for name in ("status", "peers", "shards", "author", "no block", "production")),
     ),
     "test_a_status_is_proved_or_refused": ("no key", "a key", "refused"),

@@ -16,6 +16,8 @@ from hafailover.observe.records import Allowance, Budget, NodeRecord
 
 LOW_RATIO = 0.5
 """Our choice: with less than half of the budget left, nobody should spend any of it for a drill."""
+MOST = 1 << 62
+"""A neard's counts are not to be believed beyond reason: a record holds 63 bits."""
 MOST_ROWS = 32
 """What a host publishes; the scarcest come first."""
 
@@ -113,6 +115,7 @@ class _When:
         if self.blocks_per_s is None or self.blocks_per_s <= 0 or counted.expected == 0:
             return None
         blocks = max(max(0, missable) * self.passed / counted.expected, at_least_blocks)
+        # Of a chain that hardly moves, a quotient may be infinite.
         return round(min(blocks / self.blocks_per_s / 60, 1e6), 1)
 
 
@@ -130,8 +133,8 @@ def _early(
         duty="chunks",
         shard=shard,
         missed=chunks.missed,
-        missable=max(0, missable),
-        full=full,
+        missable=min(max(0, missable), MOST),
+        full=min(full, MOST),
         minutes=None if out_of_reach or taken else when.minutes(chunks, missable, grace_left),
         in_force=in_force,
         out_of_reach=out_of_reach,
@@ -152,8 +155,8 @@ def _seat(duty: str, counted: Counted, percent: int, in_force: bool, when: _When
         duty=duty,
         shard=None,
         missed=counted.missed,
-        missable=max(0, missable),
-        full=full,
+        missable=min(max(0, missable), MOST),
+        full=min(full, MOST),
         minutes=None if out_of_reach or lost else when.minutes(counted, missable),
         in_force=in_force,
         out_of_reach=out_of_reach,

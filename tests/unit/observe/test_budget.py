@@ -246,3 +246,13 @@ def test_texts() -> None:
         "the loss: --despite-budget"
     )
     assert refusal(None) is None
+
+
+def test_a_neard_that_counts_beyond_reason_ends_no_agent() -> None:
+    most = (1 << 63) - 1
+    for blocks, length in ((Counted(most, most), 1), (Counted(0, most), most), (Counted(1, 1), most)):
+        counts = EpochCounts(0, blocks, blocks, blocks, (ShardCount(most, blocks, 2),))
+        for height in (0, 10, most):
+            for speed in (None, 5e-324, 1e308):
+                found = budget_of(counts, replace(NOW, epoch_length=length), height, speed)
+                assert found is None or Budget.model_validate_json(found.model_dump_json()) == found
