@@ -20,6 +20,8 @@ How its chain differs from NEAR's:
 - Mail takes the shortest way between peers, and AnnounceAccount, neard's last resort, is left out. No address
   is found out by STUN: without `public_addrs` a node has no proxies. `connect_only_to_boot_nodes` makes
   networks of several hops.
+- EarlyKickout goes by the counts up to the parent block, not up to the last final one
+  (`localneard.early_kickout`).
 
 What it has that neard lacks: evidence of double signing (`localneard.evidence`), delays and faults on demand
 (`localneard.settings`), and four routes under ``/localneard/`` (`localneard.rpc.observe`).

@@ -14,7 +14,15 @@ from localneard.block import Block, genesis_block
 from localneard.clock import boottime, wall_ns
 from localneard.genesis import Genesis
 from localneard.keys import Key
-from localneard.schedule import FIRST_EPOCH_ID, Counts, Epoch, count_block, epoch_seed, kickouts
+from localneard.schedule import (
+    FIRST_EPOCH_ID,
+    Counts,
+    Epoch,
+    Validator,
+    count_block,
+    epoch_seed,
+    kickouts,
+)
 from localneard.store import Store
 
 BLOCKS_IN_MEMORY = 2000
@@ -145,6 +153,17 @@ class Chain:
         if self.ends_epoch(block):
             return Following(self.need_epoch(block.next_epoch_id), block.hash, -1, True)
         return Following(self.need_epoch(block.epoch_id), block.next_epoch_id, block.epoch_start, False)
+
+    def chunk_producer(self, parent: Block) -> Validator:
+        """Return who is to make the chunk of the block after this one, that of the next height."""
+        rules, height = self.following(parent), parent.height + 1
+        if rules.starts:
+            return self._chunk_producer(rules.epoch, {}, height, height)
+        return self._chunk_producer(rules.epoch, self._counts_at(parent), rules.epoch_start, height)
+
+    def _chunk_producer(self, epoch: Epoch, counts: Counts, start: int, height: int) -> Validator:
+        rule = self.genesis.early_kickout
+        return epoch.producer(height) if rule is None else rule.chunk_producer(epoch, counts, start, height)
 
     def epoch_so_far(self, block: Block | None = None) -> EpochResult:
         """Return how the epoch of a block, by default the head, stands with it."""
@@ -297,7 +316,8 @@ class Chain:
         counts = counts or {}
         for one in reversed(missing):
             epoch = self.need_epoch(one.epoch_id)
-            counts = count_block(counts, epoch, one.prev_height, one.height, one.endorsements)
+            maker = self._chunk_producer(epoch, counts, one.epoch_start, one.prev_height + 1).account_id
+            counts = count_block(counts, epoch, one.prev_height, one.height, one.endorsements, maker)
         if missing:
             self._counts[missing[0].hash] = counts
             if len(self._counts) > _COUNTS_IN_MEMORY:

@@ -193,7 +193,7 @@ class Duties:
         if late or self._settings.now.freeze_producing or (seat := self._seat(head)) is None:
             return
         key, epoch = seat
-        if epoch.producer(head.height + 1).public_key != key.public_key:
+        if self._chain.chunk_producer(head).public_key != key.public_key:
             return
         chunk = Chunk.make(head.hash, head.height + 1, key)
         self.chunks_made += 1
@@ -208,7 +208,7 @@ class Duties:
         if self._sync.syncing or (seat := self._seat(head)) is None:
             return
         key, epoch = seat
-        if (chunk.height, chunk.public_key) != (head.height + 1, epoch.producer(head.height + 1).public_key):
+        if (chunk.height, chunk.public_key) != (head.height + 1, self._chain.chunk_producer(head).public_key):
             return
         self._endorsed = head.hash
         body = Endorsement.make(chunk, key).to_wire()

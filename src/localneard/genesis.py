@@ -12,6 +12,7 @@ import base58
 
 from localneard import PROTOCOL_VERSION
 from localneard.clock import rfc3339, wall_ns
+from localneard.early_kickout import EarlyKickout, read_early_kickout
 from localneard.jsonc import read_object
 from localneard.keys import is_public_key
 from localneard.schedule import Validator
@@ -41,6 +42,7 @@ class Genesis:
     gas_limit: int
     hash: str
     protocol_version: int
+    early_kickout: EarlyKickout | None
     config: dict[str, Any] = field(repr=False)
 
     @property
@@ -162,6 +164,7 @@ def read_genesis(path: Path) -> Genesis:
         gas_limit=top.whole("gas_limit"),
         hash=base58.b58encode(hashlib.sha256(text.encode()).digest()).decode(),
         protocol_version=top.whole("protocol_version", PROTOCOL_VERSION),
+        early_kickout=read_early_kickout(top),
         config=config,
     )
 

@@ -97,7 +97,7 @@ class Producer:
     def _endorsements(self) -> str:
         """Return who has endorsed the chunk on the head, "" if there is none to put in."""
         head, epoch = self._chain.head, self._chain.following(self._chain.head).epoch
-        producer = epoch.producer(head.height + 1).public_key
+        producer = self._chain.chunk_producer(head).public_key
         return self._pool.endorsements(head.hash, head.height + 1, producer, epoch)
 
     def _fire(self, height: int, at: float) -> None:

@@ -120,12 +120,18 @@ def epoch_seed(genesis_hash: str, epoch_id: str) -> bytes:
 
 
 def count_block(
-    counts: Counts, epoch: Epoch, previous: int, height: int, endorsements: str = ""
+    counts: Counts,
+    epoch: Epoch,
+    previous: int,
+    height: int,
+    endorsements: str = "",
+    chunk_producer: str | None = None,
 ) -> dict[str, Count]:
     """Add a block at `height` on one at `previous`: each height between was skipped by its producer.
 
     The chunk that it holds, if any, is of the height after `previous`, whoever has made the block: see
-    `Block.endorsements`, which say who has endorsed it. Without a chunk no endorsement was to come.
+    `Block.endorsements`, which say who has endorsed it. Without a chunk no endorsement was to come. It was
+    due from `chunk_producer`, an account; None stands for the one whose turn that height is.
     """
     result = dict(counts)
     for turn in range(previous + 1, height + 1):
@@ -134,8 +140,8 @@ def count_block(
         result[account] = count._replace(
             produced=count.produced + (turn == height), expected=count.expected + 1
         )
-    account = epoch.producer(previous + 1).account_id
-    count = result[account]
+    account = chunk_producer or epoch.producer(previous + 1).account_id
+    count = result.get(account, Count())
     result[account] = count._replace(
         chunks=count.chunks + bool(endorsements), chunks_expected=count.chunks_expected + 1
     )
