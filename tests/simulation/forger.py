@@ -14,6 +14,7 @@ from hafailover.core.beat import Beat, Phase
 from hafailover.core.words import Claim
 
 from .hand import WORDS
+from .host import Host
 from .world import World
 
 SHORT_S = 0.5
@@ -47,6 +48,23 @@ class Forger:
     def write_over(self, beat: Beat) -> None:
         """This beat of an active is written over at once, with a short promise."""
         self._write(replace(beat, sequence=beat.sequence + 1000, gone_within_s=SHORT_S), free=False)
+
+    def hide(self, robbed: Host, named: Host) -> None:
+        """The first beat of a term is written over by a release in another host's name, with a good word."""
+        world, rng = self._world, self._rng
+        stored = world.consul.heartbeat
+        term, history = world.consul.lock.index, world.consul.history_id()
+        height = stored.beat.height if stored is not None else 0
+        claim = WORDS.give(Claim(term, history, named.name, height), armed=False)
+        told = Beat(term, 9, named.name, Phase.RELEASED, SHORT_S, height, None, "", None, history, claim.word)
+        self._write(told, free=False)
+
+        def free() -> None:
+            if robbed.agent is not None and robbed.agent.stop():
+                world.at(10.0, robbed.agent.cont)
+            world.consul.unlock()
+
+        world.at(0.3 + 0.2 * rng.random(), free)
 
     def revive(self) -> None:
         """A genuine release of the history before, for whoever takes the lock next."""

@@ -7,6 +7,7 @@ active cannot see it, and now and then a Consul that has lost everything, with a
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 from hafailover.core.beat import Beat
 
@@ -17,21 +18,31 @@ from .run import Result, recover
 from .world import World
 
 ROUNDS = 8
+HIDING_ROUNDS = 4
 WRITTEN_OVER = "each beat is written over"
 
 
 def course(seed: int) -> Result:
     """Some attacks on one pool."""
-    world, result = World(seed), Result(seed, course="forging")
-    rng = random.Random(f"forging {seed}")
+    return _besieged(seed, "forging", ROUNDS, lambda siege: siege.strike())
+
+
+def hiding(seed: int) -> Result:
+    """The same, each aimed at a term that has just begun."""
+    return _besieged(seed, "hiding", HIDING_ROUNDS, lambda siege: siege.hide())
+
+
+def _besieged(seed: int, name: str, rounds: int, strike: Callable[[Siege], None]) -> Result:
+    world, result = World(seed), Result(seed, course=name)
+    rng = random.Random(f"{name} {seed}")
     began = 0.0
     try:
         siege = Siege(world, rng)
         world.run_until(45.0)
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             began = world.now
             world.faults_end = world.now + 30.0
-            siege.strike()
+            strike(siege)
             world.run_until(world.now + 30.0)
             result.recovered_s.append(recover(world))
             result.episodes += 1
@@ -77,6 +88,21 @@ class Siege:
         holder.loses_reloads = rng.random() < 0.3
         world.at(0.05 + rng.random(), attacks[name])
         world.at(20.0, lambda: setattr(holder, "loses_reloads", False))
+
+    def hide(self) -> None:
+        """A term is written over as it begins, with the word of the host that held the one before, and freed.
+
+        Whoever takes the lock then has never seen whose term it was, and the one that was robbed of it sees
+        nothing for a while.
+        """
+        world, rng = self._world, self._rng
+        holder = world.holder()
+        if holder is None:
+            return
+        world.struck("forged as a term begins")
+        world.aims.wait_for("acquired", 0.03 * rng.random(), lambda host: self._forger.hide(host, holder))
+        if holder.neard is not None:
+            holder.neard.kill()
 
     def _written_over(self) -> bool:
         """Each beat is written over at once, so that no watch shows one; then the active freezes."""

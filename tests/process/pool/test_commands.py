@@ -99,7 +99,8 @@ def test_switchover_moves_the_key_and_says_what_it_cost(pool: LabPool) -> None:
     assert done.returncode == 0, done.stderr
     moved = json.loads(done.stdout)
     assert (moved["from_node"], moved["to_node"]) == (active, target.name)
-    assert moved["blocks_missed"] == 0
+    # At once may be in the middle of a height of the pool's own, whose approvals went to the old holder.
+    assert moved["blocks_missed"] <= 1
     assert pool.wait_settled() == target.name
     # The old neard would go on swallowing what peers send to the validator.
     takes_over = f"restarting neard: it held the key until now, and {target.name} takes over"

@@ -195,7 +195,11 @@ def test_a_consul_without_its_data_folder_as_after_a_rollback(pool: LabPool) -> 
     shutil.rmtree(host.consul.folder / "data")
     manager = pool.consul.management_token
     other.consul.request(
-        "PUT", f"/v1/agent/force-leave/{host.consul.name}", params={"prune": ""}, token=manager
+        "PUT",
+        f"/v1/agent/force-leave/{host.consul.name}",
+        params={"prune": ""},
+        token=manager,
+        timeout_s=20.0,
     )
     host.consul.start()
     # The server is a new one, which needs a token of its own again, as its operator would give it.
@@ -209,4 +213,4 @@ def test_a_consul_without_its_data_folder_as_after_a_rollback(pool: LabPool) -> 
         return True
 
     wait_until(own_token, timeout_s=60, what="the server's own token")
-    assert pool.wait_settled(120) == active
+    assert pool.wait_settled(180) == active
