@@ -548,6 +548,7 @@ def _word_without(patch: Patch, **blank: Any) -> None:
 @mutant("a word of another term is good", within=60, course=forging)
 def _word_of_another_term(patch: Patch) -> None:
     _word_without(patch, term=0)
+    _anybody_held_it(patch)
 
 
 @mutant("a word of another history is good", within=60, course=forging)
@@ -562,3 +563,4 @@ def _word_for_others(patch: Patch) -> None:
     """That of a guard which has not armed in the term, and of a compromised agent that asks it."""
     hearing = Vouches.hearing
     patch.setattr(Vouches, "hearing", lambda known, claim, scope: hearing(known, claim, Scope.ALL))
+    _anybody_held_it(patch)
