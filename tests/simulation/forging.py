@@ -32,6 +32,11 @@ def hiding(seed: int) -> Result:
     return _besieged(seed, "hiding", HIDING_ROUNDS, lambda siege: siege.hide())
 
 
+def freeing(seed: int) -> Result:
+    """No forgery: each lock is taken away twice in a row, the first time from a holder that cannot see it."""
+    return _besieged(seed, "freeing", ROUNDS, lambda siege: siege.free_twice())
+
+
 def _besieged(seed: int, name: str, rounds: int, strike: Callable[[Siege], None]) -> Result:
     world, result = World(seed), Result(seed, course=name)
     rng = random.Random(f"{name} {seed}")
@@ -103,6 +108,18 @@ class Siege:
         world.aims.wait_for("acquired", 0.03 * rng.random(), lambda host: self._forger.hide(host, holder))
         if holder.neard is not None:
             holder.neard.kill()
+
+    def free_twice(self) -> None:
+        """Whoever takes the lock at last waits by what the one between has promised for the first."""
+        world, rng = self._world, self._rng
+        holder = world.holder()
+        if holder is None or holder.agent is None or not holder.agent.stop():
+            return
+        world.struck("freed twice in a row")
+        world.at(16.0, holder.agent.cont)
+        again = 0.5 + 2.5 * rng.random()
+        world.aims.wait_for("acquired", again, lambda _: world.consul.free_by_hand())
+        world.consul.free_by_hand()
 
     def _written_over(self) -> bool:
         """Each beat is written over at once, so that no watch shows one; then the active freezes."""

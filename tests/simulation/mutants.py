@@ -27,7 +27,7 @@ from hafailover.guard.word import WordKey
 from .agent import Agent
 from .foreigners import course as foreigners
 from .forging import course as forging
-from .forging import hiding
+from .forging import freeing, hiding
 from .hand import GuardProcess
 from .run import Result, run
 from .takeovers import course as takeovers
@@ -178,9 +178,9 @@ def _own_profile(patch: Patch) -> None:
 
 @mutant(
     "a waiting holder promises no more than its own profile",
-    ("freed while its holder cannot see it", "session ended by hand", "agent frozen", "host cut off"),
     step=5,
-    within=80,
+    within=60,
+    course=freeing,
 )
 def _own_promise_only(patch: Patch) -> None:
     original = sightings.successor_wait
