@@ -31,7 +31,7 @@ def test_get_routes_answer_in_neards_forms(whole_net: Net) -> None:
     assert sorted(one["account_id"] for one in status["validators"]) == ["node0", "node1", "node2", "node3"]
     assert status["node_public_key"] == node.key
     assert status["node_key"] == status["validator_public_key"]
-    assert status["sync_info"]["epoch_start_height"] == 0
+    assert status["sync_info"]["epoch_start_height"] % 1000 == 0
     assert status["sync_info"]["earliest_block_hash"] == status["genesis_hash"]
     keyless = whole_net[4].status()
     assert (keyless["validator_account_id"], keyless["validator_public_key"], keyless["node_key"]) == (

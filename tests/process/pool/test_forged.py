@@ -82,7 +82,7 @@ def test_nor_while_the_active_does_not_see_it(pool: LabPool) -> None:
     host.running_agent().freeze()
     forge_release(pool, word=FORGED_WORD, gone_within=0.5)
 
-    after = other_active(pool, active, 20)
+    after = other_active(pool, active, 40)
     gone, loaded = gone_at(host.guard_log, at), loaded_at(pool.host(after).guard_log, at)
     assert gone is not None
     assert loaded is not None

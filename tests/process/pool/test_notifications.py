@@ -7,24 +7,31 @@ from typing import Any
 
 import pytest
 
+from hafailover.clock import boottime
 from hafailover.lab.host import FailoverHost
 from hafailover.lab.pool import LabPool
 from hafailover.lab.waiting import wait_until
 
 from ...unit.notify.hooks import SECRET_PATH, Receiver
 from .test_commands import command, get
-from .waiting import other_active, standbys
+from .waiting import logged, other_active, size, standbys
 
 pytestmark = [pytest.mark.consul, pytest.mark.timeout(180)]
 
 DEAD = "http://127.0.0.1:9/services/dead-2b7e151628aed2a6"
 STOP_S = 5.0
+SETTLES_S = 3.0
+"""Until then the pool's record of a host may be that of its agent before."""
 
 
 def restart_agent(host: FailoverHost) -> None:
-    """Within its lease's time, so that the host goes on with its term."""
+    """Within its lease's time, so that the host goes on with its term; returns when its record is new."""
+    mark = size(host.agent_log)
     host.running_agent().terminate(STOP_S)
     host.start_agent()
+    logged(host.agent_log, "going on with the session from before the restart", 20, mark)
+    at = boottime()
+    wait_until(lambda: boottime() - at > SETTLES_S, timeout_s=20, what="its record")
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A host that holds the key and produces nothing is never called good, and it is said why; it heals."""
 
 import json
+import re
 
 import pytest
 
@@ -34,10 +35,12 @@ def test_a_new_holder_whose_work_does_not_arrive_is_not_called_good(pool: LabPoo
     def told() -> bool:
         done = command(onlooker, "status")
         seen[:] = [done.stdout + done.stderr]
-        return done.returncode == 1 and f"{target.name} holds the key, and nothing of it" in done.stdout
+        said = f"{target.name} holds the key, and nothing of it" in done.stdout
+        # Endorsements are due at each height, and show it before a block of the pool's has been due.
+        blocks = re.search(r"\b0 of \d+ blocks", " ".join(done.stdout.split()))
+        return done.returncode == 1 and said and blocks is not None
 
     wait_until(told, timeout_s=SOON_S, what=lambda: f"a status that says so; it says {seen}")
-    assert "blocks" in seen[0]
     assert "peers may still send to the host before it" in " ".join(seen[0].split())
     plain = json.loads(command(onlooker, "status", "--json").stdout)
     assert (plain["ok"], plain["producing"], plain["active"]) == (False, False, target.name)
@@ -45,7 +48,7 @@ def test_a_new_holder_whose_work_does_not_arrive_is_not_called_good(pool: LabPoo
     assert found["grade"] == "deaf"
     assert found["blocks"]["produced"] == 0 < found["blocks"]["expected"]
     assert metric(target, "hafailover_not_producing") == 1
-    assert metric(target, 'hafailover_duties_expected{kind="blocks"}') >= 2
+    assert metric(target, 'hafailover_duties_expected{kind="blocks"}') >= 1
     assert "holds the key, and nothing" in command(onlooker, "explain").stdout
     logged(target.agent_log, f"{target.name} holds the key, and nothing of it arrives", 1)
 
