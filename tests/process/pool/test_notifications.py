@@ -14,7 +14,7 @@ from hafailover.lab.waiting import wait_until
 
 from ...unit.notify.hooks import SECRET_PATH, Receiver
 from .test_commands import command, get
-from .waiting import logged, other_active, size, standbys
+from .waiting import log_since, other_active, size, standbys
 
 pytestmark = [pytest.mark.consul, pytest.mark.timeout(180)]
 
@@ -29,7 +29,10 @@ def restart_agent(host: FailoverHost) -> None:
     mark = size(host.agent_log)
     host.running_agent().terminate(STOP_S)
     host.start_agent()
-    logged(host.agent_log, "going on with the session from before the restart", 20, mark)
+    # The one from before the restart, or another.
+    wait_until(
+        lambda: "session" in log_since(host.agent_log, mark), timeout_s=30, what="a session with Consul"
+    )
     at = boottime()
     wait_until(lambda: boottime() - at > SETTLES_S, timeout_s=20, what="its record")
 
