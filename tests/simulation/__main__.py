@@ -24,6 +24,7 @@ from rich.console import Console
 from .faults import KINDS
 from .foreigners import course as foreigners
 from .forging import course as forging
+from .forging import freeing, hiding
 from .mutants import Hunt, hunt
 from .mutants_of_faults import MUTANTS
 from .report import Total
@@ -53,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         takeovers = _all(pool, course, seeds[: options.takeovers])
         others = _all(pool, foreigners, seeds[: options.takeovers])
         forgeries = _all(pool, forging, seeds[: options.takeovers])
-        for result in itertools.chain(random_ones, takeovers, others, forgeries):
+        hidden = _all(pool, hiding, seeds[: options.takeovers])
+        freed = _all(pool, freeing, seeds[: options.takeovers])
+        for result in itertools.chain(random_ones, takeovers, others, forgeries, hidden, freed):
             total.add(result)
             total.wall_s = time.monotonic() - began
             if result.rule:

@@ -2,6 +2,7 @@
 
 A course of its own, beside the same attacks among the random faults: each round one attack, mostly while the
 active cannot see it, and now and then a Consul that has lost everything, with an old state imported or not.
+Two more take locks away as a term begins: with a forgery (`hiding`) or by hand (`freeing`).
 """
 
 from __future__ import annotations

@@ -45,6 +45,8 @@ class Total:
     """Pools in which somebody was ordered to sign without a lease."""
     forgeries: int = 0
     """Pools in whose Consul somebody forged words."""
+    thefts: int = 0
+    """Pools whose locks somebody took away as a term began."""
     foreigners: int = 0
     """Pools that started while somebody else signed with their key."""
     hours_each: float = 0.0
@@ -66,6 +68,8 @@ class Total:
             self.foreigners += 1
         elif result.course == "forging":
             self.forgeries += 1
+        elif result.course in ("hiding", "freeing"):
+            self.thefts += 1
         elif result.course:
             self.takeovers += 1
         else:
@@ -101,6 +105,7 @@ class Total:
             "takeover_courses": self.takeovers,
             "foreign_courses": self.foreigners,
             "forging_courses": self.forgeries,
+            "theft_courses": self.thefts,
             "hours_each": self.hours_each,
             "virtual_hours": round(self.virtual_s / 3600, 2),
             "episodes": self.episodes,
@@ -158,6 +163,7 @@ class Total:
         rate = total / self.wall_s if self.wall_s else 0.0
         console.print(
             f"{self.seeds} seeds, {self.takeovers} courses with takeovers, {self.forgeries} with forgeries, "
+            f"{self.thefts} with locks taken away as a term begins, "
             f"{self.foreigners} with somebody else who signs, "
             f"{self.virtual_s / 3600:.1f} virtual hours, {total:,} faults in "
             f"{self.wall_s:.0f} s with {self.workers} processes: {rate:.0f} faults a second"

@@ -19,6 +19,7 @@ from .__main__ import main
 from .faults import KINDS
 from .foreigners import course as foreigners
 from .forging import course as forging
+from .forging import freeing, hiding
 from .mutants import Hunt, hunt
 from .mutants_of_faults import MUTANTS
 from .plan import plan
@@ -53,6 +54,9 @@ def test_random_faults_never_make_two_signers_and_one_signs_afterwards() -> None
             total.add(result)
         for result in workers.map(forging, range(SEEDS // 3)):
             total.add(result)
+        for thefts in (hiding, freeing):
+            for result in workers.map(thefts, range(SEEDS // 3)):
+                total.add(result)
     if total.violations:
         worst = total.violations[0]
         told = story(worst, None if worst.course else shrink(worst))
@@ -210,6 +214,7 @@ def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFi
     assert figures["seeds"] == 2
     assert figures["takeover_courses"] == figures["forging_courses"] == 1
     assert figures["foreign_courses"] == 1
+    assert figures["theft_courses"] == 2
     assert figures["faults"] == sum(figures["faults_by_kind"].values()) > 0
     assert figures["violations"] == []
     assert figures["spells_s"][vigil.IDLE]["worst"] > 0
