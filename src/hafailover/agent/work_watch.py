@@ -17,8 +17,6 @@ log = logging.getLogger(__name__)
 EVERY_S = 3.0
 """neard's answer holds all validators, so it is not asked for at each look at its head."""
 CLOSELY_EVERY_S = 1.0
-YOUNG_S = EARLY_S
-"""So long after this host has begun to sign it looks closely: whether its work arrives shows then."""
 
 
 class WorkWatch:
@@ -47,8 +45,9 @@ class WorkWatch:
         self._wake.set()
 
     def began(self) -> None:
-        """This host signs now: looks at once, for what was due before, and once a second for a minute."""
-        self._young_until = boottime() + YOUNG_S
+        """This host signs now: looks at once, for what was due before, and then closely, while the core
+        looks at its first duties singly."""
+        self._young_until = boottime() + EARLY_S
         self._wake.set()
 
     def every_s(self) -> float:

@@ -135,8 +135,7 @@ def without(sightings: Sightings, term: int, highest_term: int) -> Sightings:
     promises = {one: at for one, at in sightings.promises.items() if one.term != term}
     lives = {one: span for one, span in sightings.lives.items() if one[0] != term}
     highest = max(highest_term, *tops, *(one.term for one in promises), 0)
-    kept = replace(sightings, seen=seen, tops=tops, promises=promises, lives=lives)
-    return replace(kept, highest_term=highest)
+    return replace(sightings, seen=seen, tops=tops, promises=promises, lives=lives, highest_term=highest)
 
 
 def forget(sightings: Sightings) -> Sightings:
@@ -237,8 +236,8 @@ def with_short_memory(wait: Wait, since: float, profile: Profile) -> Wait:
     return replace(floor, reason=reason, known=False)
 
 
-def _unknown(now: float, profile: Profile, reason: str) -> Wait:
-    return replace(_timed(now, LONGEST_GONE_WITHIN_S, profile, reason), known=False)
+def _unknown(since: float, profile: Profile, reason: str) -> Wait:
+    return replace(_timed(since, LONGEST_GONE_WITHIN_S, profile, reason), known=False)
 
 
 def _timed(since: float, gone_within_s: float, profile: Profile, reason: str) -> Wait:
@@ -335,8 +334,7 @@ def _wait_for(sightings: Sightings, beat: Beat, index: int | None, now: float, p
     gone_within_s = beat.gone_within_s
     if not lived(sightings, beat.term, beat.node, profile):
         unsure = f"this host has not seen for long enough that term {beat.term} is {beat.node}'s"
-        since = _last_news(sightings, beat, index, now)
-        return replace(_timed(since, LONGEST_GONE_WITHIN_S, profile, unsure), known=False)
+        return _unknown(_last_news(sightings, beat, index, now), profile, unsure)
     if beat.sequence < sightings.tops.get(beat.term, 0):
         if not _written_last(sightings, beat.term, index):
             return _unknown(now, profile, f"the heartbeat of {beat.node} (term {beat.term}) went backwards")
@@ -354,8 +352,9 @@ def _wait_for(sightings: Sightings, beat: Beat, index: int | None, now: float, p
 
 def _last_news(sightings: Sightings, beat: Beat, index: int | None, now: float) -> float:
     """When the heartbeat last changed: by then a holder that nobody saw had sent its last good beat."""
-    match = first_seen(sightings, beat.term, beat.sequence, index) is not None
-    return min(max((one.first_seen for one in sightings.seen), default=now), now) if match else now
+    if first_seen(sightings, beat.term, beat.sequence, index) is None:
+        return now
+    return min(max(one.first_seen for one in sightings.seen), now)
 
 
 def _how_it_ended(beat: Beat) -> str:

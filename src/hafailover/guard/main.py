@@ -89,9 +89,7 @@ def raise_file_limit() -> None:
                 hard,
                 NEARD_OPEN_FILES,
             )
-    elif soft == resource.RLIM_INFINITY or soft >= NEARD_OPEN_FILES:
-        return
-    else:
+    elif soft != resource.RLIM_INFINITY and soft < NEARD_OPEN_FILES:
         resource.setrlimit(resource.RLIMIT_NOFILE, (NEARD_OPEN_FILES, hard))
 
 

@@ -121,7 +121,8 @@ def overview(
     foreign = next((one_line(host.foreign[:LONGEST_TEXT]) for host in hosts if host.foreign), "")
     signer = next((host for host in hosts if host.node == active), None)
     duties, idle = duties_of(signer)
-    found, deaf = of_active(signer), is_bad(of_active(signer))
+    found = of_active(signer)
+    deaf = is_bad(found)
     verdict = _verdict(active, claims, ready, holder, hosts) + (f"; paused {paused}" if paused else "")
     if foreign:
         verdict = f"{foreign}; {verdict}"

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
-from hafailover.agent.work_watch import CLOSELY_EVERY_S, EVERY_S, YOUNG_S, WorkWatch
+from hafailover.agent.work_watch import CLOSELY_EVERY_S, EVERY_S, WorkWatch
 from hafailover.clock import boottime
 from hafailover.core import events as ev
+from hafailover.core.production import EARLY_S
 from hafailover.core.work import Counts
 from hafailover.near.rpc import Production, RpcError
 
@@ -84,7 +85,7 @@ def test_it_looks_once_a_second_for_a_minute_after_this_host_began_to_sign(
     assert one.every_s() == EVERY_S
     one.began()
     assert one.every_s() == CLOSELY_EVERY_S
-    monkeypatch.setattr("hafailover.agent.work_watch.boottime", lambda: boottime() + YOUNG_S)
+    monkeypatch.setattr("hafailover.agent.work_watch.boottime", lambda: boottime() + EARLY_S)
     assert one.every_s() == EVERY_S
     one.closely(True)
     assert one.every_s() == CLOSELY_EVERY_S
