@@ -85,13 +85,13 @@ class ChainObserver:
         """The pool's expected and produced blocks, as the first validator that answers counts them."""
         for node in self._nodes:
             try:
-                return _rpc(node).production(self._account_id)
+                return node.rpc().production(self._account_id)
             except RpcError:
                 continue
         return None
 
     def _follow(self, node: LocalnetNode) -> None:
-        rpc = _rpc(node)
+        rpc = node.rpc()
         last: int | None = None
         while not self._stop.wait(LOOK_EVERY_S):
             try:
@@ -102,7 +102,7 @@ class ChainObserver:
                 last = height
             except RpcError:
                 rpc.close()
-                rpc = _rpc(node)
+                rpc = node.rpc()
 
     def _read(self, rpc: NeardRpc, number: int) -> None:
         seen = boottime()
@@ -120,12 +120,7 @@ class ChainObserver:
     def _evidence(self, node: LocalnetNode) -> set[int]:
         """What a stand-in has recorded; a real neard has no such route, and then this is empty."""
         try:
-            records = _rpc(node).get("/localneard/double_signs")
+            records = node.rpc().get("/localneard/double_signs")
             return {int(record["height"]) for record in records if record["account_id"] == self._account_id}
         except (RpcError, KeyError, TypeError, ValueError):
             return set()
-
-
-def _rpc(node: LocalnetNode) -> NeardRpc:
-    host, _, port = node.rpc_addr.rpartition(":")
-    return NeardRpc(host, int(port), deadline_s=2.0)

@@ -11,7 +11,6 @@ from enum import StrEnum
 from hafailover.clock import boottime
 from hafailover.lab.errors import LabError
 from hafailover.lab.pool import LabPool
-from hafailover.near.rpc import NeardRpc
 from hafailover.observe.handover import switch_over
 from hafailover.observe.moment import best
 
@@ -120,8 +119,7 @@ def _until_steady(pool: LabPool, _: str) -> None:
 def _switch_over(pool: LabPool, active: str) -> tuple[str, float]:
     """In the best moment of the next seconds, as ``hafailover switchover --now`` does."""
     target = next(host.name for host in pool.hosts if host.name != active)
-    host, _, port = pool.localnet.validators[0].rpc_addr.rpartition(":")
-    with NeardRpc(host.strip("[]"), int(port), RPC_DEADLINE_S) as rpc:
+    with pool.localnet.validators[0].rpc(RPC_DEADLINE_S) as rpc:
         slot = best(rpc, pool.account_id).slot
     at = boottime()
     height = slot.from_height if slot is not None else 0

@@ -7,6 +7,7 @@ from typing import Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hafailover.localnet.errors import LocalnetError
+from hafailover.near.rpc import NeardRpc
 
 FILE_NAME = "localnet.json"
 
@@ -29,6 +30,11 @@ class LocalnetNode:
     def rpc_url(self) -> str:
         """The base URL of neard's RPC."""
         return f"http://{self.rpc_addr}"
+
+    def rpc(self, deadline_s: float = 2.0) -> NeardRpc:
+        """A connection to neard's RPC. :param deadline_s: the longest that a call may take."""
+        host, _, port = self.rpc_addr.rpartition(":")
+        return NeardRpc(host.strip("[]"), int(port), deadline_s)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from hafailover.demo.observer import ChainObserver
 from hafailover.lab.host import FailoverHost
 from hafailover.lab.pool import LabPool
 from hafailover.lab.waiting import wait_until
-from hafailover.near.rpc import NeardRpc, Production
+from hafailover.near.rpc import Production
 
 from .test_commands import command
 from .waiting import logged, size
@@ -52,8 +52,7 @@ def missed(before: Production, after: Production) -> tuple[int, int]:
 def others_missed(pool: LabPool) -> int:
     """The blocks that the plain validators were to produce and did not; less in a new epoch."""
     plain = pool.localnet.validators
-    host, _, port = plain[0].rpc_addr.rpartition(":")
-    with NeardRpc(host.strip("[]"), int(port), 5.0) as rpc:
+    with plain[0].rpc(5.0) as rpc:
         found = [rpc.production(node.name) for node in plain]
     return sum(one.expected_blocks - one.produced_blocks for one in found if one is not None)
 
