@@ -353,10 +353,3 @@ def status(host: FailoverHost) -> tuple[int, str]:
         return done.returncode, str(told["verdict"])
     except (subprocess.TimeoutExpired, ValueError, KeyError, TypeError) as error:
         raise LabError(f"hafailover status gives no answer: {error}") from None
-
-
-def ways() -> list[str]:
-    """The ways of a planned handover that this version of the product knows."""
-    program = [sys.executable, "-P", "-m", "hafailover", "switchover", "--help"]
-    text = subprocess.run(program, capture_output=True, text=True, timeout=KEY_WITHIN_S, check=False).stdout
-    return ["window", "now", *(["at-once"] if "--at-once" in text else [])]
