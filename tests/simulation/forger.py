@@ -50,21 +50,64 @@ class Forger:
         self._write(replace(beat, sequence=beat.sequence + 1000, gone_within_s=SHORT_S), free=False)
 
     def hide(self, robbed: Host, named: Host) -> None:
-        """The first beat of a term is written over by a release in another host's name, with a good word."""
-        world, rng = self._world, self._rng
-        stored = world.consul.heartbeat
-        term, history = world.consul.lock.index, world.consul.history_id()
-        height = stored.beat.height if stored is not None else 0
+        """A term is written over as it begins, then its holder is robbed of it."""
+        if self._rng.random() < 0.5:
+            self._in_anothers_name(robbed, named)
+        else:
+            self._in_its_own_name(robbed)
+
+    def _in_anothers_name(self, robbed: Host, named: Host) -> None:
+        """The first beat, by a release with a good word of the named host, for itself alone."""
+        consul = self._world.consul
+        term, history = consul.lock.index, consul.history_id()
+        height = consul.heartbeat.beat.height if consul.heartbeat is not None else 0
         claim = WORDS.give(Claim(term, history, named.name, height), armed=False)
         told = Beat(term, 9, named.name, Phase.RELEASED, SHORT_S, height, None, "", None, history, claim.word)
         self._write(told, free=False)
+        self._rob(robbed, 0.3 + 0.2 * self._rng.random())
+
+    def _in_its_own_name(self, robbed: Host) -> None:
+        """Its first two beats or three, with a short promise; the last one inherits the release before."""
+        consul = self._world.consul
+        term, write = consul.lock.index, consul.beat
+        stored, given = consul.heartbeat, [one for one in consul.given if one.phase is Phase.RELEASED]
+        if not given:
+            return
+
+        def over(session: str, beat: Beat) -> None:
+            write(session, beat)
+            hide(beat)
+
+        def hide(beat: Beat) -> None:
+            if beat.term == term:
+                last = replace(beat, sequence=beat.sequence + 1000, gone_within_s=SHORT_S, inherits=None)
+                hidden.append(last)
+                self._write(last, free=False)
+
+        def end() -> None:
+            consul.beat = write  # type: ignore[method-assign]
+            if hidden:
+                last = replace(hidden[-1], sequence=hidden[-1].sequence + 1, phase=Phase.PASSED)
+                self._write(replace(last, inherits=replace(given[-1], inherits=None)), free=False)
+
+        hidden: list[Beat] = []
+        consul.beat = over  # type: ignore[method-assign]
+        if stored is not None:
+            hide(stored.beat)
+        after = 1.7 + self._rng.random()
+        self._world.at(after, end)
+        self._rob(robbed, after + 0.1)
+
+    def _rob(self, robbed: Host, after_s: float) -> None:
+        """The lock is freed, and its holder does not see it for a while."""
+        world = self._world
 
         def free() -> None:
             if robbed.agent is not None and robbed.agent.stop():
                 world.at(10.0, robbed.agent.cont)
             world.consul.unlock()
 
-        world.at(0.3 + 0.2 * rng.random(), free)
+        world.at(after_s, free)
 
     def revive(self) -> None:
         """A genuine release of the history before, for whoever takes the lock next."""

@@ -162,6 +162,11 @@ def _anybody_held_it(patch: Patch) -> None:
     patch.setattr(sightings, "believed", lambda seen, vouches, own, profile: vouches)
 
 
+@mutant("a beat promises less than any host of the pool would take", course=hiding)
+def _any_promise(patch: Patch) -> None:
+    patch.setattr(sightings, "_promise_s", lambda beat, profile: beat.gone_within_s)
+
+
 @mutant(
     "the wait goes by the successor's own, shorter profile",
     ("host cut off", "agent frozen", "session ended by hand"),

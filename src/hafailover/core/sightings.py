@@ -219,7 +219,7 @@ def successor_wait(
         seen = f"the heartbeat is of term {beat.term}, but term {sightings.highest_term} was seen before"
         return _unknown(now, profile, seen)
     vouches = believed(sightings, vouches, own, profile)
-    wait = _wait_for_ends(sightings, predecessor, vouches, now, profile, told_at)
+    wait = _wait_for_ends(sightings, predecessor, vouches, now, profile, told_at, own)
     return _no_earlier(wait, _floor(sightings, vouches, now, profile))
 
 
@@ -268,6 +268,7 @@ def _wait_for_ends(
     now: float,
     profile: Profile,
     told_at: float | None,
+    own: str,
 ) -> Wait:
     """The wait for every term whose key may still be there, as the last beat tells of them."""
     beat = predecessor.beat
@@ -280,13 +281,25 @@ def _wait_for_ends(
     waits = [
         _wait_for(sightings, one, index, now, profile)
         for one, index in ends
-        if not vouches.covers(one.term, one.node)
+        if not _ended(sightings, vouches, one, own, profile)
     ]
     if waits:
         return max(waits, key=lambda wait: wait.not_before)
     last = ends[-1][0]
     told = now if told_at is None else told_at
     return ended_at_once(told, profile, _how_it_ended(last), unplanned=last.handover_to is None)
+
+
+def _ended(sightings: Sightings, vouches: Vouches, beat: Beat, own: str, profile: Profile) -> bool:
+    """Whether words say that the key of this term is gone.
+
+    A host's word for itself holds for its earlier terms, too, but only for such as were its own: a beat in
+    its name may stand in the place of another holder's.
+    """
+    if beat.term <= vouches.upto:
+        return True
+    its_own = beat.node == own or lived(sightings, beat.term, beat.node, profile)
+    return its_own and vouches.covers(beat.term, beat.node)
 
 
 def _speaks_for_another(beat: Beat, vouches: Vouches) -> bool:
@@ -331,7 +344,7 @@ def _no_earlier(wait: Wait, floor: Wait | None) -> Wait:
 
 
 def _wait_for(sightings: Sightings, beat: Beat, index: int | None, now: float, profile: Profile) -> Wait:
-    gone_within_s = beat.gone_within_s
+    gone_within_s = _promise_s(beat, profile)
     if not lived(sightings, beat.term, beat.node, profile):
         unsure = f"this host has not seen for long enough that term {beat.term} is {beat.node}'s"
         return _unknown(_last_news(sightings, beat, index, now), profile, unsure)
@@ -348,6 +361,14 @@ def _wait_for(sightings: Sightings, beat: Beat, index: int | None, now: float, p
         word = "a word that this host's guard has not found good" if beat.word else "no word of its guard"
         reason = f"{beat.node}'s release carries {word}: waiting it out"
     return _timed(since, gone_within_s, profile, reason)
+
+
+def _promise_s(beat: Beat, profile: Profile) -> float:
+    """Within how many seconds the key is gone: what the beat says, but no less than this host would take.
+
+    Somebody who writes over a holder's first beats may promise anything in its name.
+    """
+    return max(beat.gone_within_s, profile.gone_within_s)
 
 
 def _last_news(sightings: Sightings, beat: Beat, index: int | None, now: float) -> float:

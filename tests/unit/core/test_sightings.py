@@ -75,10 +75,11 @@ def test_the_predecessors_own_promise_counts_not_ours() -> None:
     assert got.gone_within_s == 15.0, "while it waits it promises no less than it waits for"
 
 
-def test_a_shorter_promise_of_the_predecessor_does_not_shorten_our_own() -> None:
+def test_a_shorter_promise_than_this_hosts_own_timing_is_not_relied_on() -> None:
+    """Who writes over a holder's first beats may promise anything in its name."""
     last = beat(10, 5, gone_within_s=6.0)
     got = wait(saw((last, 1000, NOW)), last, profile=WIDE)
-    assert got.not_before == pytest.approx(NOW + 6.06 + 1.0)
+    assert got.not_before == pytest.approx(NOW + WIDE.successor_wait_s(WIDE.gone_within_s))
     assert got.gone_within_s == WIDE.gone_within_s
 
 
@@ -152,6 +153,31 @@ class TestTermsOfOthers:
         assert successor_wait(seen, stored(last, 1002), own(11, "c"), NOW, DEFAULT).not_before == NOW
         mine = successor_wait(Sightings(), stored(last, 1002), own(11, "c"), NOW, DEFAULT, own="c")
         assert mine.not_before == NOW
+
+    def test_nor_for_an_earlier_term_that_was_somebody_elses(self) -> None:
+        """It held a later term itself, and names itself in the beat that hid the one before."""
+        hidden = beat(11, 9, "c", Phase.WAITING, gone_within_s=0.5)
+        ones = [
+            (beat(12, number, "c", Phase.WAITING), 1001 + number, NOW - 2 + number) for number in range(3)
+        ]
+        last = beat(12, 9, "c", Phase.PASSED, inherits=hidden)
+        seen = saw((hidden, 1000, NOW - 2.5), *ones)
+        got = successor_wait(seen, stored(last, 1009), own(12, "c"), NOW, DEFAULT, own="a")
+        assert got.not_before == pytest.approx(NOW + LONGEST)
+        # Whose terms they were is known to the host itself.
+        assert successor_wait(seen, stored(last, 1009), own(12, "c"), NOW, DEFAULT, own="c").not_before == NOW
+
+    def test_its_first_beats_written_over_in_its_name_hide_no_promise(self) -> None:
+        """And the release before, which carries a good word, is inherited."""
+        released = beat(10, 8, "b", Phase.RELEASED)
+        ones = [
+            (beat(11, number, "c", Phase.WAITING, gone_within_s=0.5), 1001 + number, NOW - 2 + number)
+            for number in range(3)
+        ]
+        last = beat(11, 9, "c", Phase.PASSED, gone_within_s=0.5, inherits=released)
+        seen = saw((beat(10, 7, "b"), 999, NOW - 3), (released, 1000, NOW - 2.1), *ones)
+        got = successor_wait(seen, stored(last, 1009), Vouches(upto=10), NOW, DEFAULT)
+        assert got.not_before >= NOW + DEFAULT.gone_within_s
 
     def test_a_word_for_a_later_term_counts_up_to_the_last_one_that_was_seen(self) -> None:
         before, after = beat(10, 5, "c"), beat(10, 7, "c")
