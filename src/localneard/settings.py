@@ -15,7 +15,8 @@
 ``lose_sighup``        0        ignore this many reloads; counted anew when the file changes
 ``refuse_reload``      false    treat config.json as broken at each reload
 ``rpc``                "ok"     what neard's routes do, all but /metrics: ``ok``, ``hang`` (accept and never
-                                answer), ``garbage`` (200 with what is not JSON) or ``error503``
+                                answer), ``garbage`` (200 with what is not JSON), ``flood`` (200 with JSON of
+                                15 MB that means nothing) or ``error503``
 ``freeze_producing``   false    produce no blocks, chunks and endorsements, with the key loaded; approvals are
                                 sent all the same
 ``eat_mib``            0        take so many MiB of memory in each tenth of a second, for tests with a limit
@@ -41,7 +42,7 @@ from localneard.sections import Section
 FILE_NAME = "localneard.json"
 POLL_INTERVAL_S = 0.1
 MAX_DELAY_S = 86400.0
-_RPC_FAULTS = ("ok", "hang", "garbage", "error503")
+_RPC_FAULTS = ("ok", "hang", "garbage", "flood", "error503")
 
 log = logging.getLogger("near_settings")
 

@@ -153,6 +153,7 @@ NEARD_KINDS = (
         "rpc-hung-briefly", faulty(rpc="hang"), STAYS, RPC, holds=(0.5, 2.5), stand_in_only=True, weight=2.0
     ),
     Kind("rpc-garbage", faulty(rpc="garbage"), MOVES, RPC, holds=GONE_S, stand_in_only=True),
+    Kind("rpc-flood", faulty(rpc="flood"), MOVES, RPC, holds=GONE_S, stand_in_only=True),
     Kind("rpc-error", faulty(rpc="error503"), MOVES, RPC, holds=GONE_S, stand_in_only=True, by_name=False),
     Kind(
         "reload-refused",

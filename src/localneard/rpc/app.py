@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from localneard.node import Node
 
 # A request that the fault `hang` holds is let go after this, should nobody else end it.
+FLOOD_LISTS = 5_000_000
 MAX_HANG_S = 3600.0
 _SHUTDOWN_S = 0.02
 
@@ -84,6 +85,8 @@ class RpcServer:
             await asyncio.sleep(POLL_INTERVAL_S)
         if settings.now.rpc == "garbage":
             return web.Response(body=b"\x00{not json\xff", content_type="application/json")
+        if settings.now.rpc == "flood":
+            return web.Response(body=b"[" + b"[]," * FLOOD_LISTS + b"[]]", content_type="application/json")
         if settings.now.rpc in ("error503", "hang"):
             return web.Response(status=503)
         return await handler(request)

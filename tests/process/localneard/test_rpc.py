@@ -227,6 +227,8 @@ def test_faults_of_rpc_touch_neither_metrics_nor_the_chain(whole_net: Net) -> No
         assert answer.status_code == 200
         with pytest.raises(requests.exceptions.JSONDecodeError):
             answer.json()
+        node.settings(rpc="flood")
+        assert len(node.call("GET", "/status").content) > 15_000_000
         node.settings(rpc="error503")
         for path in ("/status", "/health"):
             answer = node.call("GET", path)

@@ -1,6 +1,8 @@
 """Faults beyond the demo's: Consul without a majority, a neard that misbehaves, a frozen guard."""
 
 import signal
+import time
+from itertools import pairwise
 
 import pytest
 
@@ -8,6 +10,7 @@ from hafailover.clock import boottime
 from hafailover.lab.guardlog import gone_at, loaded_at
 from hafailover.lab.pool import LabPool
 from hafailover.lab.waiting import wait_until
+from hafailover.lock.keys import PoolKeys
 from hafailover.timing import PROFILES
 
 from .waiting import logged, other_active, role, set_fault, standbys
@@ -62,6 +65,29 @@ def test_garbage_from_the_rpc_makes_the_active_give_way(pool: LabPool) -> None:
     other_active(pool, active, 20 + SHORT_MEMORY_S)
 
     logged(pool.host(active).agent_log, "a body that is not JSON", 1)
+
+
+def test_a_flood_from_the_rpc_delays_no_beat(pool: LabPool) -> None:
+    """15 MB of ``[],`` take seconds to parse."""
+    active = pool.wait_settled()
+    term, key = pool.look().term, PoolKeys(pool.account_id).heartbeat
+    server = pool.host(active).consul
+    beats: list[tuple[float, int]] = []
+
+    at = set_fault(pool.host(active), rpc="flood")
+    while boottime() < at + 3:
+        index = int(server.request("GET", f"/v1/kv/{key}")[0]["ModifyIndex"])
+        if not beats or index != beats[-1][1]:
+            beats.append((boottime(), index))
+        time.sleep(0.02)
+    set_fault(pool.host(active), rpc="ok")
+
+    assert pool.wait_settled() == active
+    assert pool.look().term == term
+    gaps = [after - before for (before, _), (after, _) in pairwise(beats)]
+    assert len(gaps) >= 2, "it was looked at for three beats' time"
+    assert max(gaps) < 2.0
+    assert "an answer of more than" in pool.host(active).agent_log.read_text()
 
 
 def test_a_refused_reload_is_ended_by_killing_neard(pool: LabPool) -> None:
