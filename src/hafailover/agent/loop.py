@@ -27,6 +27,7 @@ from hafailover.agent.keeper import SessionKeeper
 from hafailover.agent.lease_worker import LeaseWorker
 from hafailover.agent.neard_watch import NeardWatch
 from hafailover.agent.news import News
+from hafailover.agent.production_news import ProductionNews
 from hafailover.agent.reload import Reloader, done, reconfigured
 from hafailover.agent.state_watch import StateWatch
 from hafailover.agent.takeover import TakeoverDesk
@@ -38,7 +39,6 @@ from hafailover.core import effects as ef
 from hafailover.core import events as ev
 from hafailover.core import foreign, gates
 from hafailover.core.decide import decide, initial, next_wake
-from hafailover.core.production import Grade
 from hafailover.core.state import Config, Stage, State
 from hafailover.core.views import Orders
 from hafailover.guard.protocol import GuardReport, order_of
@@ -149,8 +149,7 @@ class Agent:
         )
         self._first_term = FirstTermDesk(FirstTermFile(settings.state_dir, account, node), self.emit)
         self._said = ""
-        self._deaf = False
-        """Whether the log's last word on it is that what this host signs does not arrive."""
+        self._production_news = ProductionNews(settings.node_name)
         self._last_beat: tuple[float, float] | None = None
         self._looked_at_consul = False
 
@@ -217,7 +216,7 @@ class Agent:
             self._session_changed(before.session, self._state.session)
         self._say(before)
         self._tell_of_foreign_work(before)
-        self._tell_of_production(before)
+        self._tell_of_production()
         if isinstance(event, ev.Reconfigured):
             self._chores.touch()
             done()
@@ -307,21 +306,14 @@ class Agent:
         )
         self._chores.touch()
 
-    def _tell_of_production(self, before: State) -> None:
+    def _tell_of_production(self) -> None:
         """Logs that what this host signs does not arrive, or does again; its record has it at once."""
-        grade = self._state.production.grade
-        if grade is before.production.grade:
-            return
-        self._chores.touch()
-        if grade is not (Grade.GOOD if self._deaf else Grade.DEAF):
-            return
-        self._deaf = not self._deaf
-        found = production.record_of(self._state.production, boottime())
-        text = f"{self._settings.node_name} {production.words(found)}"
-        if why := production.advice(found):
-            text += f"; {why}"
-        level = logging.CRITICAL if self._deaf else logging.INFO
-        log.log(level, "%s", text, extra=fields(event="production", reason=text))
+        now = boottime()
+        changed, lines = self._production_news.step(foreign.production(self._state, now), now)
+        if changed:
+            self._chores.touch()
+        for line in lines:
+            log.log(line.level, "%s", line.text, extra=fields(event="production", reason=line.text))
 
     def _see_orders(self, book: OrderBook) -> None:
         paused_until = self._pause_clock.ends_at(book.pause)

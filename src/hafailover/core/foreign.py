@@ -8,12 +8,13 @@ holder with no active before it on record arms only once the chain has shown tha
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from hafailover.core import gates
 from hafailover.core.beat import Beat, Phase, StoredBeat
 from hafailover.core.effects import Effect, EndFirstTermOrder
-from hafailover.core.production import Tally, follow
+from hafailover.core.production import Grade, Tally, follow, stands_still
 from hafailover.core.state import Hold, Stage, State
 from hafailover.core.views import KeyState
 from hafailover.core.work import Counts, Duties, Evidence, Finding, Pass, Work
@@ -138,10 +139,28 @@ def undone(state: State, now: float) -> tuple[Counts, float] | None:
 
 def production(state: State, now: float) -> Tally | None:
     """The duties since this host signs; ``None`` where it does not, or neard has not told of late."""
-    tally = state.production
-    if tally.work is None or tally.began != signs_since(state) or is_unknown(state, now):
+    began, tally = signs_since(state), state.production
+    if began is None:
         return None
-    return tally
+    if tally.began != began:
+        tally = Tally(began)
+    tally = _with_head(state, tally, now)
+    if tally.grade is Grade.STILL:
+        return tally
+    return None if tally.work is None or is_unknown(state, now) else tally
+
+
+def _with_head(state: State, tally: Tally, now: float) -> Tally:
+    """With when neard's newest block was made, where it has answered of late.
+
+    By the block's timestamp once its age is known from those before, else by when it was first seen here.
+    """
+    neard, heard_at = state.neard, state.neard_at
+    if neard is None or heard_at is None or now - heard_at > STALE_S:
+        return tally
+    by_stamp = (neard.looked_at if neard.looked_at is not None else heard_at) - neard.head_age_s
+    made_at = min(state.height_at, by_stamp) if math.isfinite(by_stamp) else state.height_at
+    return stands_still(tally, made_at, heard_at, alone=gates.lag(state) > 0)
 
 
 def signs_since(state: State) -> float | None:

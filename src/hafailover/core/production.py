@@ -27,6 +27,10 @@ FIRST_BLOCKS = 2
 """Blocks due since the change, and none done, that show the same if the endorsements do not gainsay it."""
 SOUND_ENDORSEMENTS = 4
 """So many endorsements, three quarters of them done, show that what is sent to the account arrives."""
+STILL_S = 15.0
+"""A head that is older: the chain stands still, or this host sees no more of it. neard makes its block within
+2 s of the one before (``max_block_production_delay``; 1.8 s on mainnet), and a turn that nobody takes
+costs about as much: some seven in a row were missed. neard's ``/health`` says the same after ten such delays."""
 BACKWARD_S = 30.0
 """Counts below those of a look before: neard is behind, or on another branch, and told so for so long."""
 MOST_STEPS = 64
@@ -44,6 +48,8 @@ class Grade(StrEnum):
     """The change is young, and what was due first is missing: not well, and no reason yet to wake anybody."""
     DEAF = "deaf"
     """The key is loaded, and nothing or little of what it signs gets into the chain."""
+    STILL = "still"
+    """No block comes in any more, so the counts say nothing: by :func:`stands_still` alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,11 @@ class Tally:
     endorsements: Kind = field(default_factory=Kind)
     grade: Grade = Grade.UNKNOWN
     deaf_since: float | None = None
-    """Since when the grade is :attr:`Grade.DEAF` without a break."""
+    """Since when the grade is :attr:`Grade.DEAF` or :attr:`Grade.STILL` without a break."""
+    head_made_at: float | None = None
+    """When neard's newest block was made, as far as this host can tell, on its CLOCK_BOOTTIME."""
+    alone: bool = False
+    """The grade is :attr:`Grade.STILL`, and other hosts of the pool have newer blocks."""
 
     def recent(self, kind: Kind, few: int) -> Share:
         """What the present grade is about: the fewest duties that are as bad, else the last of them."""
@@ -158,6 +168,21 @@ def follow(before: Tally, began: float | None, work: Work) -> Tally:
     return _graded(
         replace(before, work=work, behind_since=None, blocks=blocks, chunks=chunks, endorsements=endorsements)
     )
+
+
+def stands_still(tally: Tally, head_made_at: float, looked_at: float, *, alone: bool) -> Tally:
+    """With what the age of the newest block says beside the counts, which stand still with the chain.
+
+    :param looked_at: when neard said that this is its newest block.
+    :param alone: other hosts of the pool have newer blocks.
+    """
+    tally = replace(tally, head_made_at=head_made_at)
+    old_at = head_made_at + STILL_S
+    if tally.began is None or looked_at <= old_at or tally.grade is Grade.NO_VALIDATOR:
+        return tally
+    since = max(old_at, tally.began)
+    since = min(since, tally.deaf_since) if tally.deaf_since is not None else since
+    return replace(tally, grade=Grade.STILL, deaf_since=since, alone=alone)
 
 
 def _is_behind(before: Work, work: Work) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from hafailover.core.production import Grade, Kind, Share, Tally
+from hafailover.core.work import Counts
 from hafailover.observe.records import DutyRecord, NodeRecord, ProductionRecord
 from hafailover.text import one_line
 
@@ -16,6 +17,11 @@ CAUSE = (
     "if the key came here lately, peers may still send to the host before it (TIER1 connections that nobody "
     "has closed); else look at its neard's peers and ports"
 )
+CUT_OFF = (
+    "if others have newer blocks (an explorer, a neard elsewhere), look at this site's uplink, its firewall "
+    "and neard's port; a standby at another site produces after hafailover switchover --now --to HOST"
+)
+ALONE = "look at its neard: log, disk, peers; if a standby is ready, hafailover switchover --now"
 
 
 def record_of(tally: Tally | None, now: float) -> ProductionRecord | None:
@@ -23,9 +29,9 @@ def record_of(tally: Tally | None, now: float) -> ProductionRecord | None:
 
     :param now: CLOCK_BOOTTIME.
     """
-    if tally is None or tally.work is None or tally.began is None:
+    if tally is None or tally.began is None or (tally.work is None and tally.grade is not Grade.STILL):
         return None
-    done, due = tally.work.produced, tally.work.expected
+    done, due = (tally.work.produced, tally.work.expected) if tally.work is not None else (Counts(), Counts())
     blocks, chunks, endorsements = tally.recents
     began = datetime.fromtimestamp(datetime.now(UTC).timestamp() - (now - tally.began), UTC)
     return ProductionRecord(
@@ -34,6 +40,8 @@ def record_of(tally: Tally | None, now: float) -> ProductionRecord | None:
         blocks=_duty(tally.blocks, blocks, Share(done.blocks, due.blocks), now),
         chunks=_duty(tally.chunks, chunks, Share(done.chunks, due.chunks), now),
         endorsements=_duty(tally.endorsements, endorsements, Share(done.endorsements, due.endorsements), now),
+        head_age_s=round(max(0.0, now - tally.head_made_at), 1) if tally.head_made_at is not None else None,
+        alone=tally.alone,
     )
 
 
@@ -58,7 +66,8 @@ def is_producing(production: ProductionRecord | None) -> bool | None:
     """``None`` where it is not known, or nothing was due yet."""
     if production is None:
         return None
-    return {Grade.GOOD: True, Grade.DOUBT: False, Grade.DEAF: False}.get(_grade(production))
+    known = {Grade.GOOD: True, Grade.DOUBT: False, Grade.DEAF: False, Grade.STILL: False}
+    return known.get(_grade(production))
 
 
 def _grade(production: ProductionRecord) -> Grade:
@@ -85,12 +94,25 @@ def words(production: ProductionRecord | None) -> str:
         case Grade.DEAF:
             much = "nothing" if _is_nothing(production) else "little"
             return f"holds the key, and {much} of it arrives: {_worst(production, since)}"
+        case Grade.STILL:
+            age = f"last block {_ago(production.head_age_s or 0.0)} ago"
+            if production.alone:
+                return f"holds the key, but its neard stands still while other hosts' go on: {age}"
+            return f"holds the key, but the chain stands still, or this site is cut off from it: {age}"
     return ""
 
 
 def advice(production: ProductionRecord | None) -> str:
     """The likely cause and what to do; empty where all is well."""
-    return f"{CAUSE}; see {RUNBOOK}" if is_bad(production) else ""
+    if production is None or not is_bad(production):
+        return ""
+    return f"{_cause(production)}; see {RUNBOOK}"
+
+
+def _cause(production: ProductionRecord) -> str:
+    if _grade(production) is not Grade.STILL:
+        return CAUSE
+    return ALONE if production.alone else CUT_OFF
 
 
 def of_active(active: NodeRecord | None) -> ProductionRecord | None:

@@ -48,6 +48,10 @@ class ProductionRecord(BaseModel):
     blocks: DutyRecord = Field(default_factory=DutyRecord)
     chunks: DutyRecord = Field(default_factory=DutyRecord)
     endorsements: DutyRecord = Field(default_factory=DutyRecord)
+    head_age_s: Annotated[float, Field(ge=0, lt=1 << 40)] | None = None
+    """How long ago the newest block that its neard has was made, or was first seen; ``None``: not known."""
+    alone: bool = False
+    """No block comes in any more, and other hosts of the pool have newer ones."""
 
 
 class Allowance(BaseModel):

@@ -170,7 +170,8 @@ def _level(pool: Overview) -> Level:
         return "danger"
     claims = [host for host in pool.hosts if host.role == Role.ACTIVE]
     signer = next((host for host in claims if host.node == pool.active), None)
-    if signer is not None and signer.production is not None and signer.production.grade == Grade.DEAF:
+    found = signer.production if signer is not None else None
+    if found is not None and found.grade in (Grade.DEAF, Grade.STILL):
         return "danger"
     return "at-risk" if pool.active is not None and len(claims) == 1 else "danger"
 

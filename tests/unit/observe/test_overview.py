@@ -206,6 +206,22 @@ def test_a_doubt_is_not_good_either() -> None:
 
 
 @pytest.mark.parametrize(
+    ("alone", "told", "what_to_do"),
+    [
+        (False, "but the chain stands still, or this site is cut off from it", "this site's uplink"),
+        (True, "but its neard stands still while other hosts' go on", "look at its neard"),
+    ],
+)
+def test_a_chain_that_stands_still_is_not_good(alone: bool, told: str, what_to_do: str) -> None:
+    done = {"produced": 13, "expected": 13, "last_s": 40.4}
+    still = {"grade": "still", "since": "13:02:11 UTC", "blocks": done, "head_age_s": 41.3, "alone": alone}
+    view = look(host("a", "active", ready=True, production=still), host("b"))
+    assert (view.ok, view.producing) == (False, False)
+    assert view.verdict == f"a holds the key, {told}: last block 41 s ago; b is ready to take over"
+    assert what_to_do in view.production
+
+
+@pytest.mark.parametrize(
     ("grade", "told", "producing"),
     [
         ("good", "signs, and produces (last block 12 s ago, 39 of 39 duties)", True),
