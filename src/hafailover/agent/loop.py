@@ -82,6 +82,7 @@ class Agent:
     """Wires the core to the world.
 
     :param open_rpc: connects with this host's neard.
+    :param open_patient_rpc: the same for threads that nothing waits for, which ask for its largest answers.
     :param read_settings: reads the settings again; raises ``ConfigError``.
     """
 
@@ -91,6 +92,7 @@ class Agent:
         address: Address,
         state: SessionNote,
         open_rpc: Callable[[], NeardRpc],
+        open_patient_rpc: Callable[[], NeardRpc],
         read_settings: Callable[[], Settings],
     ) -> None:
         self._settings = settings
@@ -106,7 +108,7 @@ class Agent:
         self._news = News(settings, self.metrics)
         self._hand = Hand(settings.guard_socket, self.emit, self._guard_reported)
         self._neard = NeardWatch(open_rpc, account, self.emit)
-        self._work_watch = WorkWatch(open_rpc, account, self.emit)
+        self._work_watch = WorkWatch(open_patient_rpc, account, self.emit)
         self._lease = LeaseWorker(ConsulLease(address, account, node, profile), self.emit, self._beat_took)
         self._keeper = SessionKeeper(
             ConsulLease(address, account, node, profile),
@@ -133,8 +135,8 @@ class Agent:
             self.emit,
         )
         self._pause_clock = PauseClock()
-        self._cost = CostWatch(open_rpc, account, self._cost_measured)
-        self._budget = BudgetWatch(open_rpc, account)
+        self._cost = CostWatch(open_patient_rpc, account, self._cost_measured)
+        self._budget = BudgetWatch(open_patient_rpc, account)
         self._disk = DiskWatch(settings.neard.home)
         self._state_dir = StateWatch(settings.state_dir, f"{account}-{node}")
         self._planner = Planner(address, account, open_rpc, self._standing, node, self._perform_drill)

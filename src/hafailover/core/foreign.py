@@ -138,7 +138,10 @@ def undone(state: State, now: float) -> tuple[Counts, float] | None:
 
 
 def production(state: State, now: float) -> Tally | None:
-    """The duties since this host signs; ``None`` where it does not, or neard has not told of late."""
+    """The duties since this host signs; ``None`` where it does not.
+
+    Where neard has not told of late its grade is unknown, whatever was known before.
+    """
     began, tally = signs_since(state), state.production
     if began is None:
         return None
@@ -147,7 +150,10 @@ def production(state: State, now: float) -> Tally | None:
     tally = _with_head(state, tally, now)
     if tally.grade is Grade.STILL:
         return tally
-    return None if tally.work is None or is_unknown(state, now) else tally
+    if tally.work is not None and not is_unknown(state, now):
+        return tally
+    last = state.chain.work.looked_at if state.chain.work is not None else began
+    return replace(tally, grade=Grade.UNKNOWN, unknown_since=max(began, last), why=state.chain.error)
 
 
 def _with_head(state: State, tally: Tally, now: float) -> Tally:
@@ -199,7 +205,8 @@ def _evidence(state: State, before: Evidence, work: Work, now: float) -> Evidenc
         return Evidence(work, _found(state, finding, base, work, produced, now))
     if work.epoch != base.epoch:
         return Evidence(work, finding)
-    span = work.looked_at - base.looked_at
+    # neard counted at the end of that time at the latest.
+    span = work.looked_at - base.looked_at - base.took_s
     if span >= IDLE_S or (span >= QUIET_S and expected.most >= QUIET_DUTIES):
         return Evidence(base, None, proved=True)
     return Evidence(base, finding)

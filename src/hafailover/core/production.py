@@ -30,7 +30,7 @@ SOUND_ENDORSEMENTS = 4
 STILL_S = 15.0
 """A head that is older: the chain stands still, or this host sees no more of it. neard makes its block within
 2 s of the one before (``max_block_production_delay``; 1.8 s on mainnet), and a turn that nobody takes
-costs about as much: some seven in a row were missed. neard's ``/health`` says the same after ten such delays."""
+costs about as much: some seven in a row were missed. neard's ``/health`` waits for ten such delays."""
 BACKWARD_S = 30.0
 """Counts below those of a look before: neard is behind, or on another branch, and told so for so long."""
 MOST_STEPS = 64
@@ -117,6 +117,10 @@ class Tally:
     """When neard's newest block was made, as far as this host can tell, on its CLOCK_BOOTTIME."""
     alone: bool = False
     """The grade is :attr:`Grade.STILL`, and other hosts of the pool have newer blocks."""
+    unknown_since: float | None = None
+    """The grade is :attr:`Grade.UNKNOWN`: since when neard has told nothing, or this host signs."""
+    why: str = ""
+    """Why neard tells nothing; empty where that is not known either."""
 
     def recent(self, kind: Kind, few: int) -> Share:
         """What the present grade is about: the fewest duties that are as bad, else the last of them."""

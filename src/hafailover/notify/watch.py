@@ -52,9 +52,10 @@ class RoleWatch:
         now = state.last_now
         tally = foreign.production(state, now)
         if tally is None:
-            # Where neard does not tell, that is no news; but another signer's duties are others.
-            if foreign.signs_since(state) is None:
-                self._not_producing, self._good_since = False, None
+            self._not_producing, self._good_since = False, None
+            return []
+        if tally.grade is Grade.UNKNOWN:
+            # Where neard does not tell, that is no news.
             return []
         found = record_of(tally, now)
         term = state.hold.term if state.hold is not None else 0

@@ -13,7 +13,7 @@ from hafailover.core.work import IDLE_ACTIVE_S
 from hafailover.lock.roster import Entry
 from hafailover.observe.budget import pools_budget
 from hafailover.observe.history import Change, changes, drills
-from hafailover.observe.production import advice, is_bad, is_producing, of_active, words
+from hafailover.observe.production import advice, is_bad, is_producing, is_unknown, of_active, words
 from hafailover.observe.records import Budget, NodeRecord, TermRecord, parse_record
 from hafailover.observe.warnings import ConsulView, Still, of_junk, warnings
 from hafailover.orders.documents import OrderBook
@@ -29,8 +29,8 @@ class Overview:
 
     account_id: str
     ok: bool
-    """Exactly one host is active and does its duties, a standby is ready, nobody else signs, and no guard
-    has an alarm."""
+    """Exactly one host is active and is known to do its duties, a standby is ready, nobody else signs, and no
+    guard has an alarm."""
     verdict: str
     active: str | None
     term: int | None
@@ -122,7 +122,7 @@ def overview(
     signer = next((host for host in hosts if host.node == active), None)
     duties, idle = duties_of(signer)
     found = of_active(signer)
-    deaf = is_bad(found)
+    deaf = is_bad(found) or is_unknown(found)
     verdict = _verdict(active, claims, ready, holder, hosts) + (f"; paused {paused}" if paused else "")
     if foreign:
         verdict = f"{foreign}; {verdict}"

@@ -12,7 +12,12 @@ from hafailover.text import one_line
 MOST = (1 << 63) - 1
 """What neard counts is not to be believed beyond reason: a record holds 63 bits."""
 LONGEST_TIME = 40
+LONGEST_WHY = 200
+UNKNOWN_S = 30.0
+"""Our choice: so long neard may keep silent on the account's duties (ten looks) before it is told."""
 RUNBOOK = "docs/runbook.md#hafailovernotproducing"
+UNKNOWN_RUNBOOK = "docs/runbook.md#hafailoverproductionunknown"
+UNTOLD = "look how long its neard takes to answer the RPC's validators, and at its load"
 CAUSE = (
     "if the key came here lately, peers may still send to the host before it (TIER1 connections that nobody "
     "has closed); else look at its neard's peers and ports"
@@ -29,7 +34,7 @@ def record_of(tally: Tally | None, now: float) -> ProductionRecord | None:
 
     :param now: CLOCK_BOOTTIME.
     """
-    if tally is None or tally.began is None or (tally.work is None and tally.grade is not Grade.STILL):
+    if tally is None or tally.began is None:
         return None
     done, due = (tally.work.produced, tally.work.expected) if tally.work is not None else (Counts(), Counts())
     blocks, chunks, endorsements = tally.recents
@@ -42,6 +47,8 @@ def record_of(tally: Tally | None, now: float) -> ProductionRecord | None:
         endorsements=_duty(tally.endorsements, endorsements, Share(done.endorsements, due.endorsements), now),
         head_age_s=round(max(0.0, now - tally.head_made_at), 1) if tally.head_made_at is not None else None,
         alone=tally.alone,
+        unknown_s=round(max(0.0, now - tally.unknown_since), 1) if tally.unknown_since is not None else 0.0,
+        why=tally.why[:LONGEST_WHY],
     )
 
 
@@ -68,6 +75,12 @@ def is_producing(production: ProductionRecord | None) -> bool | None:
         return None
     known = {Grade.GOOD: True, Grade.DOUBT: False, Grade.DEAF: False, Grade.STILL: False}
     return known.get(_grade(production))
+
+
+def is_unknown(production: ProductionRecord | None) -> bool:
+    """Whether the host signs and nobody has known for long what comes of it."""
+    unknown = production is not None and _grade(production) is Grade.UNKNOWN
+    return unknown and production is not None and production.unknown_s >= UNKNOWN_S
 
 
 def _grade(production: ProductionRecord) -> Grade:
@@ -99,11 +112,17 @@ def words(production: ProductionRecord | None) -> str:
             if production.alone:
                 return f"holds the key, but its neard stands still while other hosts' go on: {age}"
             return f"holds the key, but the chain stands still, or this site is cut off from it: {age}"
+        case Grade.UNKNOWN if is_unknown(production):
+            why = one_line(production.why[:LONGEST_WHY]) or "no answer"
+            silent = f"neard has not told for {_ago(production.unknown_s)} ({why})"
+            return f"signs; whether it produces is not known: {silent}"
     return ""
 
 
 def advice(production: ProductionRecord | None) -> str:
     """The likely cause and what to do; empty where all is well."""
+    if is_unknown(production):
+        return f"{UNTOLD}; see {UNKNOWN_RUNBOOK}"
     if production is None or not is_bad(production):
         return ""
     return f"{_cause(production)}; see {RUNBOOK}"

@@ -52,6 +52,10 @@ class ProductionRecord(BaseModel):
     """How long ago the newest block that its neard has was made, or was first seen; ``None``: not known."""
     alone: bool = False
     """No block comes in any more, and other hosts of the pool have newer ones."""
+    unknown_s: Annotated[float, Field(ge=0, lt=1 << 40)] = 0.0
+    """For how long neard has not told what it does."""
+    why: str = ""
+    """Why not."""
 
 
 class Allowance(BaseModel):

@@ -44,3 +44,24 @@ def test_the_log_has_each_turn_once(bad: Grade, told: str) -> None:
     assert news.step(graded(Grade.DOUBT), 203.0) == (True, [])
     _, (line,) = news.step(graded(Grade.GOOD), 204.0)
     assert (line.level, line.text.startswith("a signs, and produces")) == (logging.INFO, True)
+
+
+def test_that_neard_does_not_tell_is_a_warning_once_and_after_a_while() -> None:
+    news = ProductionNews("a")
+    untold = replace(TALLY, grade=Grade.UNKNOWN, unknown_since=160.0, why="no answer within 5 s")
+    assert news.step(graded(Grade.GOOD), 160.0) == (True, [])
+    assert news.step(untold, 171.0) == (True, [])
+    assert news.step(untold, 189.0) == (False, [])
+    changed, (line,) = news.step(untold, 190.0)
+    assert changed
+    assert line.level == logging.WARNING
+    assert line.text.startswith(
+        "a signs; whether it produces is not known: neard has not told for 30 s (no answer within 5 s); look"
+    )
+    assert news.step(untold, 191.0) == (False, [])
+    _, (line,) = news.step(graded(Grade.GOOD), 192.0)
+    assert (line.level, line.text.startswith("a signs, and produces")) == (logging.INFO, True)
+    assert news.step(graded(Grade.GOOD), 193.0) == (False, [])
+    news.step(replace(untold, unknown_since=100.0), 194.0)
+    assert news.step(None, 195.0) == (True, []), "it does not sign any more"
+    assert news.step(graded(Grade.GOOD), 196.0) == (True, [])

@@ -369,12 +369,17 @@ def test_a_host_that_does_nothing_is_found_out_whenever_it_begins(after: int, du
 
 def test_only_a_host_that_signs_and_whose_neard_tells_has_a_production() -> None:
     core = Core().arm()
-    assert foreign.production(core.state, core.now) is None, "no look yet"
+    tally = foreign.production(core.state, core.now)
+    assert tally is not None
+    assert (tally.grade, tally.unknown_since) == (Grade.UNKNOWN, core.hold.stage_since), "no look yet"
     core.feed(ev.WorkSeen(Work(core.now, 1, True, Counts(1, 1, 1), Counts(1, 1, 1))))
     tally = foreign.production(core.state, core.now)
     assert tally is not None
     assert (tally.began, tally.grade) == (core.hold.stage_since, Grade.NOT_DUE)
-    assert foreign.production(core.state, core.now + foreign.STALE_S + 0.1) is None
+    core.feed(ev.WorkFailed("no answer within 5 s"))
+    tally = foreign.production(core.state, core.now + foreign.STALE_S + 0.1)
+    assert tally is not None
+    assert (tally.grade, tally.unknown_since, tally.why) == (Grade.UNKNOWN, core.now, "no answer within 5 s")
     core.feed(ev.GuardSeen(guard(KeyState.ABSENT, term=20)))
     assert core.hold.stage is not Stage.ARMED, "the guard has dropped the key"
     assert foreign.production(core.state, core.now) is None
@@ -445,4 +450,4 @@ def test_a_neard_that_does_not_answer_is_no_chain_that_stands_still() -> None:
     signer.grades(20, moves=True)
     signer.core.now += STILL_S + 10.0
     tally = foreign.production(signer.core.state, signer.core.now)
-    assert tally is None or tally.grade is not Grade.STILL
+    assert tally is not None and tally.grade is Grade.UNKNOWN

@@ -251,6 +251,20 @@ def test_an_active_that_produces_or_has_nothing_to(grade: str, told: str, produc
         assert f"a {told}" in shown(view)
 
 
+def test_an_active_of_which_nobody_knows_whether_it_produces_is_not_good() -> None:
+    untold = {"grade": "unknown", "since": "13:02:11 UTC", "unknown_s": 41.2, "why": "no answer within 5 s\n"}
+    view = look(host("a", "active", ready=True, production=untold), host("b"))
+    assert (view.ok, view.producing) == (False, None)
+    assert view.verdict == (
+        "a signs; whether it produces is not known: neard has not told for 41 s (no answer within 5 s\\n); "
+        "b is ready to take over"
+    )
+    assert "docs/runbook.md#hafailoverproductionunknown" in view.production
+    assert view.production in " ".join(shown(view).split())
+    soon = look(host("a", "active", ready=True, production={**untold, "unknown_s": 29.0}), host("b"))
+    assert (soon.ok, soon.production, soon.producing) == (True, "", None)
+
+
 def test_what_a_host_that_does_not_sign_says_of_its_production_is_nothing() -> None:
     view = look(A, host("b", production=DEAF))
     assert (view.ok, view.production) == (True, "")
