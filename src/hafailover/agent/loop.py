@@ -151,7 +151,7 @@ class Agent:
         )
         self._first_term = FirstTermDesk(FirstTermFile(settings.state_dir, account, node), self.emit)
         self._said = ""
-        self._production_news = ProductionNews(settings.node_name)
+        self._production_news = ProductionNews(settings.node_name, settings.neard.validator_routing)
         self._last_beat: tuple[float, float] | None = None
         self._looked_at_consul = False
 
@@ -383,7 +383,9 @@ class Agent:
             clock_ahead_s=self._neard.clock_ahead_s,
             foreign=foreign.text(state, now),
             **_duties(state, now),
-            production=production.record_of(foreign.production(state, now), now),
+            production=production.record_of(
+                foreign.production(state, now), now, self._settings.neard.validator_routing
+            ),
             state_dir=self._state_dir.problem(),
             prepared_for=state.expected_request,
             steady=gates.is_steady(state),

@@ -32,7 +32,7 @@ class News:
             log.error("nobody is told by this channel: %s", problem, extra=extra)
         for channel in channels:
             metrics.expect_notifications(channel.name)
-        self._watch = RoleWatch(settings.node_name)
+        self._watch = RoleWatch(settings.node_name, settings.neard.validator_routing)
         self._notifier = Notifier(
             channels,
             settings.notify.events,

@@ -23,10 +23,12 @@ class ProductionNews:
     """Remembers what was told last, so that each turn is told once.
 
     :param node: this host.
+    :param routing: the setting ``neard.validator_routing``.
     """
 
-    def __init__(self, node: str) -> None:
+    def __init__(self, node: str, routing: str = "") -> None:
         self._node = node
+        self._routing = routing
         self._grade: Grade | None = None
         self._bad = False
         """Whether the log's last word on it is that what this host signs does not arrive."""
@@ -55,5 +57,5 @@ class ProductionNews:
         return True, [self._line(logging.INFO, tally, now)] if told_anew else []
 
     def _line(self, level: int, tally: Tally | None, now: float) -> Line:
-        found = record_of(tally, now)
+        found = record_of(tally, now, self._routing)
         return Line(level, "; ".join(filter(None, (f"{self._node} {words(found)}", advice(found)))))

@@ -23,10 +23,13 @@ class RoleWatch:
     """Remembers what one host has fenced, so that its return can be told.
 
     A host tells of nobody but itself, with one exception: only the successor can tell of a host that died.
+
+    :param routing: the setting ``neard.validator_routing``.
     """
 
-    def __init__(self, node: str) -> None:
+    def __init__(self, node: str, routing: str = "") -> None:
         self._node = node
+        self._routing = routing
         self._fenced_term = 0
         self._not_producing = False
         """Whether that this host does not produce was told, and that it does again was not."""
@@ -57,7 +60,7 @@ class RoleWatch:
         if tally.grade is Grade.UNKNOWN:
             # Where neard does not tell, that is no news.
             return []
-        found = record_of(tally, now)
+        found = record_of(tally, now, self._routing)
         term = state.hold.term if state.hold is not None else 0
         if tally.grade is not Grade.GOOD:
             self._good_since = None

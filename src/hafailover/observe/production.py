@@ -18,10 +18,31 @@ UNKNOWN_S = 30.0
 RUNBOOK = "docs/runbook.md#hafailovernotproducing"
 UNKNOWN_RUNBOOK = "docs/runbook.md#hafailoverproductionunknown"
 UNTOLD = "look how long its neard takes to answer the RPC's validators, and at its load"
-CAUSE = (
-    "if the key came here lately, peers may still send to the host before it (TIER1 connections that nobody "
-    "has closed); else look at its neard's peers and ports"
+TRAVELS_S = 60.0
+"""So long the news of a new holder may take through some hops: up to neard 2.13, 10 s for each after the first
+(docs/decisions/validator-routing.md)."""
+OUTLIVE_S = 20 * 60.0
+"""Connections with a host that has vanished are over by then: Linux gives them up in some 15 min."""
+DIRECT = (
+    "peers may still send to the host before it (TIER1 connections that nobody has closed): restart its "
+    "neard, or bring that machine's network back; another switchover changes nothing"
 )
+RELAYED_YOUNG = (
+    "the news of the new holder may not have reached all validators yet (10 s a hop up to neard 2.13): "
+    "wait a minute; then restart the neard of the host before it, which may still name itself"
+)
+RELAYED = (
+    "the neard of the host before it may still name itself as the holder (its restart failed, or "
+    "standby.restart_after_drop is false): restart it; else look at this neard's own peers and load"
+)
+ENOUGH_BEFORE = 10
+"""So many duties, three quarters of them done, show that the network had found the host."""
+ITS_OWN = "look at its neard's peers, port and load; if a standby is ready, hafailover switchover --now"
+CAUSE = (
+    "if the key came here lately, peers may still send to the host before it (with direct routing: TIER1 "
+    "connections that nobody has closed): restart the neard there; else look at its neard's peers and ports"
+)
+"""Where the host does not tell how its messages are routed."""
 CUT_OFF = (
     "if others have newer blocks (an explorer, a neard elsewhere), look at this site's uplink, its firewall "
     "and neard's port; a standby at another site produces after hafailover switchover --now --to HOST"
@@ -29,9 +50,10 @@ CUT_OFF = (
 ALONE = "look at its neard: log, disk, peers; if a standby is ready, hafailover switchover --now"
 
 
-def record_of(tally: Tally | None, now: float) -> ProductionRecord | None:
+def record_of(tally: Tally | None, now: float, routing: str = "") -> ProductionRecord | None:
     """As the host that signs publishes it; ``None`` where there is nothing to tell.
 
+    :param routing: the setting ``neard.validator_routing``.
     :param now: CLOCK_BOOTTIME.
     """
     if tally is None or tally.began is None:
@@ -49,6 +71,8 @@ def record_of(tally: Tally | None, now: float) -> ProductionRecord | None:
         alone=tally.alone,
         unknown_s=round(max(0.0, now - tally.unknown_since), 1) if tally.unknown_since is not None else 0.0,
         why=tally.why[:LONGEST_WHY],
+        routing=routing,
+        signs_s=round(max(0.0, now - tally.began), 1),
     )
 
 
@@ -129,9 +153,24 @@ def advice(production: ProductionRecord | None) -> str:
 
 
 def _cause(production: ProductionRecord) -> str:
-    if _grade(production) is not Grade.STILL:
+    if _grade(production) is Grade.STILL:
+        return ALONE if production.alone else CUT_OFF
+    signs_s = production.signs_s
+    if _produced_before(production):
+        return ITS_OWN
+    if signs_s is None or production.routing not in ("relayed", "direct"):
         return CAUSE
-    return ALONE if production.alone else CUT_OFF
+    if production.routing == "direct":
+        return DIRECT if signs_s < OUTLIVE_S else ITS_OWN
+    return RELAYED_YOUNG if signs_s < TRAVELS_S else RELAYED
+
+
+def _produced_before(production: ProductionRecord) -> bool:
+    """Whether what is missed now was done since the key was loaded: then peers have found this host."""
+    found = [duty for _, duty in _suffering(production)]
+    done = sum(one.produced - one.recent_produced for one in found)
+    due = sum(one.expected - one.recent_expected for one in found)
+    return due >= ENOUGH_BEFORE and 4 * done >= 3 * due
 
 
 def of_active(active: NodeRecord | None) -> ProductionRecord | None:

@@ -56,6 +56,10 @@ class ProductionRecord(BaseModel):
     """For how long neard has not told what it does."""
     why: str = ""
     """Why not."""
+    routing: str = ""
+    """The host's ``neard.validator_routing``, which the likely cause depends on; empty of older versions."""
+    signs_s: Annotated[float, Field(ge=0, lt=1 << 40)] | None = None
+    """For how long its key has been loaded; ``None`` of older versions."""
 
 
 class Allowance(BaseModel):

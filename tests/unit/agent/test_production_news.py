@@ -31,7 +31,7 @@ def graded(grade: Grade) -> Tally:
     ],
 )
 def test_the_log_has_each_turn_once(bad: Grade, told: str) -> None:
-    news = ProductionNews("a")
+    news = ProductionNews("a", "direct")
     assert news.step(graded(Grade.GOOD), 160.0) == (True, [])
     assert news.step(graded(Grade.GOOD), 161.0) == (False, [])
     changed, (line,) = news.step(graded(bad), 200.0)
@@ -39,6 +39,7 @@ def test_the_log_has_each_turn_once(bad: Grade, told: str) -> None:
     assert line.level == logging.CRITICAL
     assert line.text.startswith(told)
     assert "docs/runbook.md" in line.text
+    assert ("TIER1" in line.text) is (bad is Grade.DEAF)
     assert news.step(graded(bad), 201.0) == (False, [])
     assert news.step(None, 202.0) == (True, []), "what is not known is no cure"
     assert news.step(graded(Grade.DOUBT), 203.0) == (True, [])

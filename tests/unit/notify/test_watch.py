@@ -21,7 +21,7 @@ class Told(Core):
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
-        self.watch = RoleWatch("a")
+        self.watch = RoleWatch("a", "relayed")
         self.news: list[Notice] = []
 
     def step(self, event: ev.Event) -> list[Any]:
@@ -239,7 +239,7 @@ def test_an_active_whose_work_does_not_arrive_tells_so_once_and_when_it_arrives_
     (notice,) = (found for found in one.core.news if found.what is What.NOT_PRODUCING)  # type: ignore[attr-defined]
     assert (notice.severity, notice.term, notice.planned) == (Severity.CRITICAL, 20, False)
     assert "a holds the key, and nothing of it arrives: 0 of the last 8 endorsements (30 of" in notice.text
-    assert "peers may still send to the host before it" in notice.text
+    assert "Likely cause: look at its neard's peers, port and load" in notice.text
     assert one.work(60, done=False) == []
     assert one.work(25, done=True) == []
     assert one.work(60, done=True) == [What.PRODUCING]

@@ -199,6 +199,41 @@ def test_an_active_whose_work_does_not_arrive_is_not_good_and_says_why() -> None
     assert alone.verdict.endswith("13:02:11 UTC; no standby is ready to take over")
 
 
+@pytest.mark.parametrize(
+    ("routing", "signs_s", "likely", "unlikely"),
+    [
+        ("relayed", 20.0, "the news of the new holder may not have reached all validators yet", "TIER1"),
+        ("relayed", 300.0, "the neard of the host before it may still name itself as the holder", "TIER1"),
+        ("direct", 20.0, "peers may still send to the host before it (TIER1", "standby.restart_after_drop"),
+        ("direct", 3600.0, "look at its neard's peers, port and load", "TIER1"),
+        ("of a newer version", 20.0, "if the key came here lately", "standby.restart_after_drop"),
+    ],
+)
+@pytest.mark.parametrize("grade", ["deaf", "doubt"])
+def test_the_likely_cause_is_that_of_the_routing(
+    grade: str, routing: str, signs_s: float, likely: str, unlikely: str
+) -> None:
+    deaf = {**DEAF, "grade": grade, "routing": routing, "signs_s": signs_s}
+    view = look(host("a", "active", ready=True, production=deaf), host("b"))
+    assert likely in view.production
+    assert unlikely not in view.production
+
+
+@pytest.mark.parametrize("routing", ["relayed", "direct"])
+def test_what_was_done_since_the_key_came_is_no_matter_of_the_host_before(routing: str) -> None:
+    missed = {"produced": 30, "expected": 40, "recent_produced": 0, "recent_expected": 8}
+    deaf = {
+        "grade": "deaf",
+        "since": "13:02:11 UTC",
+        "endorsements": missed,
+        "routing": routing,
+        "signs_s": 50.0,
+    }
+    view = look(host("a", "active", ready=True, production=deaf), host("b"))
+    assert "look at its neard's peers, port and load" in view.production
+    assert "the host before it" not in view.production
+
+
 def test_a_doubt_is_not_good_either() -> None:
     view = look(host("a", "active", ready=True, production={**DEAF, "grade": "doubt"}), host("b"))
     assert (view.ok, view.producing) == (False, False)
