@@ -49,6 +49,7 @@ from hafailover.lock.roster import RequestWatch, Roster, whom_to_stop_in
 from hafailover.log import fields, remember
 from hafailover.log_writer import flush
 from hafailover.near.rpc import NeardRpc
+from hafailover.notify.notice import Notice
 from hafailover.observe import production
 from hafailover.observe.cost import Cost, due, plain
 from hafailover.observe.health import Answer, healthz, is_ready, readyz
@@ -105,7 +106,7 @@ class Agent:
         self._state = initial(_core_config(settings), boottime())
         self._without_session_since = boottime()
         self.metrics = Metrics(account, node)
-        self._news = News(settings, self.metrics)
+        self._news = News(settings, self.metrics, self._record_production)
         self._hand = Hand(settings.guard_socket, self.emit, self._guard_reported)
         self._neard = NeardWatch(open_rpc, account, self.emit)
         self._work_watch = WorkWatch(open_patient_rpc, account, self.emit)
@@ -461,6 +462,19 @@ class Agent:
         # The term may have ended meanwhile.
         log.info("term %d: missed: %s", term, cost, extra=fields(event="cost", term=term, **plain(cost)))
         self._chores.record_term(record)
+
+    def _record_production(self, notice: Notice) -> None:
+        if not notice.term:
+            # Signs without a lease, since Consul is dead.
+            return
+        record = TermRecord(
+            event=str(notice.what),
+            term=notice.term,
+            node=self._settings.node_name,
+            cause=notice.cause,
+            at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+        self._chores.record_production(record)
 
     def _health(self) -> Answer:
         now = boottime()

@@ -21,6 +21,11 @@ blocks, so that one in 160 000 rows of four is missed by chance; five of six chu
 endorsements, are missed more seldom still."""
 MANY = 20
 """Of the last so many of one kind under half was done: little arrives."""
+LONG = 100
+"""Our choice: of so many of one kind, less than the network asks for is told, and wakes nobody."""
+LEAST = 0.8
+"""The part of its blocks and of its chunks that a validator must do in an epoch to keep its seat (mainnet's
+``block_producer_kickout_threshold`` and ``chunk_producer_kickout_threshold``)."""
 ENOUGH_BLOCKS, ENOUGH_CHUNKS = 8, 12
 """For the same, where there were no more yet, since blocks are rare; of endorsements all 20 are needed."""
 FIRST_BLOCKS = 2
@@ -33,7 +38,7 @@ STILL_S = 15.0
 costs about as much: some seven in a row were missed. neard's ``/health`` waits for ten such delays."""
 BACKWARD_S = 30.0
 """Counts below those of a look before: neard is behind, or on another branch, and told so for so long."""
-MOST_STEPS = 64
+MOST_STEPS = 128
 
 
 class Grade(StrEnum):
@@ -78,7 +83,7 @@ class Kind:
     done_at: float | None = None
     """When one was last seen done, in seconds on this host's CLOCK_BOOTTIME."""
     steps: tuple[Share, ...] = ()
-    """What the last looks brought, the latest last: as many as it takes for :data:`MANY` duties."""
+    """What the last looks brought, the latest last: as many as it takes for :data:`LONG` duties."""
 
     def grown(self, by: Share, at: float) -> Kind:
         if by == Share():
@@ -209,9 +214,9 @@ def _growth(before: Work, work: Work) -> tuple[Counts, Counts]:
 
 
 def _latest(steps: tuple[Share, ...]) -> tuple[Share, ...]:
-    """Without those at the beginning that :data:`MANY` duties do not need."""
+    """Without those at the beginning that :data:`LONG` duties do not need."""
     first, due = len(steps), 0
-    while first > 0 and due < MANY:
+    while first > 0 and due < LONG:
         first -= 1
         due += steps[first].expected
     return steps[first:]

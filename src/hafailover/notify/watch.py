@@ -178,7 +178,13 @@ def _not_producing(node: str, term: int, text: str, why: str) -> Notice:
 
 def _producing(node: str, term: int, text: str) -> Notice:
     return Notice(
-        What.PRODUCING, Severity.INFO, term, f"{node} produces again", f"{node} {text}.", planned=False
+        What.PRODUCING,
+        Severity.INFO,
+        term,
+        f"{node} produces again",
+        f"{node} {text}.",
+        cause=text,
+        planned=False,
     )
 
 

@@ -13,7 +13,15 @@ from hafailover.core.work import IDLE_ACTIVE_S
 from hafailover.lock.roster import Entry
 from hafailover.observe.budget import pools_budget
 from hafailover.observe.history import Change, changes, drills
-from hafailover.observe.production import advice, is_bad, is_producing, is_unknown, of_active, words
+from hafailover.observe.production import (
+    advice,
+    epoch_words,
+    is_bad,
+    is_producing,
+    is_unknown,
+    of_active,
+    words,
+)
 from hafailover.observe.records import Budget, NodeRecord, TermRecord, parse_record
 from hafailover.observe.warnings import ConsulView, Still, of_junk, warnings
 from hafailover.orders.documents import OrderBook
@@ -54,6 +62,8 @@ class Overview:
     """What the active does of its duties by the chain, and if it fails why that may be; empty: not known."""
     producing: bool | None = None
     """Whether what the active signs gets into the chain; ``None``: not known, or nothing was due yet."""
+    this_epoch: str = ""
+    """What the account did in this epoch, by whichever host; empty: not known, or nothing was due."""
     window: tuple[int, int] | None = None
     """The next heights without a duty, from the first up to but without the second; ``None``: not known."""
     stale: bool = False
@@ -164,6 +174,7 @@ def overview(
         duties=duties,
         production="; ".join(filter(None, (words(found), advice(found)))),
         producing=is_producing(found),
+        this_epoch=epoch_words(found),
         stale=stale,
     )
 

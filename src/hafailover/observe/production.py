@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
-from hafailover.core.production import Grade, Kind, Share, Tally
+from hafailover.core.production import LEAST, LONG, Grade, Kind, Share, Tally
 from hafailover.core.work import Counts
 from hafailover.observe.records import DutyRecord, NodeRecord, ProductionRecord
 from hafailover.text import one_line
@@ -19,7 +20,7 @@ RUNBOOK = "docs/runbook.md#hafailovernotproducing"
 UNKNOWN_RUNBOOK = "docs/runbook.md#hafailoverproductionunknown"
 UNTOLD = "look how long its neard takes to answer the RPC's validators, and at its load"
 TRAVELS_S = 60.0
-"""So long the news of a new holder may take through some hops: up to neard 2.13, 10 s for each after the first
+"""So long the news of a new holder may take on its way: up to neard 2.13, 10 s for each hop after the first
 (docs/decisions/validator-routing.md)."""
 OUTLIVE_S = 20 * 60.0
 """Connections with a host that has vanished are over by then: Linux gives them up in some 15 min."""
@@ -82,6 +83,8 @@ def _duty(kind: Kind, recent: Share, epoch: Share, now: float) -> DutyRecord:
         expected=min(kind.whole.expected, MOST),
         recent_produced=min(recent.produced, MOST),
         recent_expected=min(recent.expected, MOST),
+        long_produced=min(kind.last(LONG).produced, MOST),
+        long_expected=min(kind.last(LONG).expected, MOST),
         epoch_produced=min(epoch.produced, MOST),
         epoch_expected=min(epoch.expected, MOST),
         last_s=round(max(0.0, now - kind.done_at), 1) if kind.done_at is not None else None,
@@ -121,7 +124,7 @@ def words(production: ProductionRecord | None) -> str:
     since = one_line(production.since[:LONGEST_TIME])
     match _grade(production):
         case Grade.GOOD:
-            return f"signs, and produces ({_last(production)}{_all(production)})"
+            return f"signs, and produces{low(production)} ({_last(production)}{_all(production)})"
         case Grade.NOT_DUE:
             return f"signs, and no duty has been due since {since}"
         case Grade.NO_VALIDATOR:
@@ -141,6 +144,34 @@ def words(production: ProductionRecord | None) -> str:
             silent = f"neard has not told for {_ago(production.unknown_s)} ({why})"
             return f"signs; whether it produces is not known: {silent}"
     return ""
+
+
+def low(production: ProductionRecord | None) -> str:
+    """How much of its duties a host does that does too few to be well, and enough to be heard; else empty."""
+    if production is None or _grade(production) is not Grade.GOOD:
+        return ""
+    found = [
+        (one.long_produced / one.long_expected, one, name)
+        for name, one in _kinds(production)
+        if one.long_expected >= LONG and one.long_produced < LEAST * one.long_expected
+    ]
+    if not found:
+        return ""
+    part, duty, name = min(found, key=lambda one: one[0])
+    counts = f"{duty.long_produced} of the last {duty.long_expected} {name}s"
+    return f" {math.floor(100 * part)} % of its duties: {counts}"
+
+
+def epoch_words(production: ProductionRecord | None) -> str:
+    """What the account did in this epoch, by whichever host; empty where it is not known or none was due."""
+    if production is None:
+        return ""
+    counts = [
+        f"{duty.epoch_produced} of {duty.epoch_expected} {name}s"
+        for name, duty in _kinds(production)
+        if duty.epoch_expected
+    ]
+    return f"in this epoch {', '.join(counts)}" if counts else ""
 
 
 def advice(production: ProductionRecord | None) -> str:

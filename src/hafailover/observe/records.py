@@ -29,6 +29,9 @@ class DutyRecord(BaseModel):
     recent_produced: Count = 0
     """Of the latest, as many as the grade is about."""
     recent_expected: Count = 0
+    long_produced: Count = 0
+    """Of the latest hundred or somewhat more; of all where there were no more yet."""
+    long_expected: Count = 0
     epoch_produced: Count = 0
     """In this epoch, by whichever host."""
     epoch_expected: Count = 0
@@ -173,7 +176,10 @@ class NodeRecord(BaseModel):
 
 
 class TermRecord(BaseModel):
-    """One entry of the history: a host ``began`` or ``ended`` a term, its ``measured`` cost, a ``drill``."""
+    """One entry of the history: a host ``began`` or ``ended`` a term, its ``measured`` cost, a ``drill``.
+
+    Also that what it signed did not arrive (``not_producing``), or did again (``producing``), with how much.
+    """
 
     model_config = _CONFIG
 

@@ -16,6 +16,7 @@ from hafailover.core import foreign
 from hafailover.core.production import (
     BACKWARD_S,
     EARLY_S,
+    LONG,
     MANY,
     MOST_STEPS,
     STILL_S,
@@ -220,6 +221,17 @@ def test_less_than_half_arrives(duty: Counts) -> None:
     validator = settled()
     grades = [validator.look(duty if number % 3 == 0 else ZERO, duty) for number in range(2 * MANY)]
     assert grades[-1] is Grade.DEAF
+
+
+def test_of_more_than_half_and_less_than_four_fifths_the_longer_row_tells() -> None:
+    """No reason to wake anybody, and not well either."""
+    validator = settled()
+    for number in range(2 * LONG):
+        assert validator.look(ZERO if number % 9 in (1, 3, 5, 7) else ENDORSEMENT, ENDORSEMENT) is Grade.GOOD
+    found = validator.tally.endorsements.last(LONG)
+    assert found.expected == LONG
+    assert found.produced in (55, 56)
+    assert validator.tally.recents[2].expected == MANY, "the grade is about fewer"
 
 
 def test_a_validator_that_misses_one_duty_in_ten_is_in_order() -> None:

@@ -300,6 +300,36 @@ def test_an_active_of_which_nobody_knows_whether_it_produces_is_not_good() -> No
     assert (soon.ok, soon.production, soon.producing) == (True, "", None)
 
 
+def test_a_host_that_does_half_of_its_duties_is_warned_of_and_wakes_nobody() -> None:
+    few = {"produced": 60, "expected": 99, "long_produced": 60, "long_expected": 99}
+    half = {**few, "expected": 900, "produced": 500, "long_produced": 55, "long_expected": 100, "last_s": 2.4}
+    good = {"grade": "good", "blocks": few, "endorsements": half}
+    view = look(host("a", "active", ready=True, production=good), host("b"))
+    assert (view.ok, view.producing) == (True, True)
+    told = "55 % of its duties: 55 of the last 100 endorsements"
+    assert view.production == f"signs, and produces {told} (last endorsement 2 s ago, 560 of 999 duties)"
+    [warned] = [one for one in view.warnings if "seat" in one]
+    assert warned.startswith(f"a produces {told}; under 80% in an epoch may cost the seat")
+    assert warned in " ".join(shown(view).split())
+    enough = {**good, "endorsements": {**half, "long_produced": 80}}
+    view = look(host("a", "active", ready=True, production=enough), host("b"))
+    assert not any("seat" in one for one in view.warnings)
+    assert "signs, and produces (last" in view.production
+    standby = look(A, host("b", production=good))
+    assert not any("seat" in one for one in standby.warnings), "it does not sign"
+
+
+def test_what_was_done_in_this_epoch_is_told() -> None:
+    blocks = {"epoch_produced": 431, "epoch_expected": 432}
+    endorsements = {"epoch_produced": 5200, "epoch_expected": 5201}
+    production = {"grade": "not due", "blocks": blocks, "endorsements": endorsements}
+    view = look(host("a", "active", ready=True, production=production), host("b"))
+    assert view.this_epoch == "in this epoch 431 of 432 blocks, 5200 of 5201 endorsements"
+    assert view.this_epoch in shown(view)
+    assert look(A, host("b")).this_epoch == ""
+    assert look(host("a", "active", production={"grade": "not due"}), host("b")).this_epoch == ""
+
+
 def test_what_a_host_that_does_not_sign_says_of_its_production_is_nothing() -> None:
     view = look(A, host("b", production=DEAF))
     assert (view.ok, view.production) == (True, "")
@@ -390,6 +420,7 @@ def test_what_a_program_gets() -> None:
         "duties",
         "production",
         "producing",
+        "this_epoch",
         "window",
         "stale",
         "stuck",
