@@ -60,7 +60,6 @@ class RoleWatch:
         if tally.grade is Grade.UNKNOWN:
             # Where neard does not tell, that is no news.
             return []
-        found = record_of(tally, now, self._routing)
         term = state.hold.term if state.hold is not None else 0
         if tally.grade is not Grade.GOOD:
             self._good_since = None
@@ -68,6 +67,7 @@ class RoleWatch:
             if now - tally.deaf_since < NOT_PRODUCING_S:
                 return []
             self._not_producing = True
+            found = record_of(tally, now, self._routing)
             return [_not_producing(self._node, term, words(found), advice(found))]
         if not self._not_producing or tally.grade is not Grade.GOOD:
             return []
@@ -75,7 +75,7 @@ class RoleWatch:
         if now - self._good_since < PRODUCING_S:
             return []
         self._not_producing, self._good_since = False, None
-        return [_producing(self._node, term, words(found))]
+        return [_producing(self._node, term, words(record_of(tally, now, self._routing)))]
 
     def _fenced(self, hold: Hold) -> Notice:
         self._fenced_term = hold.term

@@ -78,13 +78,14 @@ def record_of(tally: Tally | None, now: float, routing: str = "") -> ProductionR
 
 
 def _duty(kind: Kind, recent: Share, epoch: Share, now: float) -> DutyRecord:
+    longer = kind.last(LONG)
     return DutyRecord(
         produced=min(kind.whole.produced, MOST),
         expected=min(kind.whole.expected, MOST),
         recent_produced=min(recent.produced, MOST),
         recent_expected=min(recent.expected, MOST),
-        long_produced=min(kind.last(LONG).produced, MOST),
-        long_expected=min(kind.last(LONG).expected, MOST),
+        long_produced=min(longer.produced, MOST),
+        long_expected=min(longer.expected, MOST),
         epoch_produced=min(epoch.produced, MOST),
         epoch_expected=min(epoch.expected, MOST),
         last_s=round(max(0.0, now - kind.done_at), 1) if kind.done_at is not None else None,
