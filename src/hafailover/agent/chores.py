@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,8 @@ MISSING_AGAIN_S = 0.5
 TRY_FOR_S = 60.0
 """How long a record that failed to be written is tried again."""
 RETRY_S = 0.5
+MOST_OF_A_TERM = 40
+"""Of entries of the history on whether a host's work arrives: one that is ill for weeks must not fill it."""
 
 Chore = Callable[[], None]
 
@@ -57,6 +60,7 @@ class Chores:
         self._published: dict[str, Any] = {}
         self._published_at = 0.0
         self._members_at = -MEMBERS_EVERY_S
+        self._told_term, self._told = 0, 0
 
     def start(self) -> None:
         threading.Thread(target=self._run, name="chores", daemon=True).start()
@@ -86,6 +90,16 @@ class Chores:
             self.once("recording the key", lambda: self._roster.record_public_key(record.public_key))
             # Nobody waits any more for terms that ended before ours began.
             self.once("removing old records", lambda: self._store.forget_dropped(record.term))
+
+    def record_production(self, record: TermRecord) -> None:
+        """Writes that what this host signs does not arrive, or does again; not without end in one term."""
+        if record.term != self._told_term:
+            self._told_term, self._told = record.term, 0
+        self._told += 1
+        if self._told > MOST_OF_A_TERM:
+            return
+        name = f"{record.term:020d}.{record.event}.{uuid.uuid4().hex[:8]}"
+        self.once("writing the history", lambda: self._roster.append_history(name, record.model_dump()))
 
     def answer(self, request_id: str, accepted: bool, reason: str) -> None:
         self.once("answering a wish", lambda: self._roster.answer(request_id, accepted, reason))

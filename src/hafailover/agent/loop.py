@@ -27,6 +27,7 @@ from hafailover.agent.keeper import SessionKeeper
 from hafailover.agent.lease_worker import LeaseWorker
 from hafailover.agent.neard_watch import NeardWatch
 from hafailover.agent.news import News
+from hafailover.agent.production_news import ProductionNews
 from hafailover.agent.reload import Reloader, done, reconfigured
 from hafailover.agent.state_watch import StateWatch
 from hafailover.agent.takeover import TakeoverDesk
@@ -38,7 +39,6 @@ from hafailover.core import effects as ef
 from hafailover.core import events as ev
 from hafailover.core import foreign, gates
 from hafailover.core.decide import decide, initial, next_wake
-from hafailover.core.production import Grade
 from hafailover.core.state import Config, Stage, State
 from hafailover.core.views import Orders
 from hafailover.guard.protocol import GuardReport, order_of
@@ -49,6 +49,7 @@ from hafailover.lock.roster import RequestWatch, Roster, whom_to_stop_in
 from hafailover.log import fields, remember
 from hafailover.log_writer import flush
 from hafailover.near.rpc import NeardRpc
+from hafailover.notify.notice import Notice
 from hafailover.observe import production
 from hafailover.observe.cost import Cost, due, plain
 from hafailover.observe.health import Answer, healthz, is_ready, readyz
@@ -82,6 +83,7 @@ class Agent:
     """Wires the core to the world.
 
     :param open_rpc: connects with this host's neard.
+    :param open_patient_rpc: the same for threads that nothing waits for, which ask for its largest answers.
     :param read_settings: reads the settings again; raises ``ConfigError``.
     """
 
@@ -91,6 +93,7 @@ class Agent:
         address: Address,
         state: SessionNote,
         open_rpc: Callable[[], NeardRpc],
+        open_patient_rpc: Callable[[], NeardRpc],
         read_settings: Callable[[], Settings],
     ) -> None:
         self._settings = settings
@@ -103,10 +106,10 @@ class Agent:
         self._state = initial(_core_config(settings), boottime())
         self._without_session_since = boottime()
         self.metrics = Metrics(account, node)
-        self._news = News(settings, self.metrics)
+        self._news = News(settings, self.metrics, self._record_production)
         self._hand = Hand(settings.guard_socket, self.emit, self._guard_reported)
         self._neard = NeardWatch(open_rpc, account, self.emit)
-        self._work_watch = WorkWatch(open_rpc, account, self.emit)
+        self._work_watch = WorkWatch(open_patient_rpc, account, self.emit)
         self._lease = LeaseWorker(ConsulLease(address, account, node, profile), self.emit, self._beat_took)
         self._keeper = SessionKeeper(
             ConsulLease(address, account, node, profile),
@@ -133,8 +136,8 @@ class Agent:
             self.emit,
         )
         self._pause_clock = PauseClock()
-        self._cost = CostWatch(open_rpc, account, self._cost_measured)
-        self._budget = BudgetWatch(open_rpc, account)
+        self._cost = CostWatch(open_patient_rpc, account, self._cost_measured)
+        self._budget = BudgetWatch(open_patient_rpc, account)
         self._disk = DiskWatch(settings.neard.home)
         self._state_dir = StateWatch(settings.state_dir, f"{account}-{node}")
         self._planner = Planner(address, account, open_rpc, self._standing, node, self._perform_drill)
@@ -149,8 +152,7 @@ class Agent:
         )
         self._first_term = FirstTermDesk(FirstTermFile(settings.state_dir, account, node), self.emit)
         self._said = ""
-        self._deaf = False
-        """Whether the log's last word on it is that what this host signs does not arrive."""
+        self._production_news = ProductionNews(settings.node_name, settings.neard.validator_routing)
         self._last_beat: tuple[float, float] | None = None
         self._looked_at_consul = False
 
@@ -217,7 +219,7 @@ class Agent:
             self._session_changed(before.session, self._state.session)
         self._say(before)
         self._tell_of_foreign_work(before)
-        self._tell_of_production(before)
+        self._tell_of_production()
         if isinstance(event, ev.Reconfigured):
             self._chores.touch()
             done()
@@ -307,21 +309,14 @@ class Agent:
         )
         self._chores.touch()
 
-    def _tell_of_production(self, before: State) -> None:
+    def _tell_of_production(self) -> None:
         """Logs that what this host signs does not arrive, or does again; its record has it at once."""
-        grade = self._state.production.grade
-        if grade is before.production.grade:
-            return
-        self._chores.touch()
-        if grade is not (Grade.GOOD if self._deaf else Grade.DEAF):
-            return
-        self._deaf = not self._deaf
-        found = production.record_of(self._state.production, boottime())
-        text = f"{self._settings.node_name} {production.words(found)}"
-        if why := production.advice(found):
-            text += f"; {why}"
-        level = logging.CRITICAL if self._deaf else logging.INFO
-        log.log(level, "%s", text, extra=fields(event="production", reason=text))
+        now = boottime()
+        changed, lines = self._production_news.step(foreign.production(self._state, now), now)
+        if changed:
+            self._chores.touch()
+        for line in lines:
+            log.log(line.level, "%s", line.text, extra=fields(event="production", reason=line.text))
 
     def _see_orders(self, book: OrderBook) -> None:
         paused_until = self._pause_clock.ends_at(book.pause)
@@ -389,7 +384,9 @@ class Agent:
             clock_ahead_s=self._neard.clock_ahead_s,
             foreign=foreign.text(state, now),
             **_duties(state, now),
-            production=production.record_of(foreign.production(state, now), now),
+            production=production.record_of(
+                foreign.production(state, now), now, self._settings.neard.validator_routing
+            ),
             state_dir=self._state_dir.problem(),
             prepared_for=state.expected_request,
             steady=gates.is_steady(state),
@@ -465,6 +462,19 @@ class Agent:
         # The term may have ended meanwhile.
         log.info("term %d: missed: %s", term, cost, extra=fields(event="cost", term=term, **plain(cost)))
         self._chores.record_term(record)
+
+    def _record_production(self, notice: Notice) -> None:
+        if not notice.term:
+            # Signs without a lease, since Consul is dead.
+            return
+        record = TermRecord(
+            event=str(notice.what),
+            term=notice.term,
+            node=self._settings.node_name,
+            cause=notice.cause,
+            at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        )
+        self._chores.record_production(record)
 
     def _health(self) -> Answer:
         now = boottime()

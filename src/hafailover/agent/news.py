@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hafailover.config.settings import Settings
 from hafailover.core import foreign
 from hafailover.core.effects import Effect
 from hafailover.core.state import State
 from hafailover.log import fields
+from hafailover.notify.notice import Notice, What
 from hafailover.notify.notifier import Notifier
 from hafailover.notify.sources import read_channels
 from hafailover.notify.watch import RoleWatch, foreign_signer
@@ -18,21 +19,28 @@ from hafailover.orders.documents import OrderBook
 
 log = logging.getLogger(__name__)
 
+FOR_HISTORY = (What.NOT_PRODUCING, What.PRODUCING)
+
 
 class News:
     """Hands on what is news. Nothing here waits for a channel.
 
     A file that cannot be used costs its channels and not the agent, which must run: it is logged.
+
+    :param record: takes what is news for the pool's history, too, whether or not there is a channel.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, metrics: Metrics, record: Callable[[Notice], None] = lambda _: None
+    ) -> None:
         channels, problems = read_channels(settings)
         for problem in problems:
             extra = fields(event="notification_failed", reason=problem)
             log.error("nobody is told by this channel: %s", problem, extra=extra)
         for channel in channels:
             metrics.expect_notifications(channel.name)
-        self._watch = RoleWatch(settings.node_name)
+        self._record = record
+        self._watch = RoleWatch(settings.node_name, settings.neard.validator_routing)
         self._notifier = Notifier(
             channels,
             settings.notify.events,
@@ -56,6 +64,8 @@ class News:
         try:
             for notice in self._watch.step(before, after, effects):
                 self._notifier.notify(notice)
+                if notice.what in FOR_HISTORY:
+                    self._record(notice)
             if foreign.is_alarm(after) and not foreign.is_alarm(before) and tells_for_the_pool(after):
                 term = after.hold.term if after.hold is not None else 0
                 text = foreign.text(after, after.last_now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 from hafailover.clock import boottime
 from hafailover.core import events as ev
@@ -68,6 +69,7 @@ class WorkWatch:
                 self._rpc = self._open_rpc()
             looked_at = boottime()
             epoch, production = self._rpc.work(self._account_id)
+            took_s = boottime() - looked_at
         except RpcError as error:
             if self._rpc is not None:
                 self._rpc.close()
@@ -75,7 +77,7 @@ class WorkWatch:
             log.debug("the account's work cannot be read: %s", error)
             self._emit(ev.WorkFailed(str(error)))
             return
-        self._emit(ev.WorkSeen(work_of(looked_at, epoch, production)))
+        self._emit(ev.WorkSeen(replace(work_of(looked_at, epoch, production), took_s=took_s)))
 
 
 def work_of(looked_at: float, epoch: int, production: Production | None) -> Work:

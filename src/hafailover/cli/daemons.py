@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 _SETTINGS_AS_FLAGS = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
 
 
+PATIENT_S = 5.0
+"""For neard's ``validators``, the largest of its answers, asked by threads that nothing waits for."""
 DEFAULT_AGENT_USER = "hafailover"
 """Of the agent's unit, as shipped."""
 
@@ -133,7 +135,8 @@ def _run_agent(settings: Settings, read_again: Callable[[], Settings]) -> int:
         address = consul_address(settings)
         address.token.tell(log.hide)
         state = SessionNote.open(settings.state_dir, settings.account_id, settings.node_name)
-        return Agent(settings, address, state, RpcOpener(settings), read_again).run()
+        patient = RpcOpener(settings, PATIENT_S)
+        return Agent(settings, address, state, RpcOpener(settings), patient, read_again).run()
     except (ConfigError, StateError, ListenError) as error:
         fail(str(error), WRONG_SETTINGS)
 

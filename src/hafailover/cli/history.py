@@ -40,24 +40,34 @@ def history(
 ) -> None:
     """Show every change of signer: when, why, from whom to whom, and what it cost.
 
-    Drills are listed below. Times are UTC, of each host's own wall clock.
+    Below are drills, and when what a host signed did not arrive or did again. Times are UTC, of each host's
+    own wall clock.
 
     Examples: hafailover history; hafailover history --since 7d; hafailover history --last 100 --json
     """
-    from hafailover.observe.history import changes, drills, is_since
+    from hafailover.observe.history import changes, drills, is_since, productions
+    from hafailover.text import one_line
 
     start = _moment(since) if since is not None else None
     records = _records(config)
     rows = [row for row in changes(records) if is_since(row.at, start)][-last:]
     held = [one for one in drills(records) if is_since(one.at, start)][-last:]
+    worked = [one for one in productions(records) if is_since(one.at, start)][-last:]
     if as_json:
-        plain = [row.to_plain() for row in rows]
-        print(json.dumps({"v": 1, "changes": plain, "drills": [one.model_dump() for one in held]}, indent=2))
+        plain = {
+            "v": 1,
+            "changes": [row.to_plain() for row in rows],
+            "drills": [one.model_dump() for one in held],
+            "production": [one.model_dump() for one in worked],
+        }
+        print(json.dumps(plain, indent=2))
         return
     if not rows:
         print("nobody has signed yet" if since is None else "the signer has not changed since then")
     else:
         _print(rows)
+    for one in worked:
+        print(f"production {one.at}: term {one.term}: {one_line(one.node)} {one_line(one.cause)}")
     for one in held:
         went = "passed" if one.ok else "FAILED"
         print(f"drill {one.at}: {went} after {one.seconds or 0:.1f} s, {one.cause}; missed {_missed(one)}")

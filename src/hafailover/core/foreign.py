@@ -8,12 +8,13 @@ holder with no active before it on record arms only once the chain has shown tha
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from hafailover.core import gates
 from hafailover.core.beat import Beat, Phase, StoredBeat
 from hafailover.core.effects import Effect, EndFirstTermOrder
-from hafailover.core.production import Tally, follow
+from hafailover.core.production import Grade, Tally, follow, stands_still
 from hafailover.core.state import Hold, Stage, State
 from hafailover.core.views import KeyState
 from hafailover.core.work import Counts, Duties, Evidence, Finding, Pass, Work
@@ -137,11 +138,35 @@ def undone(state: State, now: float) -> tuple[Counts, float] | None:
 
 
 def production(state: State, now: float) -> Tally | None:
-    """The duties since this host signs; ``None`` where it does not, or neard has not told of late."""
-    tally = state.production
-    if tally.work is None or tally.began != signs_since(state) or is_unknown(state, now):
+    """The duties since this host signs; ``None`` where it does not.
+
+    Where neard has not told of late its grade is unknown, whatever was known before.
+    """
+    began, tally = signs_since(state), state.production
+    if began is None:
         return None
-    return tally
+    if tally.began != began:
+        tally = Tally(began)
+    tally = _with_head(state, tally, now)
+    if tally.grade is Grade.STILL:
+        return tally
+    if tally.work is not None and not is_unknown(state, now):
+        return tally
+    last = state.chain.work.looked_at if state.chain.work is not None else began
+    return replace(tally, grade=Grade.UNKNOWN, unknown_since=max(began, last), why=state.chain.error)
+
+
+def _with_head(state: State, tally: Tally, now: float) -> Tally:
+    """With when neard's newest block was made, where it has answered of late.
+
+    By the block's timestamp once its age is known from those before, else by when it was first seen here.
+    """
+    neard, heard_at = state.neard, state.neard_at
+    if neard is None or heard_at is None or now - heard_at > STALE_S:
+        return tally
+    by_stamp = (neard.looked_at if neard.looked_at is not None else heard_at) - neard.head_age_s
+    made_at = min(state.height_at, by_stamp) if math.isfinite(by_stamp) else state.height_at
+    return stands_still(tally, made_at, heard_at, alone=gates.lag(state) > 0)
 
 
 def signs_since(state: State) -> float | None:
@@ -180,7 +205,8 @@ def _evidence(state: State, before: Evidence, work: Work, now: float) -> Evidenc
         return Evidence(work, _found(state, finding, base, work, produced, now))
     if work.epoch != base.epoch:
         return Evidence(work, finding)
-    span = work.looked_at - base.looked_at
+    # neard counted at the end of that time at the latest.
+    span = work.looked_at - base.looked_at - base.took_s
     if span >= IDLE_S or (span >= QUIET_S and expected.most >= QUIET_DUTIES):
         return Evidence(base, None, proved=True)
     return Evidence(base, finding)

@@ -21,15 +21,24 @@ blocks, so that one in 160 000 rows of four is missed by chance; five of six chu
 endorsements, are missed more seldom still."""
 MANY = 20
 """Of the last so many of one kind under half was done: little arrives."""
+LONG = 100
+"""Our choice: of so many of one kind, less than the network asks for is told, and wakes nobody."""
+LEAST = 0.8
+"""The part of its blocks and of its chunks that a validator must do in an epoch to keep its seat (mainnet's
+``block_producer_kickout_threshold`` and ``chunk_producer_kickout_threshold``)."""
 ENOUGH_BLOCKS, ENOUGH_CHUNKS = 8, 12
 """For the same, where there were no more yet, since blocks are rare; of endorsements all 20 are needed."""
 FIRST_BLOCKS = 2
 """Blocks due since the change, and none done, that show the same if the endorsements do not gainsay it."""
 SOUND_ENDORSEMENTS = 4
 """So many endorsements, three quarters of them done, show that what is sent to the account arrives."""
+STILL_S = 15.0
+"""A head that is older: the chain stands still, or this host sees no more of it. neard makes its block within
+2 s of the one before (``max_block_production_delay``; 1.8 s on mainnet), and a turn that nobody takes
+costs about as much: some seven in a row were missed. neard's ``/health`` waits for ten such delays."""
 BACKWARD_S = 30.0
 """Counts below those of a look before: neard is behind, or on another branch, and told so for so long."""
-MOST_STEPS = 64
+MOST_STEPS = 128
 
 
 class Grade(StrEnum):
@@ -44,6 +53,8 @@ class Grade(StrEnum):
     """The change is young, and what was due first is missing: not well, and no reason yet to wake anybody."""
     DEAF = "deaf"
     """The key is loaded, and nothing or little of what it signs gets into the chain."""
+    STILL = "still"
+    """No block comes in any more, so the counts say nothing: by :func:`stands_still` alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +83,7 @@ class Kind:
     done_at: float | None = None
     """When one was last seen done, in seconds on this host's CLOCK_BOOTTIME."""
     steps: tuple[Share, ...] = ()
-    """What the last looks brought, the latest last: as many as it takes for :data:`MANY` duties."""
+    """What the last looks brought, the latest last: as many as it takes for :data:`LONG` duties."""
 
     def grown(self, by: Share, at: float) -> Kind:
         if by == Share():
@@ -106,7 +117,15 @@ class Tally:
     endorsements: Kind = field(default_factory=Kind)
     grade: Grade = Grade.UNKNOWN
     deaf_since: float | None = None
-    """Since when the grade is :attr:`Grade.DEAF` without a break."""
+    """Since when the grade is :attr:`Grade.DEAF` or :attr:`Grade.STILL` without a break."""
+    head_made_at: float | None = None
+    """When neard's newest block was made, as far as this host can tell, on its CLOCK_BOOTTIME."""
+    alone: bool = False
+    """The grade is :attr:`Grade.STILL`, and other hosts of the pool have newer blocks."""
+    unknown_since: float | None = None
+    """The grade is :attr:`Grade.UNKNOWN`: since when neard has told nothing, or this host signs."""
+    why: str = ""
+    """Why neard tells nothing; empty where that is not known either."""
 
     def recent(self, kind: Kind, few: int) -> Share:
         """What the present grade is about: the fewest duties that are as bad, else the last of them."""
@@ -160,6 +179,21 @@ def follow(before: Tally, began: float | None, work: Work) -> Tally:
     )
 
 
+def stands_still(tally: Tally, head_made_at: float, looked_at: float, *, alone: bool) -> Tally:
+    """With what the age of the newest block says beside the counts, which stand still with the chain.
+
+    :param looked_at: when neard said that this is its newest block.
+    :param alone: other hosts of the pool have newer blocks.
+    """
+    tally = replace(tally, head_made_at=head_made_at)
+    old_at = head_made_at + STILL_S
+    if tally.began is None or looked_at <= old_at or tally.grade is Grade.NO_VALIDATOR:
+        return tally
+    since = max(old_at, tally.began)
+    since = min(since, tally.deaf_since) if tally.deaf_since is not None else since
+    return replace(tally, grade=Grade.STILL, deaf_since=since, alone=alone)
+
+
 def _is_behind(before: Work, work: Work) -> bool:
     """Whether neard counts less than before, in the same epoch or by having gone back to one before it."""
     if work.epoch != before.epoch:
@@ -180,9 +214,9 @@ def _growth(before: Work, work: Work) -> tuple[Counts, Counts]:
 
 
 def _latest(steps: tuple[Share, ...]) -> tuple[Share, ...]:
-    """Without those at the beginning that :data:`MANY` duties do not need."""
+    """Without those at the beginning that :data:`LONG` duties do not need."""
     first, due = len(steps), 0
-    while first > 0 and due < MANY:
+    while first > 0 and due < LONG:
         first -= 1
         due += steps[first].expected
     return steps[first:]

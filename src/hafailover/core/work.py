@@ -54,6 +54,8 @@ class Work:
     """The account is a validator of the present epoch: if not, there is nothing that it could sign."""
     produced: Counts = Counts()
     expected: Counts = Counts()
+    took_s: float = 0.0
+    """How long neard took to answer."""
 
     def since(self, before: Work) -> tuple[Counts, Counts] | None:
         """What was produced and what was expected since an earlier look; ``None`` where that cannot be told.

@@ -242,6 +242,14 @@ SECTIONS = (
                 options={"mergeValues": True, "showValue": "never"},
             ),
             Panel(
+                "Whether it produces is known",
+                [Query(f"hafailover_production_known * {POOL}")],
+                "No, where the active's neard does not tell what comes of what it signs.",
+                kind="state-timeline",
+                mappings=_value_names({"1": ("yes", "green"), "0": ("no", "orange")}),
+                options={"mergeValues": True, "showValue": "never"},
+            ),
+            Panel(
                 "Duties done since the change of signer",
                 [
                     Query(

@@ -23,10 +23,13 @@ class RoleWatch:
     """Remembers what one host has fenced, so that its return can be told.
 
     A host tells of nobody but itself, with one exception: only the successor can tell of a host that died.
+
+    :param routing: the setting ``neard.validator_routing``.
     """
 
-    def __init__(self, node: str) -> None:
+    def __init__(self, node: str, routing: str = "") -> None:
         self._node = node
+        self._routing = routing
         self._fenced_term = 0
         self._not_producing = False
         """Whether that this host does not produce was told, and that it does again was not."""
@@ -52,11 +55,11 @@ class RoleWatch:
         now = state.last_now
         tally = foreign.production(state, now)
         if tally is None:
-            # Where neard does not tell, that is no news; but another signer's duties are others.
-            if foreign.signs_since(state) is None:
-                self._not_producing, self._good_since = False, None
+            self._not_producing, self._good_since = False, None
             return []
-        found = record_of(tally, now)
+        if tally.grade is Grade.UNKNOWN:
+            # Where neard does not tell, that is no news.
+            return []
         term = state.hold.term if state.hold is not None else 0
         if tally.grade is not Grade.GOOD:
             self._good_since = None
@@ -64,6 +67,7 @@ class RoleWatch:
             if now - tally.deaf_since < NOT_PRODUCING_S:
                 return []
             self._not_producing = True
+            found = record_of(tally, now, self._routing)
             return [_not_producing(self._node, term, words(found), advice(found))]
         if not self._not_producing or tally.grade is not Grade.GOOD:
             return []
@@ -71,7 +75,7 @@ class RoleWatch:
         if now - self._good_since < PRODUCING_S:
             return []
         self._not_producing, self._good_since = False, None
-        return [_producing(self._node, term, words(found))]
+        return [_producing(self._node, term, words(record_of(tally, now, self._routing)))]
 
     def _fenced(self, hold: Hold) -> Notice:
         self._fenced_term = hold.term
@@ -174,7 +178,13 @@ def _not_producing(node: str, term: int, text: str, why: str) -> Notice:
 
 def _producing(node: str, term: int, text: str) -> Notice:
     return Notice(
-        What.PRODUCING, Severity.INFO, term, f"{node} produces again", f"{node} {text}.", planned=False
+        What.PRODUCING,
+        Severity.INFO,
+        term,
+        f"{node} produces again",
+        f"{node} {text}.",
+        cause=text,
+        planned=False,
     )
 
 

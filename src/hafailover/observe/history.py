@@ -53,6 +53,12 @@ def drills(records: Sequence[TermRecord]) -> list[TermRecord]:
     return sorted((record for record in records if record.event == "drill"), key=lambda one: one.at)
 
 
+def productions(records: Sequence[TermRecord]) -> list[TermRecord]:
+    """When what a host signed did not arrive, and did again, oldest first."""
+    found = (record for record in records if record.event in ("not_producing", "producing"))
+    return sorted(found, key=lambda one: one.at)
+
+
 def changes(records: Sequence[TermRecord]) -> list[Change]:
     """The rows, by term."""
     began = {record.term: record for record in records if record.event == "began"}

@@ -56,7 +56,12 @@ class Metrics:
         )
         self.not_producing = Gauge(
             "hafailover_not_producing",
-            "1 while this host holds the key and what it signs does not get into the chain",
+            "1 while this host holds the key and what it signs does not arrive, or no block does, for 15 s",
+            registry=registry,
+        )
+        self.production_known = Gauge(
+            "hafailover_production_known",
+            "0 while this host signs and its neard has not told for 10 s what comes of it; else 1",
             registry=registry,
         )
         self.duties_produced = _by_kind("hafailover_duties_produced", "done since this host signs", registry)
@@ -172,7 +177,9 @@ class Metrics:
         self.drained.set(gates.is_drained(state))
 
     def _show_production(self, tally: Tally) -> None:
-        self.not_producing.set(tally.grade is Grade.DEAF)
+        # What neard does not tell any more is no cure.
+        self.not_producing.set(tally.deaf_since is not None)
+        self.production_known.set(tally.began is None or tally.grade is not Grade.UNKNOWN)
         kinds = {"blocks": tally.blocks, "chunks": tally.chunks, "endorsements": tally.endorsements}
         produced, expected = (
             (tally.work.produced, tally.work.expected) if tally.work is not None else (Counts(), Counts())

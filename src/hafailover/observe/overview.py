@@ -13,7 +13,15 @@ from hafailover.core.work import IDLE_ACTIVE_S
 from hafailover.lock.roster import Entry
 from hafailover.observe.budget import pools_budget
 from hafailover.observe.history import Change, changes, drills
-from hafailover.observe.production import advice, is_bad, is_producing, of_active, words
+from hafailover.observe.production import (
+    advice,
+    epoch_words,
+    is_bad,
+    is_producing,
+    is_unknown,
+    of_active,
+    words,
+)
 from hafailover.observe.records import Budget, NodeRecord, TermRecord, parse_record
 from hafailover.observe.warnings import ConsulView, Still, of_junk, warnings
 from hafailover.orders.documents import OrderBook
@@ -29,8 +37,8 @@ class Overview:
 
     account_id: str
     ok: bool
-    """Exactly one host is active and does its duties, a standby is ready, nobody else signs, and no guard
-    has an alarm."""
+    """Exactly one host is active and is known to do its duties, a standby is ready, nobody else signs, and no
+    guard has an alarm."""
     verdict: str
     active: str | None
     term: int | None
@@ -54,6 +62,8 @@ class Overview:
     """What the active does of its duties by the chain, and if it fails why that may be; empty: not known."""
     producing: bool | None = None
     """Whether what the active signs gets into the chain; ``None``: not known, or nothing was due yet."""
+    this_epoch: str = ""
+    """What the account did in this epoch, by whichever host; empty: not known, or nothing was due."""
     window: tuple[int, int] | None = None
     """The next heights without a duty, from the first up to but without the second; ``None``: not known."""
     stale: bool = False
@@ -122,7 +132,7 @@ def overview(
     signer = next((host for host in hosts if host.node == active), None)
     duties, idle = duties_of(signer)
     found = of_active(signer)
-    deaf = is_bad(found)
+    deaf = is_bad(found) or is_unknown(found)
     verdict = _verdict(active, claims, ready, holder, hosts) + (f"; paused {paused}" if paused else "")
     if foreign:
         verdict = f"{foreign}; {verdict}"
@@ -164,6 +174,7 @@ def overview(
         duties=duties,
         production="; ".join(filter(None, (words(found), advice(found)))),
         producing=is_producing(found),
+        this_epoch=epoch_words(found),
         stale=stale,
     )
 

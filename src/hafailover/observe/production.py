@@ -2,30 +2,64 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime
 
-from hafailover.core.production import Grade, Kind, Share, Tally
+from hafailover.core.production import LEAST, LONG, Grade, Kind, Share, Tally
+from hafailover.core.work import Counts
 from hafailover.observe.records import DutyRecord, NodeRecord, ProductionRecord
 from hafailover.text import one_line
 
 MOST = (1 << 63) - 1
 """What neard counts is not to be believed beyond reason: a record holds 63 bits."""
 LONGEST_TIME = 40
+LONGEST_WHY = 200
+UNKNOWN_S = 30.0
+"""Our choice: so long neard may keep silent on the account's duties (ten looks) before it is told."""
 RUNBOOK = "docs/runbook.md#hafailovernotproducing"
-CAUSE = (
-    "if the key came here lately, peers may still send to the host before it (TIER1 connections that nobody "
-    "has closed); else look at its neard's peers and ports"
+UNKNOWN_RUNBOOK = "docs/runbook.md#hafailoverproductionunknown"
+UNTOLD = "look how long its neard takes to answer the RPC's validators, and at its load"
+TRAVELS_S = 60.0
+"""So long the news of a new holder may take on its way: up to neard 2.13, 10 s for each hop after the first
+(docs/decisions/validator-routing.md)."""
+OUTLIVE_S = 20 * 60.0
+"""Connections with a host that has vanished are over by then: Linux gives them up in some 15 min."""
+DIRECT = (
+    "peers may still send to the host before it (TIER1 connections that nobody has closed): restart its "
+    "neard, or bring that machine's network back; another switchover changes nothing"
 )
+RELAYED_YOUNG = (
+    "the news of the new holder may not have reached all validators yet (10 s a hop up to neard 2.13): "
+    "wait a minute; then restart the neard of the host before it, which may still name itself"
+)
+RELAYED = (
+    "the neard of the host before it may still name itself as the holder (its restart failed, or "
+    "standby.restart_after_drop is false): restart it; else look at this neard's own peers and load"
+)
+ENOUGH_BEFORE = 10
+"""So many duties, three quarters of them done, show that the network had found the host."""
+ITS_OWN = "look at its neard's peers, port and load; if a standby is ready, hafailover switchover --now"
+CAUSE = (
+    "if the key came here lately, peers may still send to the host before it (with direct routing: TIER1 "
+    "connections that nobody has closed): restart the neard there; else look at its neard's peers and ports"
+)
+"""Where the host does not tell how its messages are routed."""
+CUT_OFF = (
+    "if others have newer blocks (an explorer, a neard elsewhere), look at this site's uplink, its firewall "
+    "and neard's port; a standby at another site produces after hafailover switchover --now --to HOST"
+)
+ALONE = "look at its neard: log, disk, peers; if a standby is ready, hafailover switchover --now"
 
 
-def record_of(tally: Tally | None, now: float) -> ProductionRecord | None:
+def record_of(tally: Tally | None, now: float, routing: str = "") -> ProductionRecord | None:
     """As the host that signs publishes it; ``None`` where there is nothing to tell.
 
+    :param routing: the setting ``neard.validator_routing``.
     :param now: CLOCK_BOOTTIME.
     """
-    if tally is None or tally.work is None or tally.began is None:
+    if tally is None or tally.began is None:
         return None
-    done, due = tally.work.produced, tally.work.expected
+    done, due = (tally.work.produced, tally.work.expected) if tally.work is not None else (Counts(), Counts())
     blocks, chunks, endorsements = tally.recents
     began = datetime.fromtimestamp(datetime.now(UTC).timestamp() - (now - tally.began), UTC)
     return ProductionRecord(
@@ -34,15 +68,24 @@ def record_of(tally: Tally | None, now: float) -> ProductionRecord | None:
         blocks=_duty(tally.blocks, blocks, Share(done.blocks, due.blocks), now),
         chunks=_duty(tally.chunks, chunks, Share(done.chunks, due.chunks), now),
         endorsements=_duty(tally.endorsements, endorsements, Share(done.endorsements, due.endorsements), now),
+        head_age_s=round(max(0.0, now - tally.head_made_at), 1) if tally.head_made_at is not None else None,
+        alone=tally.alone,
+        unknown_s=round(max(0.0, now - tally.unknown_since), 1) if tally.unknown_since is not None else 0.0,
+        why=tally.why[:LONGEST_WHY],
+        routing=routing,
+        signs_s=round(max(0.0, now - tally.began), 1),
     )
 
 
 def _duty(kind: Kind, recent: Share, epoch: Share, now: float) -> DutyRecord:
+    longer = kind.last(LONG)
     return DutyRecord(
         produced=min(kind.whole.produced, MOST),
         expected=min(kind.whole.expected, MOST),
         recent_produced=min(recent.produced, MOST),
         recent_expected=min(recent.expected, MOST),
+        long_produced=min(longer.produced, MOST),
+        long_expected=min(longer.expected, MOST),
         epoch_produced=min(epoch.produced, MOST),
         epoch_expected=min(epoch.expected, MOST),
         last_s=round(max(0.0, now - kind.done_at), 1) if kind.done_at is not None else None,
@@ -58,7 +101,14 @@ def is_producing(production: ProductionRecord | None) -> bool | None:
     """``None`` where it is not known, or nothing was due yet."""
     if production is None:
         return None
-    return {Grade.GOOD: True, Grade.DOUBT: False, Grade.DEAF: False}.get(_grade(production))
+    known = {Grade.GOOD: True, Grade.DOUBT: False, Grade.DEAF: False, Grade.STILL: False}
+    return known.get(_grade(production))
+
+
+def is_unknown(production: ProductionRecord | None) -> bool:
+    """Whether the host signs and nobody has known for long what comes of it."""
+    unknown = production is not None and _grade(production) is Grade.UNKNOWN
+    return unknown and production is not None and production.unknown_s >= UNKNOWN_S
 
 
 def _grade(production: ProductionRecord) -> Grade:
@@ -75,7 +125,7 @@ def words(production: ProductionRecord | None) -> str:
     since = one_line(production.since[:LONGEST_TIME])
     match _grade(production):
         case Grade.GOOD:
-            return f"signs, and produces ({_last(production)}{_all(production)})"
+            return f"signs, and produces{low(production)} ({_last(production)}{_all(production)})"
         case Grade.NOT_DUE:
             return f"signs, and no duty has been due since {since}"
         case Grade.NO_VALIDATOR:
@@ -85,12 +135,74 @@ def words(production: ProductionRecord | None) -> str:
         case Grade.DEAF:
             much = "nothing" if _is_nothing(production) else "little"
             return f"holds the key, and {much} of it arrives: {_worst(production, since)}"
+        case Grade.STILL:
+            age = f"last block {_ago(production.head_age_s or 0.0)} ago"
+            if production.alone:
+                return f"holds the key, but its neard stands still while other hosts' go on: {age}"
+            return f"holds the key, but the chain stands still, or this site is cut off from it: {age}"
+        case Grade.UNKNOWN if is_unknown(production):
+            why = one_line(production.why[:LONGEST_WHY]) or "no answer"
+            silent = f"neard has not told for {_ago(production.unknown_s)} ({why})"
+            return f"signs; whether it produces is not known: {silent}"
     return ""
+
+
+def low(production: ProductionRecord | None) -> str:
+    """How much of its duties a host does that does too few to be well, and enough to be heard; else empty."""
+    if production is None or _grade(production) is not Grade.GOOD:
+        return ""
+    found = [
+        (one.long_produced / one.long_expected, one, name)
+        for name, one in _kinds(production)
+        if one.long_expected >= LONG and one.long_produced < LEAST * one.long_expected
+    ]
+    if not found:
+        return ""
+    part, duty, name = min(found, key=lambda one: one[0])
+    counts = f"{duty.long_produced} of the last {duty.long_expected} {name}s"
+    return f" {math.floor(100 * part)} % of its duties: {counts}"
+
+
+def epoch_words(production: ProductionRecord | None) -> str:
+    """What the account did in this epoch, by whichever host; empty where it is not known or none was due."""
+    if production is None:
+        return ""
+    counts = [
+        f"{duty.epoch_produced} of {duty.epoch_expected} {name}s"
+        for name, duty in _kinds(production)
+        if duty.epoch_expected
+    ]
+    return f"in this epoch {', '.join(counts)}" if counts else ""
 
 
 def advice(production: ProductionRecord | None) -> str:
     """The likely cause and what to do; empty where all is well."""
-    return f"{CAUSE}; see {RUNBOOK}" if is_bad(production) else ""
+    if is_unknown(production):
+        return f"{UNTOLD}; see {UNKNOWN_RUNBOOK}"
+    if production is None or not is_bad(production):
+        return ""
+    return f"{_cause(production)}; see {RUNBOOK}"
+
+
+def _cause(production: ProductionRecord) -> str:
+    if _grade(production) is Grade.STILL:
+        return ALONE if production.alone else CUT_OFF
+    signs_s = production.signs_s
+    if _produced_before(production):
+        return ITS_OWN
+    if signs_s is None or production.routing not in ("relayed", "direct"):
+        return CAUSE
+    if production.routing == "direct":
+        return DIRECT if signs_s < OUTLIVE_S else ITS_OWN
+    return RELAYED_YOUNG if signs_s < TRAVELS_S else RELAYED
+
+
+def _produced_before(production: ProductionRecord) -> bool:
+    """Whether what is missed now was done since the key was loaded: then peers have found this host."""
+    found = [duty for _, duty in _suffering(production)]
+    done = sum(one.produced - one.recent_produced for one in found)
+    due = sum(one.expected - one.recent_expected for one in found)
+    return due >= ENOUGH_BEFORE and 4 * done >= 3 * due
 
 
 def of_active(active: NodeRecord | None) -> ProductionRecord | None:

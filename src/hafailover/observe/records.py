@@ -29,6 +29,9 @@ class DutyRecord(BaseModel):
     recent_produced: Count = 0
     """Of the latest, as many as the grade is about."""
     recent_expected: Count = 0
+    long_produced: Count = 0
+    """Of the latest hundred or somewhat more; of all where there were no more yet."""
+    long_expected: Count = 0
     epoch_produced: Count = 0
     """In this epoch, by whichever host."""
     epoch_expected: Count = 0
@@ -48,6 +51,18 @@ class ProductionRecord(BaseModel):
     blocks: DutyRecord = Field(default_factory=DutyRecord)
     chunks: DutyRecord = Field(default_factory=DutyRecord)
     endorsements: DutyRecord = Field(default_factory=DutyRecord)
+    head_age_s: Annotated[float, Field(ge=0, lt=1 << 40)] | None = None
+    """How long ago the newest block that its neard has was made, or was first seen; ``None``: not known."""
+    alone: bool = False
+    """No block comes in any more, and other hosts of the pool have newer ones."""
+    unknown_s: Annotated[float, Field(ge=0, lt=1 << 40)] = 0.0
+    """For how long neard has not told what it does."""
+    why: str = ""
+    """Why not."""
+    routing: str = ""
+    """The host's ``neard.validator_routing``, which the likely cause depends on; empty of older versions."""
+    signs_s: Annotated[float, Field(ge=0, lt=1 << 40)] | None = None
+    """For how long its key has been loaded; ``None`` of older versions."""
 
 
 class Allowance(BaseModel):
@@ -161,7 +176,10 @@ class NodeRecord(BaseModel):
 
 
 class TermRecord(BaseModel):
-    """One entry of the history: a host ``began`` or ``ended`` a term, its ``measured`` cost, a ``drill``."""
+    """One entry of the history: a host ``began`` or ``ended`` a term, its ``measured`` cost, a ``drill``.
+
+    Also that what it signed did not arrive (``not_producing``), or did again (``producing``), with how much.
+    """
 
     model_config = _CONFIG
 

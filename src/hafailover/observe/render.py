@@ -31,6 +31,8 @@ def _notes(view: Overview) -> list[tuple[str, str]]:
         notes.append((f"{view.active} {view.production}", "bold red" if view.producing is False else ""))
     elif view.duties and view.ok:
         notes.append((view.duties, "yellow"))
+    if view.this_epoch:
+        notes.append((view.this_epoch, ""))
     if view.last_change is not None and view.last_change.from_node is not None:
         last = view.last_change
         missed = f", {last.blocks_missed} blocks missed" if last.blocks_missed is not None else ""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from hafailover.core.production import LEAST
 from hafailover.observe.budget import low_texts, pools_budget
+from hafailover.observe.production import low
 from hafailover.observe.records import NodeRecord
 from hafailover.text import one_line
 
@@ -53,6 +55,7 @@ def warnings(
     alive = [host for host in hosts if host.role not in ("gone", "unknown")]
     found = [
         *low_texts(pools_budget(hosts, active)),
+        *(text for host in alive if host.node == active for text in _of_work(host)),
         *_consul(consul),
         *of_junk(junk),
         *(f"{host.node}: {host.reason}" for host in hosts if host.role == "gone"),
@@ -69,6 +72,15 @@ def warnings(
 
 def _timing(host: NodeRecord) -> str:
     return f"{host.profile} with {host.timing}" if host.timing else host.profile
+
+
+def _of_work(host: NodeRecord) -> list[str]:
+    if not (text := low(host.production)):
+        return []
+    return [
+        f"{host.node} produces{text}; under {LEAST:.0%} in an epoch may cost the seat: look at its neard's "
+        "load, peers and network"
+    ]
 
 
 def _of_one(host: NodeRecord) -> list[str]:

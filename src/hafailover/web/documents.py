@@ -13,7 +13,7 @@ from pydantic.json_schema import models_json_schema
 from hafailover.core.production import Grade
 from hafailover.core.views import Role
 from hafailover.observe.health import Answer as Health
-from hafailover.observe.history import Change, changes, drills
+from hafailover.observe.history import Change, changes, drills, productions
 from hafailover.observe.overview import Overview
 from hafailover.observe.records import NodeRecord, TermRecord
 from hafailover.web.pool_watch import View
@@ -79,6 +79,9 @@ class HistoryDocument(_Document):
     changes: list[Change] = Field(description=f"The latest {MOST_CHANGES} changes of signer, oldest first.")
     changes_total: int = Field(description="All that are on record.")
     drills: list[TermRecord] = Field(description=f"The latest {MOST_CHANGES} drills, oldest first.")
+    production: list[TermRecord] = Field(
+        description=f"The latest {MOST_CHANGES} times that what a host signed did not arrive, or did again."
+    )
     age_s: float | None = Field(description="Seconds since the look that found them began.")
     problem: str = Field(description="Why the look after that one failed; empty if none did.")
 
@@ -126,6 +129,7 @@ def history(account_id: str, node: str, view: View, now: float) -> HistoryDocume
         changes=rows[-MOST_CHANGES:],
         changes_total=len(rows),
         drills=drills(records)[-MOST_CHANGES:],
+        production=productions(records)[-MOST_CHANGES:],
         age_s=round(now - view.seen.at, 1) if view.seen is not None else None,
         problem=view.problem,
     )
@@ -170,7 +174,8 @@ def _level(pool: Overview) -> Level:
         return "danger"
     claims = [host for host in pool.hosts if host.role == Role.ACTIVE]
     signer = next((host for host in claims if host.node == pool.active), None)
-    if signer is not None and signer.production is not None and signer.production.grade == Grade.DEAF:
+    found = signer.production if signer is not None else None
+    if found is not None and found.grade in (Grade.DEAF, Grade.STILL):
         return "danger"
     return "at-risk" if pool.active is not None and len(claims) == 1 else "danger"
 

@@ -151,6 +151,25 @@ def test_a_term_that_ends_puts_no_key_on_record(bench: Bench) -> None:
     assert bench.consul.get(KEYS.pool) is None
 
 
+def test_whether_the_work_arrives_is_written_each_time_but_not_without_end(bench: Bench) -> None:
+    written: list[str] = []
+    roster = bench.chores._roster
+    roster.append_history = lambda name, data: written.append(name)  # type: ignore[method-assign]
+
+    def tell(term: int, times: int) -> None:
+        for _ in range(times):
+            bench.chores.record_production(
+                TermRecord(event="not_producing", term=term, node="a", cause="0 of 9")
+            )
+
+    tell(20, 2 * module.MOST_OF_A_TERM)
+    tell(21, 1)
+    last = f"{21:020d}.not_producing."
+    until(lambda: bool(written) and written[-1].startswith(last), "the next term's")
+    assert len(written) == module.MOST_OF_A_TERM + 1
+    assert len(set(written)) == len(written)
+
+
 def test_drops_and_answers_are_written(bench: Bench) -> None:
     bench.chores.record_dropped(CLAIM)
     assert bench.consul.await_key(f"{KEYS.dropped}19") == RECORDED

@@ -10,8 +10,10 @@ import pytest
 
 from hafailover.agent.news import News, tells_for_the_pool
 from hafailover.config.settings import Settings
+from hafailover.core import events as ev
 from hafailover.core.views import LockView
-from hafailover.core.work import Chain, Counts, Evidence, Finding
+from hafailover.core.work import Chain, Counts, Evidence, Finding, Work
+from hafailover.notify.notice import Notice, What
 from hafailover.notify.watch import RoleWatch
 from hafailover.observe.metrics import Metrics
 from hafailover.orders.documents import LastDrill, OrderBook
@@ -61,6 +63,21 @@ def test_a_drill_that_fails_is_told_once_and_an_old_one_never(news: News, receiv
     assert (one["event"], one["term"]) == ("drill_failed", 20)
     assert "ended at 3 has failed: its agent was not back within 20 s" in one["text"]
     assert "ended at 4" in two["text"]
+
+
+def test_that_what_it_signs_does_not_arrive_goes_into_the_history_without_any_channel(
+    metrics: Metrics,
+) -> None:
+    told: list[Notice] = []
+    one = News(Settings.model_validate({"account_id": "pool.near", "node_name": "a"}), metrics, told.append)
+    core = Core().arm()
+    for number in range(30):
+        before = core.state
+        counts = Counts(endorsements=90), Counts(endorsements=100 + number)
+        core.feed(ev.WorkSeen(Work(core.now, 1, True, *counts)), after=1.0)
+        one.step(before, core.state, [])
+    assert [notice.what for notice in told] == [What.NOT_PRODUCING]
+    assert told[0].cause.startswith("holds the key, and nothing of it arrives: 0 of")
 
 
 def test_one_host_of_a_pool_tells() -> None:

@@ -54,6 +54,7 @@ def test_counts_are_told_with_the_moment_before_the_question() -> None:
     assert (first.produced, first.expected) == (Counts(1, 3, 5), Counts(2, 4, 6))
     assert not second.validator
     assert first.looked_at <= second.looked_at
+    assert 0.0 <= first.took_s < 60.0
     assert opened == [1]
 
 

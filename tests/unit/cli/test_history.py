@@ -31,6 +31,8 @@ ENTRIES: list[dict[str, Any]] = [
         "chunks_missed": 3,
         "endorsements_missed": 2,
     },
+    {"event": "not_producing", "term": 20, "node": "b", "cause": "holds the key, and\x1b[2J", "at": NEW},
+    {"event": "producing", "term": 10, "node": "a", "cause": "signs, and produces", "at": OLD},
     {"event": "drill", "term": 20, "node": "b", "cause": "switchover: handed over", "ok": False, "at": NEW},
 ]
 
@@ -101,6 +103,10 @@ def test_the_changes_and_the_drills(hafailover: Command) -> None:
     assert lines[-1].startswith("drill ")
     assert "FAILED" in lines[-1]
     assert lines[-1].endswith("missed ?")
+    assert lines[-3:-1] == [
+        f"production {OLD}: term 10: a signs, and produces",
+        f"production {NEW}: term 20: b holds the key, and\\x1b[2J",
+    ]
 
 
 @pytest.mark.parametrize(

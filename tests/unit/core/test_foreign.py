@@ -26,6 +26,7 @@ class Watched(Core):
         self.signer = signer
         self.epoch = 1
         self.answers = True
+        self.took_s = 0.0
         self.expected = 100.0
         self.produced = 90
         self._due = 100
@@ -38,7 +39,7 @@ class Watched(Core):
             self.produced += due - self._due
         self._due = due
         counts = Counts(0, 0, self.produced), Counts(0, 0, due)
-        return self.feed(ev.WorkSeen(Work(self.now, self.epoch, True, *counts)))
+        return self.feed(ev.WorkSeen(Work(self.now, self.epoch, True, *counts, took_s=self.took_s)))
 
     def watch(self, seconds: float) -> list[ef.Effect]:
         found: list[ef.Effect] = []
@@ -98,6 +99,15 @@ def test_it_arms_by_itself_once_the_other_has_ended() -> None:
     assert of(ef.ArmGuard, core.watch(3))
     assert not foreign.is_alarm(core.state)
     assert foreign.text(core.state, core.now) == ""
+
+
+def test_the_time_that_neard_takes_to_answer_is_no_time_without_work() -> None:
+    core = first(signer=True)
+    core.took_s = 4.0
+    core.watch(60)
+    core.signer = False
+    assert of(ef.ArmGuard, core.watch(foreign.QUIET_S + core.took_s - 1)) == [], "counted up to 4 s later"
+    assert of(ef.ArmGuard, core.watch(3))
 
 
 def test_what_was_under_way_at_the_acquisition_is_not_held_against_it() -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -14,8 +16,10 @@ from hafailover.core import foreign
 from hafailover.core.production import (
     BACKWARD_S,
     EARLY_S,
+    LONG,
     MANY,
     MOST_STEPS,
+    STILL_S,
     Grade,
     Share,
     Tally,
@@ -25,7 +29,7 @@ from hafailover.core.state import Stage
 from hafailover.core.views import KeyState
 from hafailover.core.work import Counts, Work
 
-from .bench import Core, guard
+from .bench import KEY, Core, guard, member, neard
 
 BEGAN = 100.0
 ZERO = Counts()
@@ -219,6 +223,17 @@ def test_less_than_half_arrives(duty: Counts) -> None:
     assert grades[-1] is Grade.DEAF
 
 
+def test_of_more_than_half_and_less_than_four_fifths_the_longer_row_tells() -> None:
+    """No reason to wake anybody, and not well either."""
+    validator = settled()
+    for number in range(2 * LONG):
+        assert validator.look(ZERO if number % 9 in (1, 3, 5, 7) else ENDORSEMENT, ENDORSEMENT) is Grade.GOOD
+    found = validator.tally.endorsements.last(LONG)
+    assert found.expected == LONG
+    assert found.produced in (55, 56)
+    assert validator.tally.recents[2].expected == MANY, "the grade is about fewer"
+
+
 def test_a_validator_that_misses_one_duty_in_ten_is_in_order() -> None:
     validator = settled()
     for number in range(500):
@@ -366,12 +381,85 @@ def test_a_host_that_does_nothing_is_found_out_whenever_it_begins(after: int, du
 
 def test_only_a_host_that_signs_and_whose_neard_tells_has_a_production() -> None:
     core = Core().arm()
-    assert foreign.production(core.state, core.now) is None, "no look yet"
+    tally = foreign.production(core.state, core.now)
+    assert tally is not None
+    assert (tally.grade, tally.unknown_since) == (Grade.UNKNOWN, core.hold.stage_since), "no look yet"
     core.feed(ev.WorkSeen(Work(core.now, 1, True, Counts(1, 1, 1), Counts(1, 1, 1))))
     tally = foreign.production(core.state, core.now)
     assert tally is not None
     assert (tally.began, tally.grade) == (core.hold.stage_since, Grade.NOT_DUE)
-    assert foreign.production(core.state, core.now + foreign.STALE_S + 0.1) is None
+    core.feed(ev.WorkFailed("no answer within 5 s"))
+    tally = foreign.production(core.state, core.now + foreign.STALE_S + 0.1)
+    assert tally is not None
+    assert (tally.grade, tally.unknown_since, tally.why) == (Grade.UNKNOWN, core.now, "no answer within 5 s")
     core.feed(ev.GuardSeen(guard(KeyState.ABSENT, term=20)))
     assert core.hold.stage is not Stage.ARMED, "the guard has dropped the key"
     assert foreign.production(core.state, core.now) is None
+
+
+class Signer:
+    """A host that signs, and whose neard answers once a second: its head, and the counts."""
+
+    def __init__(self) -> None:
+        self.core = Core().arm()
+        self.core.no_validator = False
+        self.height, self.counts = 100, Counts(9, 9, 90)
+
+    def second(self, *, moves: bool, **more: Any) -> Tally | None:
+        core = self.core
+        core.now += 1.0
+        if moves:
+            self.height, self.counts = self.height + 1, self.counts.plus(ENDORSEMENT)
+        core.answer_beats(core.tick())
+        core.feed(ev.NeardSeen(neard(self.height, public_key=KEY, **more)))
+        core.feed(ev.WorkSeen(Work(core.now, 1, True, self.counts, self.counts)))
+        return foreign.production(core.state, core.now)
+
+    def grades(self, seconds: int, *, moves: bool, **more: Any) -> list[Grade]:
+        found = [self.second(moves=moves, **more) for _ in range(seconds)]
+        assert None not in found
+        return [one.grade for one in found if one is not None]
+
+
+def test_a_chain_that_stands_still_is_never_called_good() -> None:
+    """The site's uplink is lost and Consul lives: no block comes in, and nothing is counted as missed."""
+    signer = Signer()
+    assert signer.grades(20, moves=True)[-1] is Grade.GOOD
+    grades = signer.grades(int(STILL_S) + 2, moves=False)
+    assert grades[: int(STILL_S) - 1] == [Grade.GOOD] * (int(STILL_S) - 1)
+    assert grades[-1] is Grade.STILL
+    tally = signer.second(moves=False)
+    assert tally is not None and not tally.alone
+    assert tally.deaf_since == pytest.approx(signer.core.now - 3.0)
+    assert tally.head_made_at == pytest.approx(signer.core.now - STILL_S - 3.0)
+    assert signer.grades(1, moves=True) == [Grade.GOOD]
+
+
+def test_a_chain_at_rest_before_any_duty_was_due_is_told_too() -> None:
+    signer = Signer()
+    assert signer.grades(1, moves=False) == [Grade.NOT_DUE]
+    assert signer.grades(20, moves=False)[-1] is Grade.STILL
+
+
+def test_an_old_head_that_moves_is_old_by_its_timestamp_once_its_age_is_known() -> None:
+    signer = Signer()
+    assert signer.grades(20, moves=True, head_age_s=math.inf)[-1] is Grade.GOOD, "not known yet"
+    assert signer.grades(1, moves=True, head_age_s=STILL_S + 1) == [Grade.STILL]
+
+
+def test_a_neard_that_alone_stands_still_is_told_from_a_chain_that_does() -> None:
+    signer = Signer()
+    signer.grades(20, moves=True)
+    for _ in range(20):
+        others = [member(node, ready=False, height=signer.height + 9) for node in ("b", "c")]
+        signer.core.feed(ev.MembersSeen(tuple(others), KEY))
+        tally = signer.second(moves=False)
+    assert tally is not None and tally.alone
+
+
+def test_a_neard_that_does_not_answer_is_no_chain_that_stands_still() -> None:
+    signer = Signer()
+    signer.grades(20, moves=True)
+    signer.core.now += STILL_S + 10.0
+    tally = foreign.production(signer.core.state, signer.core.now)
+    assert tally is not None and tally.grade is Grade.UNKNOWN

@@ -76,6 +76,15 @@ def test_an_active_whose_work_does_not_arrive() -> None:
     assert "TIER1" in finding.remedy
 
 
+def test_an_active_of_which_nobody_knows_whether_it_produces() -> None:
+    untold = changed(
+        A, production=ProductionRecord(grade="unknown", unknown_s=41.0, why="no answer within 5 s")
+    )
+    [finding] = [one for one in judge(with_hosts(untold, B, C)) if one.id == "pool.active"]
+    assert finding.severity is Severity.WARNING
+    assert "whether it produces is not known: neard has not told for 41 s" in finding.text
+
+
 @pytest.mark.parametrize(
     ("host", "expected"),
     [

@@ -21,7 +21,7 @@ class Told(Core):
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
-        self.watch = RoleWatch("a")
+        self.watch = RoleWatch("a", "relayed")
         self.news: list[Notice] = []
 
     def step(self, event: ev.Event) -> list[Any]:
@@ -213,18 +213,20 @@ class Producer:
     def __init__(self) -> None:
         self.core = Told().arm()
         self.core.no_validator = False
-        self.expected, self.produced = 100, 90
+        self.expected, self.produced, self.height = 100, 90, 101
 
-    def work(self, seconds: int, done: bool) -> list[What]:
-        """What was told in that time."""
+    def work(self, seconds: int, done: bool, moves: bool = True) -> list[What]:
+        """What was told in that time. ``moves``: blocks come in."""
         told = self.core
         assert isinstance(told, Told)
         told.news.clear()
         for _ in range(seconds):
             counts = Counts(endorsements=self.produced), Counts(endorsements=self.expected)
             told.wait(1.0)
+            self.height += moves
+            told.feed(ev.NeardSeen(neard(self.height, public_key=KEY)))
             told.answer_beats(told.feed(ev.WorkSeen(Work(told.now, 1, True, *counts))))
-            self.expected, self.produced = self.expected + 1, self.produced + done
+            self.expected, self.produced = self.expected + moves, self.produced + (done and moves)
         return [one.what for one in told.news if one.what in (What.NOT_PRODUCING, What.PRODUCING)]
 
 
@@ -237,11 +239,25 @@ def test_an_active_whose_work_does_not_arrive_tells_so_once_and_when_it_arrives_
     (notice,) = (found for found in one.core.news if found.what is What.NOT_PRODUCING)  # type: ignore[attr-defined]
     assert (notice.severity, notice.term, notice.planned) == (Severity.CRITICAL, 20, False)
     assert "a holds the key, and nothing of it arrives: 0 of the last 8 endorsements (30 of" in notice.text
-    assert "peers may still send to the host before it" in notice.text
+    assert "Likely cause: look at its neard's peers, port and load" in notice.text
     assert one.work(60, done=False) == []
     assert one.work(25, done=True) == []
     assert one.work(60, done=True) == [What.PRODUCING]
     assert one.work(60, done=True) == []
+
+
+def test_a_chain_that_stands_still_is_told_once_and_when_it_goes_on() -> None:
+    one = Producer()
+    assert one.work(30, done=True) == []
+    # 15 s until its head is old, and 10 s more until somebody is woken.
+    assert one.work(24, done=True, moves=False) == []
+    assert one.work(3, done=True, moves=False) == [What.NOT_PRODUCING]
+    (notice,) = (found for found in one.core.news if found.what is What.NOT_PRODUCING)  # type: ignore[attr-defined]
+    assert "the chain stands still, or this site is cut off from it: last block 2" in notice.text
+    assert "uplink" in notice.text
+    assert one.work(60, done=True, moves=False) == []
+    assert one.work(25, done=True) == []
+    assert one.work(10, done=True) == [What.PRODUCING]
 
 
 def test_a_short_cure_is_no_news_and_a_look_that_fails_is_none() -> None:

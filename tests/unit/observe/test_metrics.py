@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from hafailover.core import events as ev
+from hafailover.core import foreign
 from hafailover.core.state import Stage, State
 from hafailover.core.views import KeyState, Role
 from hafailover.core.work import Chain, Counts, Duties, Evidence, Finding, Work
@@ -81,6 +82,7 @@ def test_the_names_that_dashboards_rely_on(metrics: Metrics) -> None:
         "hafailover_foreign_signer": "gauge",
         "hafailover_duties_due_seconds": "gauge",
         "hafailover_not_producing": "gauge",
+        "hafailover_production_known": "gauge",
         "hafailover_duties_produced": "gauge",
         "hafailover_duties_expected": "gauge",
         "hafailover_epoch_duties_produced": "gauge",
@@ -296,7 +298,13 @@ def test_duties_by_kind_since_it_signs_and_in_the_epoch(metrics: Metrics) -> Non
     assert (found["duties_produced{endorsements}"], found["duties_expected{endorsements}"]) == (0, 8)
     assert (found["epoch_duties_produced{blocks}"], found["epoch_duties_expected{blocks}"]) == (10, 18)
     assert (found["epoch_duties_produced{chunks}"], found["epoch_duties_expected{chunks}"]) == (20, 20)
+    assert found["production_known"] == 1
+    core.now += foreign.STALE_S + 1.0
+    core.feed(ev.WorkFailed("no answer within 5 s"))
+    metrics.show(core.state, 0, True, None)
+    found = values(metrics)
+    assert (found["production_known"], found["not_producing"]) == (0, 1), "not known any more is no cure"
     metrics.show(Core().stand_by().state, 0, True, None)
     found = values(metrics)
-    assert found["not_producing"] == 0
+    assert (found["production_known"], found["not_producing"]) == (1, 0)
     assert {name: value for name, value in found.items() if "duties_" in name and value} == {}

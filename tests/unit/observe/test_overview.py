@@ -199,10 +199,61 @@ def test_an_active_whose_work_does_not_arrive_is_not_good_and_says_why() -> None
     assert alone.verdict.endswith("13:02:11 UTC; no standby is ready to take over")
 
 
+@pytest.mark.parametrize(
+    ("routing", "signs_s", "likely", "unlikely"),
+    [
+        ("relayed", 20.0, "the news of the new holder may not have reached all validators yet", "TIER1"),
+        ("relayed", 300.0, "the neard of the host before it may still name itself as the holder", "TIER1"),
+        ("direct", 20.0, "peers may still send to the host before it (TIER1", "standby.restart_after_drop"),
+        ("direct", 3600.0, "look at its neard's peers, port and load", "TIER1"),
+        ("of a newer version", 20.0, "if the key came here lately", "standby.restart_after_drop"),
+    ],
+)
+@pytest.mark.parametrize("grade", ["deaf", "doubt"])
+def test_the_likely_cause_is_that_of_the_routing(
+    grade: str, routing: str, signs_s: float, likely: str, unlikely: str
+) -> None:
+    deaf = {**DEAF, "grade": grade, "routing": routing, "signs_s": signs_s}
+    view = look(host("a", "active", ready=True, production=deaf), host("b"))
+    assert likely in view.production
+    assert unlikely not in view.production
+
+
+@pytest.mark.parametrize("routing", ["relayed", "direct"])
+def test_what_was_done_since_the_key_came_is_no_matter_of_the_host_before(routing: str) -> None:
+    missed = {"produced": 30, "expected": 40, "recent_produced": 0, "recent_expected": 8}
+    deaf = {
+        "grade": "deaf",
+        "since": "13:02:11 UTC",
+        "endorsements": missed,
+        "routing": routing,
+        "signs_s": 50.0,
+    }
+    view = look(host("a", "active", ready=True, production=deaf), host("b"))
+    assert "look at its neard's peers, port and load" in view.production
+    assert "the host before it" not in view.production
+
+
 def test_a_doubt_is_not_good_either() -> None:
     view = look(host("a", "active", ready=True, production={**DEAF, "grade": "doubt"}), host("b"))
     assert (view.ok, view.producing) == (False, False)
     assert "a holds the key, and what it does is not seen to arrive yet: 0 of 9 blocks" in view.verdict
+
+
+@pytest.mark.parametrize(
+    ("alone", "told", "what_to_do"),
+    [
+        (False, "but the chain stands still, or this site is cut off from it", "this site's uplink"),
+        (True, "but its neard stands still while other hosts' go on", "look at its neard"),
+    ],
+)
+def test_a_chain_that_stands_still_is_not_good(alone: bool, told: str, what_to_do: str) -> None:
+    done = {"produced": 13, "expected": 13, "last_s": 40.4}
+    still = {"grade": "still", "since": "13:02:11 UTC", "blocks": done, "head_age_s": 41.3, "alone": alone}
+    view = look(host("a", "active", ready=True, production=still), host("b"))
+    assert (view.ok, view.producing) == (False, False)
+    assert view.verdict == f"a holds the key, {told}: last block 41 s ago; b is ready to take over"
+    assert what_to_do in view.production
 
 
 @pytest.mark.parametrize(
@@ -233,6 +284,50 @@ def test_an_active_that_produces_or_has_nothing_to(grade: str, told: str, produc
     assert view.verdict == "a signs, and b is ready to take over"
     if told:
         assert f"a {told}" in shown(view)
+
+
+def test_an_active_of_which_nobody_knows_whether_it_produces_is_not_good() -> None:
+    untold = {"grade": "unknown", "since": "13:02:11 UTC", "unknown_s": 41.2, "why": "no answer within 5 s\n"}
+    view = look(host("a", "active", ready=True, production=untold), host("b"))
+    assert (view.ok, view.producing) == (False, None)
+    assert view.verdict == (
+        "a signs; whether it produces is not known: neard has not told for 41 s (no answer within 5 s\\n); "
+        "b is ready to take over"
+    )
+    assert "docs/runbook.md#hafailoverproductionunknown" in view.production
+    assert view.production in " ".join(shown(view).split())
+    soon = look(host("a", "active", ready=True, production={**untold, "unknown_s": 29.0}), host("b"))
+    assert (soon.ok, soon.production, soon.producing) == (True, "", None)
+
+
+def test_a_host_that_does_half_of_its_duties_is_warned_of_and_wakes_nobody() -> None:
+    few = {"produced": 60, "expected": 99, "long_produced": 60, "long_expected": 99}
+    half = {**few, "expected": 900, "produced": 500, "long_produced": 55, "long_expected": 100, "last_s": 2.4}
+    good = {"grade": "good", "blocks": few, "endorsements": half}
+    view = look(host("a", "active", ready=True, production=good), host("b"))
+    assert (view.ok, view.producing) == (True, True)
+    told = "55 % of its duties: 55 of the last 100 endorsements"
+    assert view.production == f"signs, and produces {told} (last endorsement 2 s ago, 560 of 999 duties)"
+    [warned] = [one for one in view.warnings if "seat" in one]
+    assert warned.startswith(f"a produces {told}; under 80% in an epoch may cost the seat")
+    assert warned in " ".join(shown(view).split())
+    enough = {**good, "endorsements": {**half, "long_produced": 80}}
+    view = look(host("a", "active", ready=True, production=enough), host("b"))
+    assert not any("seat" in one for one in view.warnings)
+    assert "signs, and produces (last" in view.production
+    standby = look(A, host("b", production=good))
+    assert not any("seat" in one for one in standby.warnings), "it does not sign"
+
+
+def test_what_was_done_in_this_epoch_is_told() -> None:
+    blocks = {"epoch_produced": 431, "epoch_expected": 432}
+    endorsements = {"epoch_produced": 5200, "epoch_expected": 5201}
+    production = {"grade": "not due", "blocks": blocks, "endorsements": endorsements}
+    view = look(host("a", "active", ready=True, production=production), host("b"))
+    assert view.this_epoch == "in this epoch 431 of 432 blocks, 5200 of 5201 endorsements"
+    assert view.this_epoch in shown(view)
+    assert look(A, host("b")).this_epoch == ""
+    assert look(host("a", "active", production={"grade": "not due"}), host("b")).this_epoch == ""
 
 
 def test_what_a_host_that_does_not_sign_says_of_its_production_is_nothing() -> None:
@@ -325,6 +420,7 @@ def test_what_a_program_gets() -> None:
         "duties",
         "production",
         "producing",
+        "this_epoch",
         "window",
         "stale",
         "stuck",

@@ -74,7 +74,9 @@ def test_somebody_else_who_signs_is_a_danger() -> None:
     assert (found.level, found.text[:9]) == ("danger", "x signs; ")
 
 
-@pytest.mark.parametrize(("grade", "level"), [("deaf", "danger"), ("doubt", "at-risk"), ("good", "safe")])
+@pytest.mark.parametrize(
+    ("grade", "level"), [("deaf", "danger"), ("still", "danger"), ("doubt", "at-risk"), ("good", "safe")]
+)
 def test_an_active_whose_work_does_not_arrive_is_a_danger(grade: str, level: str) -> None:
     production = {"grade": grade, "since": "13:02:11 UTC", "blocks": {"expected": 9, "recent_expected": 9}}
     entries = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hafailover.doctor.finding import Finding, error, info, ok, skipped, warning
 from hafailover.observe.overview import Overview, duties_of
-from hafailover.observe.production import CAUSE, RUNBOOK, is_bad, of_active, words
+from hafailover.observe.production import advice, is_bad, is_unknown, of_active, words
 from hafailover.observe.records import NodeRecord
 from hafailover.observe.warnings import differ
 
@@ -70,7 +70,11 @@ def _signer(view: Overview) -> list[Finding]:
     signer = next((host for host in view.hosts if host.node == view.active), None)
     if is_bad(of_active(signer)):
         text = f"{view.active} {words(of_active(signer))}"
-        return [error("pool.active", text, f"{CAUSE}: {RUNBOOK}")]
+        return [error("pool.active", text, advice(of_active(signer)))]
+    if is_unknown(of_active(signer)):
+        return [
+            warning("pool.active", f"{view.active} {words(of_active(signer))}", advice(of_active(signer)))
+        ]
     duties, idle = duties_of(signer)
     if idle:
         remedy = "look at its neard's peers and ports, then hafailover switchover --now"

@@ -110,8 +110,10 @@ function showFreshness(status) {
 // What is wrong stands among the notes, with what to do.
 function showProduction(pool) {
   const good = Boolean(pool.production) && pool.producing !== false;
-  at("production").hidden = !good;
-  put(at("production"), good ? `${pool.active} ${pool.production}.` : "");
+  const epoch = pool.this_epoch ? `${pool.this_epoch[0].toUpperCase()}${pool.this_epoch.slice(1)}.` : "";
+  const text = [good ? `${pool.active} ${pool.production}.` : "", epoch].filter(Boolean).join(" ");
+  at("production").hidden = !text;
+  put(at("production"), text);
 }
 
 function notes(status) {

@@ -1,0 +1,61 @@
+"""What the log is told of this host's duties: that what it signs does not arrive, or does again. Pure."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from hafailover.core.production import Grade, Tally
+from hafailover.observe.production import UNKNOWN_S, advice, record_of, words
+
+BAD = (Grade.DEAF, Grade.STILL)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line for the log."""
+
+    level: int
+    text: str
+
+
+class ProductionNews:
+    """Remembers what was told last, so that each turn is told once.
+
+    :param node: this host.
+    :param routing: the setting ``neard.validator_routing``.
+    """
+
+    def __init__(self, node: str, routing: str = "") -> None:
+        self._node = node
+        self._routing = routing
+        self._grade: Grade | None = None
+        self._bad = False
+        """Whether the log's last word on it is that what this host signs does not arrive."""
+        self._untold = False
+        """Whether it is that neard does not tell."""
+
+    def step(self, tally: Tally | None, now: float) -> tuple[bool, list[Line]]:
+        """Whether the grade has changed since the last step, and what the log is told of it.
+
+        :param tally: ``None`` where this host does not sign.
+        :param now: CLOCK_BOOTTIME.
+        """
+        grade = tally.grade if tally is not None else None
+        changed, self._grade = grade is not self._grade, grade
+        if tally is not None and tally.unknown_since is not None:
+            if self._untold or now - tally.unknown_since < UNKNOWN_S:
+                return changed, []
+            self._untold = True
+            return True, [self._line(logging.WARNING, tally, now)]
+        if not changed:
+            return False, []
+        told_anew, self._untold = self._untold and tally is not None, False
+        if (grade is Grade.GOOD) if self._bad else (grade in BAD):
+            self._bad = not self._bad
+            return True, [self._line(logging.CRITICAL if self._bad else logging.INFO, tally, now)]
+        return True, [self._line(logging.INFO, tally, now)] if told_anew else []
+
+    def _line(self, level: int, tally: Tally | None, now: float) -> Line:
+        found = record_of(tally, now, self._routing)
+        return Line(level, "; ".join(filter(None, (f"{self._node} {words(found)}", advice(found)))))

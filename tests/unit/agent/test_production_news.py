@@ -1,0 +1,68 @@
+"""What the log is told of the duties of a host that signs: each turn once."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+
+import pytest
+
+from hafailover.agent.production_news import ProductionNews
+from hafailover.core.production import Grade, Share, Tally
+from hafailover.core.work import Work
+
+TALLY = Tally(began=100.0, work=Work(160.0, 1, True), grade=Grade.GOOD, head_made_at=160.0)
+
+
+def graded(grade: Grade) -> Tally:
+    tally = replace(TALLY, grade=grade)
+    due = replace(tally.endorsements, whole=Share(0, 8), steps=(Share(0, 8),))
+    return replace(tally, endorsements=due) if grade is Grade.DEAF else tally
+
+
+@pytest.mark.parametrize(
+    ("bad", "told"),
+    [
+        (Grade.DEAF, "a holds the key, and nothing of it arrives: 0 of 8 endorsements"),
+        (
+            Grade.STILL,
+            "a holds the key, but the chain stands still, or this site is cut off from it: last b",
+        ),
+    ],
+)
+def test_the_log_has_each_turn_once(bad: Grade, told: str) -> None:
+    news = ProductionNews("a", "direct")
+    assert news.step(graded(Grade.GOOD), 160.0) == (True, [])
+    assert news.step(graded(Grade.GOOD), 161.0) == (False, [])
+    changed, (line,) = news.step(graded(bad), 200.0)
+    assert changed
+    assert line.level == logging.CRITICAL
+    assert line.text.startswith(told)
+    assert "docs/runbook.md" in line.text
+    assert ("TIER1" in line.text) is (bad is Grade.DEAF)
+    assert news.step(graded(bad), 201.0) == (False, [])
+    assert news.step(None, 202.0) == (True, []), "what is not known is no cure"
+    assert news.step(graded(Grade.DOUBT), 203.0) == (True, [])
+    _, (line,) = news.step(graded(Grade.GOOD), 204.0)
+    assert (line.level, line.text.startswith("a signs, and produces")) == (logging.INFO, True)
+
+
+def test_that_neard_does_not_tell_is_a_warning_once_and_after_a_while() -> None:
+    news = ProductionNews("a")
+    untold = replace(TALLY, grade=Grade.UNKNOWN, unknown_since=160.0, why="no answer within 5 s")
+    assert news.step(graded(Grade.GOOD), 160.0) == (True, [])
+    assert news.step(untold, 171.0) == (True, [])
+    assert news.step(untold, 189.0) == (False, [])
+    changed, (line,) = news.step(untold, 190.0)
+    assert changed
+    assert line.level == logging.WARNING
+    assert line.text.startswith(
+        "a signs; whether it produces is not known: neard has not told for 30 s (no answer within 5 s); look"
+    )
+    assert news.step(untold, 191.0) == (False, [])
+    _, (line,) = news.step(graded(Grade.GOOD), 192.0)
+    assert (line.level, line.text.startswith("a signs, and produces")) == (logging.INFO, True)
+    assert news.step(graded(Grade.GOOD), 193.0) == (False, [])
+    news.step(replace(untold, unknown_since=100.0), 194.0)
+    assert news.step(None, 195.0) == (True, []), "it does not sign any more"
+    assert news.step(graded(Grade.GOOD), 196.0) == (True, [])
