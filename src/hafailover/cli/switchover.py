@@ -20,10 +20,12 @@ from hafailover.cli.status import address_of
 from hafailover.orders.planning import DEFAULT_BLOCKS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hafailover.config.settings import Settings
     from hafailover.near.rpc import NeardRpc, Production
     from hafailover.observe.cost import Cost
-    from hafailover.observe.moment import Moment
+    from hafailover.observe.moment import Forecast
     from hafailover.observe.overview import Overview
     from hafailover.orders.documents import Plan
 
@@ -114,12 +116,15 @@ def _without_a_plan(config: ConfigOption, to: str | None, as_json: bool, *, best
 
     address, account_id = address_of(config)
     before = production(config)
-    moment = _best_moment(config) if best else None
-    if moment is not None:
-        say(moment.why)
-    height = moment.slot.from_height if moment is not None and moment.slot is not None else 0
     try:
-        done = switch_over(address, account_id, to, say, height)
+        if best:
+            forecast = _forecast(config, say)
+            moment = forecast.best()
+            say(moment.why)
+            with forecast.watched():
+                done = switch_over(address, account_id, to, say, moment.from_height, forecast.change)
+        else:
+            done = switch_over(address, account_id, to, say)
     except HandoverRefusedError as error:
         fail(f"not switched over: {error}", REFUSED)
     except CallError as error:
@@ -211,20 +216,18 @@ def _end_by_who_signs(to: str | None, before: str, now: str) -> NoReturn:
     raise typer.Exit(OK)
 
 
-def _best_moment(config: ConfigOption) -> Moment:
-    """What this host's neard says of the next seconds; where it says nothing: at once."""
+def _forecast(config: ConfigOption, say: Callable[[str], None]) -> Forecast:
+    """What this host's neard says of the next seconds."""
+    from hafailover.cli.daemons import RpcOpener
     from hafailover.near.rpc import RpcError
-    from hafailover.observe.moment import Moment, best
+    from hafailover.observe.moment import Forecast
+
+    def nowhere() -> NeardRpc:
+        raise RpcError("neither neard.home nor neard.rpc_address is set here")
 
     settings = settings_or_exit(config)
-    try:
-        rpc = _rpc(settings)
-        if rpc is None:
-            raise RpcError("neither neard.home nor neard.rpc_address is set here")
-        with rpc:
-            return best(rpc, settings.account_id)
-    except RpcError as error:
-        return Moment(None, f"neard does not tell when it has no duty ({error}): the key moves at once")
+    open_rpc = RpcOpener(settings, COUNTS_S) if settings.neard.rpc_is_known else nowhere
+    return Forecast(open_rpc, settings.account_id, say)
 
 
 def _say_what_would_happen(
@@ -237,7 +240,7 @@ def _say_what_would_happen(
     settings = settings_or_exit(config)
     start = end = None
     when = "at once"
-    if soon == "now" and (slot := _best_moment(config).slot) is not None:
+    if soon == "now" and (slot := _forecast(config, print).best().slot) is not None:
         start, end = slot.start, slot.end
         when = f"within seconds, at height {start}, free of duties up to {end - 1}"
     if not soon:
