@@ -235,6 +235,7 @@ def _say_what_would_happen(
 ) -> NoReturn:
     """:param soon: without a plan: ``at once``, or ``now``, which is the best moment of the next seconds."""
     from hafailover.near.rpc import RpcError
+    from hafailover.observe.moment import BLOCK_S, WINDOWS_S, block_s
     from hafailover.orders.planning import choose
 
     settings = settings_or_exit(config)
@@ -249,8 +250,12 @@ def _say_what_would_happen(
             if rpc is None:
                 raise RpcError("neither neard.home nor neard.rpc_address is set here")
             with rpc:
-                windows = rpc.maintenance_windows(settings.account_id) if plan.at_height is None else []
-                slot = choose(plan, windows, rpc.status().height, 1.0)
+                status = rpc.status()
+                pace = block_s(rpc, status.height, status.head_made_at) or BLOCK_S
+                windows = (
+                    rpc.maintenance_windows(settings.account_id, WINDOWS_S) if plan.at_height is None else []
+                )
+                slot = choose(plan, windows, status.height, pace)
         except RpcError as error:
             fail(f"neard could not be asked for the windows: {error}", UNREACHABLE)
         if slot is None:

@@ -16,6 +16,8 @@ BLOCK_S = 1.0
 """Taken for the time of a block where neard does not tell enough to know it."""
 PACE_BLOCKS = 10
 """Over so many heights it is measured; turns that nobody took are in it."""
+WINDOWS_S = 5.0
+"""So long neard may take to tell its windows: of a late one something may be left."""
 LOOK_S = 0.1
 """How often the head is looked at while the key waits: each new one shows whether the moment stands."""
 
@@ -37,7 +39,7 @@ def best(rpc: NeardRpc, account_id: str, within_s: float = NOW_S) -> Moment:
     """:raises RpcError: neard could not be asked for its head or the windows."""
     status = rpc.status()
     pace = block_s(rpc, status.height, status.head_made_at) or BLOCK_S
-    return _among(rpc.maintenance_windows(account_id), status.height, pace, within_s)
+    return _among(rpc.maintenance_windows(account_id, WINDOWS_S), status.height, pace, within_s)
 
 
 def _among(windows: list[tuple[int, int]], head: int, pace: float, within_s: float) -> Moment:
@@ -142,7 +144,7 @@ class Forecast:
         slot, status = self._moment.slot, rpc.status()
         if slot is None or status.height == self._checked:
             return
-        windows = rpc.maintenance_windows(self._account_id)
+        windows = rpc.maintenance_windows(self._account_id, WINDOWS_S)
         self._checked = status.height
         height = max(slot.start, status.height + 1)
         if is_free(windows, height):

@@ -11,6 +11,7 @@ import pytest
 
 from hafailover.cli import switchover
 from hafailover.orders import following
+from hafailover.text import unix_time
 
 from ..near.keys import ACCOUNT
 from ..near.servers import STATUS, Peer, Server, answer
@@ -31,6 +32,8 @@ class Neard:
         self.windows: list[tuple[int, int]] | None = None
         """Heights without a duty; the head is at 120 at first. ``None``: it does not tell."""
         self.head = 120
+        self.block_s: float | None = None
+        """By its blocks' timestamps. ``None``: it does not tell."""
 
     def __call__(self, peer: Peer) -> None:
         if peer.request.startswith(b"GET /status"):
@@ -42,6 +45,10 @@ class Neard:
             answer({"result": {"header": {"prev_hash": "last"}}})(peer)
         elif asked["method"] == "maintenance_windows" and self.windows is not None:
             answer({"result": self.windows})(peer)
+        elif asked["method"] == "block" and self.block_s is not None:
+            made_at = unix_time(STATUS["sync_info"]["latest_block_time"])
+            made_at -= (self.head - asked["params"]["block_id"]) * self.block_s
+            answer({"result": {"header": {"timestamp_nanosec": f"{int(made_at * 1e9)}"}}})(peer)
         elif asked["method"] in ("maintenance_windows", "block"):
             answer({"error": {"cause": {"name": "INTERNAL_ERROR"}}})(peer)
         elif asked["params"] == ["last"] and self.ended is None:
@@ -272,6 +279,15 @@ def test_a_dry_run_says_when(
     done = hafailover("switchover", how, "--dry-run")
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines()[-1] == f"a would hand over to b {when}; b is ready. Nothing was done."
+
+
+@pytest.mark.parametrize(("block_s", "height"), [(1.0, 125), (0.2, 137)])
+def test_a_dry_run_names_the_height_that_would_be_taken(
+    hafailover: Command, consul: TinyConsul, neard: Neard, block_s: float, height: int
+) -> None:
+    fill(consul)
+    neard.windows, neard.block_s = [(118, 300)], block_s
+    assert json.loads(hafailover("switchover", "--dry-run", "--json").out)["start"] == height
 
 
 def test_of_the_two_only_one_is_meant(hafailover: Command) -> None:

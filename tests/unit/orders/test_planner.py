@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-from hafailover.near.rpc import NeardRpc, RpcError
+from hafailover.near.rpc import NeardRpc, RpcError, Status
 from hafailover.orders.documents import OrderBook, Plan, Stored
 from hafailover.orders.planner import Planner, Standing
 from hafailover.orders.planning import patience_ends
@@ -20,6 +20,8 @@ from ..observe.tiny_consul import consul as consul
 
 PLAN = KEYS.orders + "plan"
 HEAD = 100
+EPOCH_S = 1_780_000_000.0
+"""When the block at height 0 was made."""
 
 
 class Chain:
@@ -30,6 +32,8 @@ class Chain:
         self.head = HEAD
         self.asked = 0
         self.fails = False
+        self.block_s = 1.0
+        """By the timestamps of its blocks."""
 
     def open(self) -> NeardRpc:
         @contextmanager
@@ -38,12 +42,26 @@ class Chain:
 
         return cast("NeardRpc", cast("AbstractContextManager[Any]", rpc()))
 
-    def maintenance_windows(self, account_id: str) -> list[tuple[int, int]]:
-        assert account_id == ACCOUNT
+    def maintenance_windows(self, account_id: str, deadline_s: float) -> list[tuple[int, int]]:
+        assert (account_id, deadline_s) == (ACCOUNT, 5.0)
         self.asked += 1
-        if self.fails:
-            raise RpcError("no answer within 1 s")
+        self.check()
         return self.windows
+
+    def check(self) -> None:
+        if self.fails:
+            raise RpcError("no answer within 5 s")
+
+    def made_at(self, height: int) -> float:
+        return EPOCH_S + height * self.block_s
+
+    def status(self) -> Status:
+        self.check()
+        return Status(self.head, False, None, None, "2.13.3", 42, "localnet", self.made_at(self.head))
+
+    def call(self, method: str, params: dict[str, int]) -> Any:
+        assert method == "block"
+        return {"header": {"timestamp_nanosec": f"{int(self.made_at(params['block_id']) * 1e9)}"}}
 
     def standing(self) -> Standing:
         return Standing(term=20, head=self.head, standbys=("b",), steady=("b",))
@@ -134,9 +152,55 @@ def test_a_neard_that_does_not_tell_holds_the_wish_up(carrying: Carrying) -> Non
         carrying.chain.fails, carrying.chain.head = True, 105
 
     carrying.once_asked(play)
-    with pytest.raises(RpcError):
-        carrying.step()
+    plan = carrying.step()
+    told = "neard does not tell the windows (no answer within 5 s)"
+    assert (plan["state"], plan["text"]) == ("waiting", f"waiting for another window: {told}")
     assert carrying.consul.items[KEYS.request].session is None
+
+
+def test_a_neard_that_does_not_tell_at_all_is_told_to_whoever_waits(carrying: Carrying) -> None:
+    carrying.chain.fails = True
+    plan = carrying.step()
+    assert (plan["state"], plan["text"]) == (
+        "waiting",
+        "waiting: neard does not tell the windows (no answer within 5 s)",
+    )
+    assert carrying.consul.get(KEYS.request) is None
+    carrying.chain.fails = False
+    carrying.once_asked(carrying.accept)
+    assert carrying.step()["state"] == "done"
+
+
+@pytest.mark.parametrize("block_s", [0.2, 0.6, 2.0])
+def test_the_first_choice_goes_by_the_time_that_a_block_takes(consul: TinyConsul, block_s: float) -> None:
+    carrying = Carrying(consul)
+    carrying.chain.block_s = block_s
+    carrying.chain.windows = [(90, 400)]
+    wishes: list[dict[str, Any]] = []
+
+    def play(wish: dict[str, Any]) -> None:
+        wishes.append(wish)
+        carrying.accept(wish)
+
+    carrying.once_asked(play)
+    plan = carrying.step()
+    assert (wishes[0]["from_height"] - HEAD) * block_s >= 3.0, "as long as the preparation takes"
+    assert (plan["end"] - 1 - wishes[0]["to_height"]) * block_s >= 3.0, "until others have learned of it"
+
+
+def test_a_height_is_near_by_the_time_that_a_block_takes(consul: TinyConsul) -> None:
+    """Ten seconds before it the wish is put, at blocks of 0.2 s too."""
+    carrying = Carrying(consul, window_blocks=None, at_height=150)
+    carrying.chain.block_s = 0.2
+    carrying.once_asked(carrying.accept)
+    assert carrying.step()["state"] == "done"
+
+
+def test_a_height_needs_no_neard(consul: TinyConsul) -> None:
+    carrying = Carrying(consul, window_blocks=None, at_height=105)
+    carrying.chain.fails = True
+    carrying.once_asked(carrying.accept)
+    assert carrying.step()["state"] == "done"
 
 
 def test_at_a_height_no_window_is_asked_for(consul: TinyConsul) -> None:
