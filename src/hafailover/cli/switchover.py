@@ -82,9 +82,9 @@ def switchover(
     agent sees to it: the plan stands whatever becomes of this command, and outlives a restart of the agent.
     --status and --cancel are for it. --now takes the best moment of the next 10 s and moves the key at once
     where there is none; where neard cannot be asked for it, too. It is refused where the validator may not
-    miss much more in this epoch; --despite-budget is for a handover that ends the loss. Exit code 0: the
-    host of --to signs, without --to another one than before; 5: refused, or it came to nothing; 6: another
-    host signs now.
+    miss much more in this epoch, and a plan waits as long as that is so; --despite-budget is for a handover
+    that ends the loss. Exit code 0: the host of --to signs, without --to another one than before; 5: refused,
+    or it came to nothing; 6: another host signs now.
 
     Examples: hafailover switchover; hafailover switchover --to host2 --in-window --blocks 5;
     hafailover switchover --at 187000000; hafailover switchover --now; hafailover switchover --cancel
@@ -101,7 +101,8 @@ def switchover(
     if soon and not dry_run:
         _without_a_plan(config, to, as_json, best=now)
     else:
-        _planned(config, to, at, blocks, at is None if wait is None else wait, dry_run, as_json, soon)
+        waits = at is None if wait is None else wait
+        _planned(config, to, at, blocks, waits, dry_run, as_json, soon, despite_budget=despite_budget)
 
 
 def _without_a_plan(config: ConfigOption, to: str | None, as_json: bool, *, best: bool) -> None:
@@ -150,6 +151,8 @@ def _planned(
     dry_run: bool,
     as_json: bool,
     soon: str,
+    *,
+    despite_budget: bool,
 ) -> None:
     from hafailover.lock.errors import CallError
     from hafailover.observe.cost import plain
@@ -170,6 +173,7 @@ def _planned(
             term=view.term,
             at_height=at,
             window_blocks=blocks if at is None else None,
+            despite_budget=despite_budget,
             by=whoami(),
             at=utc(time.time()),
         )

@@ -214,7 +214,7 @@ def _scarce(budget: Budget | None) -> list[Allowance]:
 
 
 def scarce_text(budget: Budget | None) -> str:
-    """What a planned handover is held back for, in few words that change with a miss alone; empty: nothing."""
+    """What a plan is held back for, in few words that change with a miss alone; empty: nothing."""
     return "; ".join(
         f"{row.missable} of {row.full} {row.duty} may still be missed"
         + (f" on shard {row.shard}" if row.shard is not None else "")
@@ -228,6 +228,7 @@ def refusal(budget: Budget | None) -> str | None:
     if budget is None or not rows:
         return None
     return (
-        f"{'; '.join(map(_text, rows))}. What is missed counts until the epoch ends, in {budget.blocks_left} blocks. "
+        f"{'; '.join(map(_text, rows))}. "
+        f"What is missed counts until the epoch ends, in {budget.blocks_left} blocks. "
         f"To go on all the same, as where that ends the loss: {DESPITE}"
     )

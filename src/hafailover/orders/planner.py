@@ -17,6 +17,7 @@ from hafailover.lock.client import Address
 from hafailover.lock.errors import CallError
 from hafailover.lock.roster import Roster
 from hafailover.near.rpc import NeardRpc, RpcError
+from hafailover.observe.budget import DESPITE
 from hafailover.observe.moment import BLOCK_S, WINDOWS_S, block_s
 from hafailover.orders.desk import DEADLINE_S, Desk
 from hafailover.orders.documents import Drill, OrderBook, Plan, Stored
@@ -45,6 +46,8 @@ class Standing:
     """Those that are ready, best first."""
     steady: tuple[str, ...]
     """Those of them to which a planned handover costs nothing."""
+    scarce: str = ""
+    """What may hardly be missed any more in this epoch; empty: enough is left, or nothing is known."""
 
 
 class Pace:
@@ -194,6 +197,9 @@ class Planner:
             return
         if slot is None:
             self._no_slot(stored)
+        elif standing.scarce and not plan.despite_budget:
+            anyhow = f"to hand over all the same: hafailover switchover --cancel, then with {DESPITE}"
+            self._write(stored, text=f"waiting: the budget is low ({standing.scarce}); {anyhow}")
         elif not is_soon(slot, self._standing().head, self._pace.block_s):
             text = f"waiting for height {slot.start}: then {to} takes over"
             self._write(stored, text=text, start=slot.start, end=slot.end)

@@ -139,6 +139,16 @@ def test_a_handover_that_ends_the_loss_can_be_had(
     assert hafailover("switchover", "--now", "--despite-budget").code == 0
 
 
+@pytest.mark.parametrize("option", [[], ["--despite-budget"]], ids=["-", "despite"])
+def test_a_plan_carries_what_it_was_ordered_with(
+    hafailover: Command, consul: TinyConsul, option: list[str]
+) -> None:
+    """The active's agent looks at the budget again when its time has come."""
+    fill(consul)
+    assert hafailover("switchover", "--no-wait", *option).code == 0
+    assert consul.get(KEYS.orders + "plan")["despite_budget"] is bool(option)
+
+
 def test_what_is_left_over_half_holds_nothing_back(
     hafailover: Command, consul: TinyConsul, neard: Neard
 ) -> None:

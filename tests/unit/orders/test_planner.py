@@ -32,6 +32,7 @@ class Chain:
         self.head = HEAD
         self.asked = 0
         self.fails = False
+        self.scarce = ""
         self.block_s = 1.0
         """By the timestamps of its blocks."""
 
@@ -64,7 +65,7 @@ class Chain:
         return {"header": {"timestamp_nanosec": f"{int(self.made_at(params['block_id']) * 1e9)}"}}
 
     def standing(self) -> Standing:
-        return Standing(term=20, head=self.head, standbys=("b",), steady=("b",))
+        return Standing(term=20, head=self.head, standbys=("b",), steady=("b",), scarce=self.scarce)
 
 
 class Carrying:
@@ -192,6 +193,37 @@ def test_a_height_is_near_by_the_time_that_a_block_takes(consul: TinyConsul) -> 
     """Ten seconds before it the wish is put, at blocks of 0.2 s too."""
     carrying = Carrying(consul, window_blocks=None, at_height=150)
     carrying.chain.block_s = 0.2
+    carrying.once_asked(carrying.accept)
+    assert carrying.step()["state"] == "done"
+
+
+@pytest.mark.parametrize("more", [{}, {"window_blocks": None, "at_height": 105}], ids=["window", "height"])
+def test_it_waits_where_little_may_be_missed_any_more(consul: TinyConsul, more: dict[str, Any]) -> None:
+    """The command has looked when the plan was made, which may be long ago."""
+    carrying = Carrying(consul, **more)
+    carrying.chain.scarce = "39 of 99 chunks may still be missed on shard 3"
+    plan = carrying.step()
+    assert (plan["state"], plan["text"]) == (
+        "waiting",
+        "waiting: the budget is low (39 of 99 chunks may still be missed on shard 3); to hand over all the "
+        "same: hafailover switchover --cancel, then with --despite-budget",
+    )
+    assert consul.get(KEYS.request) is None
+    carrying.chain.scarce = ""
+    carrying.once_asked(carrying.accept)
+    assert carrying.step()["state"] == "done"
+
+
+def test_a_height_that_passes_meanwhile_has_passed(consul: TinyConsul) -> None:
+    carrying = Carrying(consul, window_blocks=None, at_height=105)
+    carrying.chain.scarce, carrying.chain.head = "39 of 99 chunks may still be missed on shard 3", 120
+    plan = carrying.step()
+    assert (plan["state"], plan["text"]) == ("failed", "height 105 has passed")
+
+
+def test_a_plan_that_ends_the_loss_does_not_wait(consul: TinyConsul) -> None:
+    carrying = Carrying(consul, despite_budget=True)
+    carrying.chain.scarce = "0 of 99 chunks may still be missed on shard 3"
     carrying.once_asked(carrying.accept)
     assert carrying.step()["state"] == "done"
 
