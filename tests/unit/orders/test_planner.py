@@ -107,11 +107,14 @@ def carrying(consul: TinyConsul) -> Carrying:
 def test_a_window_that_stands_is_used(carrying: Carrying) -> None:
     wishes: list[dict[str, Any]] = []
 
+    def looks_again(head: int) -> None:
+        asked, carrying.chain.head = carrying.chain.asked, head
+        until(lambda: carrying.chain.asked > asked, "another look at the windows")
+
     def play(wish: dict[str, Any]) -> None:
         wishes.append(wish)
         for head in range(HEAD + 1, HEAD + 4):
-            asked, carrying.chain.head = carrying.chain.asked, head
-            until(lambda asked=asked: carrying.chain.asked > asked, "it looks again with a new head")
+            looks_again(head)
         carrying.accept(wish)
 
     carrying.once_asked(play)
