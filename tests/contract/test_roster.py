@@ -126,6 +126,21 @@ class TestWishes:
         watcher.join(10)
         assert seen == [self.WISH]
 
+    def test_its_asker_changes_a_wish_in_place(self, pool: Pool) -> None:
+        """Whoever prepared for it need not do so again, and at no time is there none."""
+        pool.roster.lay_out()
+        watch, session = pool.wishes(), pool.roster.open_wish_session()
+        assert pool.roster.ask(session, Request("r1", "b", 10, from_height=120))
+        assert eventually(lambda: watch.request(None, 0.0)[1] is not None)
+        at, _ = watch.request(None, 0.0)
+        assert pool.roster.ask(session, Request("r1", "b", 10, from_height=125))
+        assert watch.request(at, 2.0)[1] == Request("r1", "b", 10, from_height=125)
+        assert not pool.roster.ask(pool.roster.open_wish_session(), Request("r2", "c", 10))
+        pool.roster.close_session(session)
+        assert eventually(lambda: watch.request(None, 0.0)[1] is None)
+        with pytest.raises(CallError):
+            pool.roster.ask(session, Request("r1", "b", 10, from_height=130))
+
     def test_of_two_wishes_at_once_the_second_is_refused(self, pool: Pool) -> None:
         first, second = pool.roster.open_wish_session(), pool.roster.open_wish_session()
         assert pool.roster.ask(first, self.WISH)

@@ -51,6 +51,7 @@ from hafailover.log_writer import flush
 from hafailover.near.rpc import NeardRpc
 from hafailover.notify.notice import Notice
 from hafailover.observe import production
+from hafailover.observe.budget import scarce_text
 from hafailover.observe.cost import Cost, due, plain
 from hafailover.observe.health import Answer, healthz, is_ready, readyz
 from hafailover.observe.metrics import Metrics
@@ -345,6 +346,7 @@ class Agent:
             head=gates.head_height(state),
             standbys=tuple(member.node for member in ready),
             steady=tuple(member.node for member in ready if member.steady),
+            scarce=scarce_text(self._budget.last()),
         )
 
     def _guard_reported(self, report: GuardReport) -> None:

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from hafailover.agent.persist import Complaints
 from hafailover.clock import boottime
 from hafailover.core import events as ev
-from hafailover.core.views import LockView
+from hafailover.core.views import LockView, Request
 from hafailover.lock.base import LeaseWatch
 from hafailover.lock.errors import CallError
 from hafailover.lock.roster import RequestWatch
@@ -24,7 +24,10 @@ PAUSE_S = 0.2
 GAP_S = 3.0
 """A heartbeat watch that was broken for longer has forgotten when it saw what."""
 HANDOVER_S = 15.0
-"""How long the target of a handover watches with default consistency."""
+"""So long at least the target of a handover watches with default consistency, and as long as the wish stands,
+which may wait for its height or for a block that the target still lacks."""
+AFTER_WISH_S = 5.0
+"""The release comes after the answer, and with the answer the wish may end."""
 REORDER_S = 2.0
 
 
@@ -96,7 +99,10 @@ class LeaseEyes:
         self._lock = threading.Lock()
         self._lock_index = 0
         self._lock_at = 0.0
+        self._closely = False
+        """Whether the second watch at the lock runs."""
         self._fast_until = 0.0
+        self._wish_stands = False
 
     def start(self) -> None:
         lock, heartbeat, dropped = self._open_watch(), self._open_watch(), self._open_watch()
@@ -122,24 +128,36 @@ class LeaseEyes:
         Watcher(
             "wishes",
             requests.request,
-            lambda _, request: self._emit(ev.RequestSeen(request)),
+            lambda _, request: self._request_seen(request),
         ).start()
 
         Watcher("orders", self._open_orders().orders, lambda _, book: self._see_orders(book)).start()
 
     def expect_handover(self) -> None:
         """For a while, watches the lock at Consul's leader as well: a release shows some 70 ms earlier."""
-        now = boottime()
-        running = now < self._fast_until
-        self._fast_until = now + HANDOVER_S
+        with self._lock:
+            running, self._closely = self._closely, True
+            self._fast_until = max(self._fast_until, boottime() + HANDOVER_S)
         if not running:
             watch = self._open_watch()
             Watcher(
                 "lock (handover)",
                 lambda i, w: watch.lock(i, min(w, 2.0), True),
                 self._lock_seen,
-                until=lambda: boottime() >= self._fast_until,
+                until=self._handover_over,
             ).start()
+
+    def _handover_over(self) -> bool:
+        with self._lock:
+            self._closely = self._wish_stands or boottime() < self._fast_until
+            return not self._closely
+
+    def _request_seen(self, request: Request | None) -> None:
+        with self._lock:
+            if self._wish_stands and request is None:
+                self._fast_until = max(self._fast_until, boottime() + AFTER_WISH_S)
+            self._wish_stands = request is not None
+        self._emit(ev.RequestSeen(request))
 
     def _lock_seen(self, index: int, view: LockView) -> None:
         """Two watchers can be out of step: what the slower one brings late is no news."""

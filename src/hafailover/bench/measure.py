@@ -79,7 +79,7 @@ class Bench:
             address, term = self._address(active), self.pool.look().term
             assert term is not None
             expected = self._production()
-            plan = Plan(id=uuid.uuid4().hex, term=term, window_blocks=DEFAULT_BLOCKS)
+            plan = Plan(id=uuid.uuid4().hex, term=term, window_blocks=DEFAULT_BLOCKS, despite_budget=True)
             try:
                 order(Desk(address, self.pool.account_id, DEADLINE_S), plan)
                 moved = follow(address, self.pool.account_id, plan, active, lambda _: None, SETTLE_S)

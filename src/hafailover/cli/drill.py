@@ -69,7 +69,7 @@ def drill(
         view = _fit(look_at(address, account_id))
         _ask(WHAT[kind].format(active=view.active), yes)
         before = production(config)
-        outcome = _hold(address, account_id, view, kind, as_json)
+        outcome = _hold(address, account_id, view, kind, as_json, despite_budget)
         cost = missed_since(before, config)
     except (exercise.DrillRefusedError, PlanError) as error:
         fail(f"no drill: {error}", REFUSED)
@@ -124,7 +124,9 @@ def _ask(what: str, yes: bool) -> None:
     typer.confirm("Do it?", abort=True, err=True)
 
 
-def _hold(address: Address, account_id: str, view: Overview, kind: str, quiet: bool) -> Outcome:
+def _hold(
+    address: Address, account_id: str, view: Overview, kind: str, quiet: bool, despite_budget: bool
+) -> Outcome:
     from hafailover.observe.prospects import prospects
     from hafailover.orders import exercise
     from hafailover.orders.desk import DEADLINE_S, Desk
@@ -143,6 +145,7 @@ def _hold(address: Address, account_id: str, view: Overview, kind: str, quiet: b
         id=number,
         term=view.term,
         window_blocks=DEFAULT_BLOCKS,
+        despite_budget=despite_budget,
         by=f"{whoami()}, a drill",
         at=utc(time.time()),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from hafailover.cli.budget import DespiteBudgetOption, refuse_low_budget
 from hafailover.cli.common import ConfigOption, JsonOption, fail
 from hafailover.cli.exit_codes import OK, REFUSED, UNREACHABLE, WRONG_SETTINGS
 from hafailover.cli.names import host_names
@@ -92,22 +93,28 @@ def resume(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 def drain(
     node: NodeArgument,
     reason: ReasonOption = "",
+    despite_budget: DespiteBudgetOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take a host out: it does not sign, and hands over at once if it is the active.
 
     To lose nothing, hand over in a window first: `hafailover switchover`. It stays out, also over restarts,
-    until `hafailover undrain`. Exit code 5: it is the active, and no other host is ready.
+    until `hafailover undrain`. Exit code 5: it is the active, and no other host is ready, or the validator
+    may not miss much more in this epoch.
 
     Example: hafailover drain host2 --reason "disk is replaced"
     """
     from hafailover.orders.documents import Drain, utc
 
-    view = look_at(*address_of(config))
+    address, account_id = address_of(config)
+    view = look_at(address, account_id)
     known_or_exit(view, node)
-    if node == view.active and not view.standbys:
-        fail(f"{node} is the active, and no other host is ready: nobody would sign", REFUSED)
+    if node == view.active:
+        if not view.standbys:
+            fail(f"{node} is the active, and no other host is ready: nobody would sign", REFUSED)
+        if not despite_budget:
+            refuse_low_budget(address, account_id, "not drained")
     order = Drain(node=node, by=whoami(), reason=reason, at=utc(time.time()))
     with _Desk(config) as desk:
         desk.drain(order)

@@ -20,10 +20,12 @@ from hafailover.cli.status import address_of
 from hafailover.orders.planning import DEFAULT_BLOCKS
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hafailover.config.settings import Settings
     from hafailover.near.rpc import NeardRpc, Production
     from hafailover.observe.cost import Cost
-    from hafailover.observe.moment import Moment
+    from hafailover.observe.moment import Forecast
     from hafailover.observe.overview import Overview
     from hafailover.orders.documents import Plan
 
@@ -80,9 +82,9 @@ def switchover(
     agent sees to it: the plan stands whatever becomes of this command, and outlives a restart of the agent.
     --status and --cancel are for it. --now takes the best moment of the next 10 s and moves the key at once
     where there is none; where neard cannot be asked for it, too. It is refused where the validator may not
-    miss much more in this epoch; --despite-budget is for a handover that ends the loss. Exit code 0: the
-    host of --to signs, without --to another one than before; 5: refused, or it came to nothing; 6: another
-    host signs now.
+    miss much more in this epoch, and a plan waits as long as that is so; --despite-budget is for a handover
+    that ends the loss. Exit code 0: the host of --to signs, without --to another one than before; 5: refused,
+    or it came to nothing; 6: another host signs now.
 
     Examples: hafailover switchover; hafailover switchover --to host2 --in-window --blocks 5;
     hafailover switchover --at 187000000; hafailover switchover --now; hafailover switchover --cancel
@@ -99,7 +101,8 @@ def switchover(
     if soon and not dry_run:
         _without_a_plan(config, to, as_json, best=now)
     else:
-        _planned(config, to, at, blocks, at is None if wait is None else wait, dry_run, as_json, soon)
+        waits = at is None if wait is None else wait
+        _planned(config, to, at, blocks, waits, dry_run, as_json, soon, despite_budget=despite_budget)
 
 
 def _without_a_plan(config: ConfigOption, to: str | None, as_json: bool, *, best: bool) -> None:
@@ -114,12 +117,15 @@ def _without_a_plan(config: ConfigOption, to: str | None, as_json: bool, *, best
 
     address, account_id = address_of(config)
     before = production(config)
-    moment = _best_moment(config) if best else None
-    if moment is not None:
-        say(moment.why)
-    height = moment.slot.from_height if moment is not None and moment.slot is not None else 0
     try:
-        done = switch_over(address, account_id, to, say, height)
+        if best:
+            forecast = _forecast(config, say)
+            moment = forecast.best()
+            say(moment.why)
+            with forecast.watched():
+                done = switch_over(address, account_id, to, say, moment.from_height, forecast.change)
+        else:
+            done = switch_over(address, account_id, to, say)
     except HandoverRefusedError as error:
         fail(f"not switched over: {error}", REFUSED)
     except CallError as error:
@@ -145,6 +151,8 @@ def _planned(
     dry_run: bool,
     as_json: bool,
     soon: str,
+    *,
+    despite_budget: bool,
 ) -> None:
     from hafailover.lock.errors import CallError
     from hafailover.observe.cost import plain
@@ -165,6 +173,7 @@ def _planned(
             term=view.term,
             at_height=at,
             window_blocks=blocks if at is None else None,
+            despite_budget=despite_budget,
             by=whoami(),
             at=utc(time.time()),
         )
@@ -211,20 +220,18 @@ def _end_by_who_signs(to: str | None, before: str, now: str) -> NoReturn:
     raise typer.Exit(OK)
 
 
-def _best_moment(config: ConfigOption) -> Moment:
-    """What this host's neard says of the next seconds; where it says nothing: at once."""
+def _forecast(config: ConfigOption, say: Callable[[str], None]) -> Forecast:
+    """What this host's neard says of the next seconds."""
+    from hafailover.cli.daemons import RpcOpener
     from hafailover.near.rpc import RpcError
-    from hafailover.observe.moment import Moment, best
+    from hafailover.observe.moment import Forecast
+
+    def nowhere() -> NeardRpc:
+        raise RpcError("neither neard.home nor neard.rpc_address is set here")
 
     settings = settings_or_exit(config)
-    try:
-        rpc = _rpc(settings)
-        if rpc is None:
-            raise RpcError("neither neard.home nor neard.rpc_address is set here")
-        with rpc:
-            return best(rpc, settings.account_id)
-    except RpcError as error:
-        return Moment(None, f"neard does not tell when it has no duty ({error}): the key moves at once")
+    open_rpc = RpcOpener(settings, COUNTS_S) if settings.neard.rpc_is_known else nowhere
+    return Forecast(open_rpc, settings.account_id, say)
 
 
 def _say_what_would_happen(
@@ -232,12 +239,13 @@ def _say_what_would_happen(
 ) -> NoReturn:
     """:param soon: without a plan: ``at once``, or ``now``, which is the best moment of the next seconds."""
     from hafailover.near.rpc import RpcError
+    from hafailover.observe.moment import BLOCK_S, WINDOWS_S, block_s
     from hafailover.orders.planning import choose
 
     settings = settings_or_exit(config)
     start = end = None
     when = "at once"
-    if soon == "now" and (slot := _best_moment(config).slot) is not None:
+    if soon == "now" and (slot := _forecast(config, print).best().slot) is not None:
         start, end = slot.start, slot.end
         when = f"within seconds, at height {start}, free of duties up to {end - 1}"
     if not soon:
@@ -246,8 +254,12 @@ def _say_what_would_happen(
             if rpc is None:
                 raise RpcError("neither neard.home nor neard.rpc_address is set here")
             with rpc:
-                windows = rpc.maintenance_windows(settings.account_id) if plan.at_height is None else []
-                slot = choose(plan, windows, rpc.status().height, 1.0)
+                status = rpc.status()
+                pace = block_s(rpc, status.height, status.head_made_at) or BLOCK_S
+                windows = (
+                    rpc.maintenance_windows(settings.account_id, WINDOWS_S) if plan.at_height is None else []
+                )
+                slot = choose(plan, windows, status.height, pace)
         except RpcError as error:
             fail(f"neard could not be asked for the windows: {error}", UNREACHABLE)
         if slot is None:

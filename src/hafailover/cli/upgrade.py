@@ -30,7 +30,7 @@ def add_to(app: typer.Typer) -> None:
 
 def upgrade_plan(
     neard: Annotated[
-        str, typer.Option("--neard", metavar="VERSION", help="neard's new version, such as 2.11.0.")
+        str, typer.Option("--neard", metavar="VERSION", help="neard's new version, such as 2.13.3.")
     ] = "",
     agent: Annotated[
         str,
@@ -48,7 +48,7 @@ def upgrade_plan(
     Nothing is done. What a host has already is marked as done, so ask again after each step. Exit code 1: not
     now, and why.
 
-    Examples: hafailover upgrade-plan; hafailover upgrade-plan --neard 2.11.0; hafailover upgrade-plan --json
+    Examples: hafailover upgrade-plan; hafailover upgrade-plan --neard 2.13.3; hafailover upgrade-plan --json
     """
     from hafailover import __version__
     from hafailover.upgrade.plan import plan

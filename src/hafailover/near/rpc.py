@@ -177,20 +177,22 @@ class NeardRpc:
             raise RpcError("a block without a predecessor")
         return _production(self.call("validators", [last]), account_id)
 
-    def maintenance_windows(self, account_id: str) -> list[tuple[int, int]]:
+    def maintenance_windows(self, account_id: str, deadline_s: float | None = None) -> list[tuple[int, int]]:
         """Heights from the head to the epoch's end at which ``account_id`` has no block or chunk to produce.
 
         Half-open: the second height of each pair is the first with a duty again. neard's name of the method,
         and the pairs, are of 2.10; before, the method was experimental, and before 2025-05 its answer held
         plain pairs (nearcore commit 800da6e7e).
+
+        :param deadline_s: other than this connection's: neard goes through the whole epoch for its answer.
         """
         params = {"account_id": account_id}
         try:
-            answer = self.call("maintenance_windows", params)
+            answer = self.call("maintenance_windows", params, deadline_s)
         except RpcError as error:
             if "METHOD_NOT_FOUND" not in str(error):
                 raise
-            answer = self.call("EXPERIMENTAL_maintenance_windows", params)
+            answer = self.call("EXPERIMENTAL_maintenance_windows", params, deadline_s)
         try:
             return [_window(entry) for entry in answer]
         except (KeyError, TypeError, ValueError, IndexError):
@@ -200,13 +202,14 @@ class NeardRpc:
         """A GET route's JSON. :raises RpcError: no usable answer."""
         return self._json("GET", path, None, STATUS_BOUND if path == "/status" else BOUND)
 
-    def call(self, method: str, params: Any) -> Any:
+    def call(self, method: str, params: Any, deadline_s: float | None = None) -> Any:
         """One JSON-RPC call.
 
+        :param deadline_s: other than this connection's.
         :raises RpcError: no answer in time, or an error of neard's, with its name.
         """
         request = {"jsonrpc": "2.0", "id": "hafailover", "method": method, "params": params}
-        answer = self._json("POST", "/", request, BOUNDS.get(method, BOUND))
+        answer = self._json("POST", "/", request, BOUNDS.get(method, BOUND), deadline_s)
         if not isinstance(answer, dict):
             raise RpcError(f"{method}: an answer that is not an object")
         error = answer.get("error")
@@ -225,13 +228,14 @@ class NeardRpc:
         except (KeyError, TypeError, IndexError):
             raise RpcError(f"an answer without {name}") from None
 
-    def _json(self, method: str, path: str, body: Any, bound: Bound) -> Any:
-        end = boottime() + self._deadline_s
+    def _json(self, method: str, path: str, body: Any, bound: Bound, deadline_s: float | None = None) -> Any:
+        within_s = deadline_s if deadline_s is not None else self._deadline_s
+        end = boottime() + within_s
         headers = {"Accept-Encoding": "identity"}
         if body is not None:
             headers["Content-Type"] = "application/json"
         try:
-            with deadline(self._deadline_s):
+            with deadline(within_s):
                 response = self._pool.request(
                     method,
                     path,
@@ -240,7 +244,7 @@ class NeardRpc:
                     preload_content=False,
                     redirect=False,
                     retries=False,
-                    timeout=urllib3.Timeout(total=self._deadline_s),
+                    timeout=urllib3.Timeout(total=within_s),
                 )
                 try:
                     raw = _read(response, end, bound.size)
@@ -250,7 +254,7 @@ class NeardRpc:
             # Of the library's kinds of timeout, but none: nobody listens.
             raise RpcError(_plain(error)) from None
         except urllib3.exceptions.TimeoutError:
-            raise RpcError(f"no answer within {self._deadline_s:g} s") from None
+            raise RpcError(f"no answer within {within_s:g} s") from None
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
             raise RpcError(_plain(error)) from None
         if response.status >= 500 and not raw:

@@ -208,12 +208,27 @@ DESPITE = "--despite-budget"
 """The option of the commands that are refused otherwise."""
 
 
+def _scarce(budget: Budget | None) -> list[Allowance]:
+    """What somebody could still spend and should not: of what is lost nothing is left to be spared."""
+    return [row for row in budget.rows if row.low and not row.lost] if budget is not None else []
+
+
+def scarce_text(budget: Budget | None) -> str:
+    """What a plan is held back for, in few words that change with a miss alone; empty: nothing."""
+    return "; ".join(
+        f"{row.missable} of {row.full} {row.duty} may still be missed"
+        + (f" on shard {row.shard}" if row.shard is not None else "")
+        for row in _scarce(budget)
+    )
+
+
 def refusal(budget: Budget | None) -> str | None:
     """Why nobody should spend any of it on a drill or a planned handover now; ``None``: nothing known."""
-    texts = low_texts(budget)
-    if budget is None or not texts:
+    rows = _scarce(budget)
+    if budget is None or not rows:
         return None
     return (
-        f"{'; '.join(texts)}. What is missed counts until the epoch ends, in {budget.blocks_left} blocks. "
+        f"{'; '.join(map(_text, rows))}. "
+        f"What is missed counts until the epoch ends, in {budget.blocks_left} blocks. "
         f"To go on all the same, as where that ends the loss: {DESPITE}"
     )

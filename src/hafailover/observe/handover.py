@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hafailover.clock import boottime
 from hafailover.core.beat import Phase
@@ -49,12 +49,14 @@ def switch_over(
     to: str | None,
     say: Callable[[str], None],
     from_height: int = 0,
+    change: Callable[[], int | None] = lambda: None,
 ) -> Handover:
     """Asks the active to hand over, and waits until another host is active.
 
     :param to: the target, or ``None`` for the best standby.
     :param say: takes a line for each step.
     :param from_height: the key moves once the active's head is so high, or some seconds later; 0: at once.
+    :param change: another such height once there is a reason for one; asked until the active answers.
     :raises HandoverRefusedError: nobody is active, the target is not ready, or the active refused.
     :raises CallError: Consul could not be asked.
     """
@@ -79,7 +81,7 @@ def switch_over(
     with roster.wish(request, say) as session:
         if session is None:
             raise HandoverRefusedError("another switchover is being asked for; try again when it is over")
-        reason = _await_answer(roster, session, request, answer_within_s)
+        reason = _await_answer(roster, session, request, answer_within_s, change)
         say(reason)
         return _await_active(watch, view.active, view.term, started)
 
@@ -114,7 +116,9 @@ def _check_target(to: str, active: str, hosts: dict[str, tuple[bool, str, str]])
         raise HandoverRefusedError(f"{to} is not ready: {role}: {reason}")
 
 
-def _await_answer(roster: Roster, session: str, request: Request, within_s: float) -> str:
+def _await_answer(
+    roster: Roster, session: str, request: Request, within_s: float, change: Callable[[], int | None]
+) -> str:
     asked_at = renewed_at = boottime()
     while boottime() - asked_at < within_s:
         answer = roster.answer_to(request.id)
@@ -123,6 +127,11 @@ def _await_answer(roster: Roster, session: str, request: Request, within_s: floa
             if not accepted:
                 raise HandoverRefusedError(reason)
             return reason
+        # The same wish with another height: whom it names has prepared for it, and need not do so again.
+        if (height := change()) is not None:
+            request = replace(request, from_height=height)
+            if not roster.ask(session, request):
+                raise HandoverRefusedError("another switchover is being asked for; try again when it is over")
         if boottime() - renewed_at > RENEW_S:
             roster.renew_session(session)
             renewed_at = boottime()

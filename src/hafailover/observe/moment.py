@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
+from hafailover.clock import boottime
 from hafailover.near.rpc import NeardRpc, RpcError
-from hafailover.orders.planning import NOW_S, Slot, best_moment
+from hafailover.orders.planning import NOW_S, Slot, best_moment, is_free
 
 BLOCK_S = 1.0
 """Taken for the time of a block where neard does not tell enough to know it."""
 PACE_BLOCKS = 10
 """Over so many heights it is measured; turns that nobody took are in it."""
+WINDOWS_S = 5.0
+"""So long neard may take to tell its windows: of a late one something may be left."""
+LOOK_S = 0.1
+"""How often the head is looked at while the key waits: each new one shows whether the moment stands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,21 +29,35 @@ class Moment:
     slot: Slot | None
     why: str
 
+    @property
+    def from_height(self) -> int:
+        """As a wish has it: 0 for at once."""
+        return self.slot.from_height if self.slot is not None else 0
 
-def best(rpc: NeardRpc, account_id: str) -> Moment:
+
+def best(rpc: NeardRpc, account_id: str, within_s: float = NOW_S) -> Moment:
     """:raises RpcError: neard could not be asked for its head or the windows."""
     status = rpc.status()
-    block_s = _block_s(rpc, status.height, status.head_made_at)
-    slot = best_moment(rpc.maintenance_windows(account_id), status.height, block_s)
+    pace = block_s(rpc, status.height, status.head_made_at) or BLOCK_S
+    return _among(rpc.maintenance_windows(account_id, WINDOWS_S), status.height, pace, within_s)
+
+
+def _among(windows: list[tuple[int, int]], head: int, pace: float, within_s: float) -> Moment:
+    slot = best_moment(windows, head, pace, within_s)
     if slot is None:
-        return Moment(None, f"no height of the next {NOW_S:g} s is free of duties: the key moves at once")
+        none = f"no height of the next {within_s:.0f} s is free of duties"
+        return Moment(None, f"{none if within_s >= 1 else 'no time is left'}: the key moves at once")
     last = slot.end - 1
     free = f"{slot.start}" if slot.start == last else f"{slot.start} to {last}"
     return Moment(slot, f"no duty at {free}: the key moves before it")
 
 
-def _block_s(rpc: NeardRpc, head: int, made_at: float) -> float:
-    """Seconds a height, by the timestamps of the head and of a block some way back."""
+def block_s(rpc: NeardRpc, head: int, made_at: float) -> float | None:
+    """Seconds a height, by the timestamps of the head and of a block some way back.
+
+    :param made_at: the head's, as ``/status`` has it.
+    :returns: ``None`` where neard does not tell, or tells what cannot be.
+    """
     for height in range(head - PACE_BLOCKS, head - PACE_BLOCKS // 2):
         try:
             header = rpc.call("block", {"block_id": height})["header"]
@@ -46,4 +69,87 @@ def _block_s(rpc: NeardRpc, head: int, made_at: float) -> float:
             break
         if 0.0 < made_at - before < 600.0:
             return (made_at - before) / (head - height)
-    return BLOCK_S
+    return None
+
+
+class Forecast:
+    """Chooses the best moment of the next seconds, and another one if neard takes its window back.
+
+    Windows are a forecast from protocol 87 on, and some seconds pass until the key moves.
+
+    :param open_rpc: connects with the neard that is asked.
+    :param say: takes a line for each choice, also from a thread of this object's own.
+    """
+
+    def __init__(self, open_rpc: Callable[[], NeardRpc], account_id: str, say: Callable[[str], None]) -> None:
+        self._open_rpc = open_rpc
+        self._account_id = account_id
+        self._say = say
+        self._moment = Moment(None, "")
+        self._until = 0.0
+        self._checked = 0
+        self._silent = False
+        self._changes: queue.SimpleQueue[int] = queue.SimpleQueue()
+
+    def best(self) -> Moment:
+        """At once, where neard does not tell."""
+        self._until = boottime() + NOW_S
+        try:
+            with self._open_rpc() as rpc:
+                self._moment = best(rpc, self._account_id)
+        except RpcError as error:
+            why = f"neard does not tell when it has no duty ({error}): the key moves at once"
+            self._moment = Moment(None, why)
+        return self._moment
+
+    def change(self) -> int | None:
+        """The height of another choice, 0 for at once; ``None``: nothing new. Does not wait."""
+        try:
+            return self._changes.get_nowait()
+        except queue.Empty:
+            return None
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Looks at the windows with each new head for as long as the block lasts."""
+        over = threading.Event()
+        threading.Thread(target=self._run, args=(over,), name="forecast", daemon=True).start()
+        try:
+            yield
+        finally:
+            over.set()
+
+    def _run(self, over: threading.Event) -> None:
+        rpc: NeardRpc | None = None
+        while self._moment.slot is not None and not over.wait(LOOK_S):
+            try:
+                rpc = rpc or self._open_rpc()
+                self.look(rpc)
+                self._silent = False
+            except RpcError as error:
+                if rpc is not None:
+                    rpc.close()
+                    rpc = None
+                if not self._silent and not over.is_set():
+                    self._say(f"neard does not tell whether that height is free still ({error})")
+                self._silent = True
+        if rpc is not None:
+            rpc.close()
+
+    def look(self, rpc: NeardRpc) -> None:
+        """Holds the choice against what neard says now.
+
+        :raises RpcError: neard could not be asked; the choice stands.
+        """
+        slot, status = self._moment.slot, rpc.status()
+        if slot is None or status.height == self._checked:
+            return
+        windows = rpc.maintenance_windows(self._account_id, WINDOWS_S)
+        self._checked = status.height
+        height = max(slot.start, status.height + 1)
+        if is_free(windows, height):
+            return
+        pace = block_s(rpc, status.height, status.head_made_at) or BLOCK_S
+        self._moment = _among(windows, status.height, pace, max(0.0, self._until - boottime()))
+        self._say(f"neard has a duty at {height} now; {self._moment.why}")
+        self._changes.put(self._moment.from_height)

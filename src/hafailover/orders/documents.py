@@ -60,6 +60,8 @@ class Plan(BaseModel):
     at_height: Height | None = None
     window_blocks: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """So many heights in a row without a block or a chunk to produce."""
+    despite_budget: bool = False
+    """Also where the validator may not miss much more in this epoch."""
     by: str = ""
     at: str = ""
     state: Literal["waiting", "asked", "done", "failed"] = "waiting"

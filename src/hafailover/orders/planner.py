@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -16,6 +17,8 @@ from hafailover.lock.client import Address
 from hafailover.lock.errors import CallError
 from hafailover.lock.roster import Roster
 from hafailover.near.rpc import NeardRpc, RpcError
+from hafailover.observe.budget import DESPITE
+from hafailover.observe.moment import BLOCK_S, WINDOWS_S, block_s
 from hafailover.orders.desk import DEADLINE_S, Desk
 from hafailover.orders.documents import Drill, OrderBook, Plan, Stored
 from hafailover.orders.planning import DEFAULT_BLOCKS, Slot, choose, is_soon, patience_ends, still_stands
@@ -29,9 +32,8 @@ LAST_ANSWER_S = 0.5
 """So long the answer to a wish that was taken back may still come: the active may have begun just before."""
 RENEW_S = 3.0
 MOST_TRIES = 20
-BLOCK_S = 1.0
-"""Taken for the time of a block until the chain has shown its own."""
 MEASURE_BLOCKS = 10
+SILENT = "neard does not tell the windows"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,28 @@ class Standing:
     """Those that are ready, best first."""
     steady: tuple[str, ...]
     """Those of them to which a planned handover costs nothing."""
+    scarce: str = ""
+    """What may hardly be missed any more in this epoch; empty: enough is left, or nothing is known."""
 
 
 class Pace:
-    """How many seconds a block takes, from the heads that come by."""
+    """How many seconds a block takes: what neard says as a plan begins, then the heads that come by."""
 
     def __init__(self) -> None:
         self._first: tuple[int, float] | None = None
+        self._asked_for: str | None = None
         self.block_s = BLOCK_S
+
+    def ask(self, rpc: NeardRpc, plan_id: str) -> None:
+        """Asks once for each plan: its first decision takes lead and patience from it.
+
+        :raises RpcError: neard does not answer; it is asked again next time.
+        """
+        if self._asked_for == plan_id:
+            return
+        status = rpc.status()
+        self.block_s = block_s(rpc, status.height, status.head_made_at) or self.block_s
+        self._asked_for, self._first = plan_id, None
 
     def note(self, head: int, now: float) -> None:
         if self._first is None or head < self._first[0]:
@@ -119,7 +135,7 @@ class Planner:
                 if book.plan is not None:
                     self.step(book.plan)
                 self._complaints.fine()
-            except (CallError, RpcError) as error:
+            except CallError as error:
                 self._complaints.trouble(str(error))
 
     def _pause_s(self) -> float | None:
@@ -158,9 +174,9 @@ class Planner:
             self._perform(drill.kind)
 
     def step(self, stored: Stored) -> None:
-        """Does what is due now.
+        """Does what is due now; that neard does not answer is told to whoever waits.
 
-        :raises CallError: Consul could not be asked. :raises RpcError: neard could not.
+        :raises CallError: Consul could not be asked.
         """
         plan, standing = stored.plan, self._standing()
         if plan.over or standing.term is None:
@@ -174,26 +190,41 @@ class Planner:
         if to is None or to not in standing.steady:
             self._write(stored, text=f"waiting: {_why_not(plan.to, standing)}")
             return
-        slot = self._slot(plan, standing.head)
+        try:
+            slot = self._slot(plan)
+        except RpcError as error:
+            self._write(stored, text=f"waiting: {SILENT} ({error})")
+            return
         if slot is None:
             self._no_slot(stored)
-        elif not is_soon(slot, standing.head, self._pace.block_s):
+        elif standing.scarce and not plan.despite_budget:
+            anyhow = f"to hand over all the same: hafailover switchover --cancel, then with {DESPITE}"
+            self._write(stored, text=f"waiting: the budget is low ({standing.scarce}); {anyhow}")
+        elif not is_soon(slot, self._standing().head, self._pace.block_s):
             text = f"waiting for height {slot.start}: then {to} takes over"
             self._write(stored, text=text, start=slot.start, end=slot.end)
         else:
             self._ask(stored, to, slot)
 
-    def _slot(self, plan: Plan, head: int) -> Slot | None:
-        block_s = self._pace.block_s
+    def _slot(self, plan: Plan) -> Slot | None:
+        """:raises RpcError: neard could not be asked for the windows, which a height does not need."""
+        if plan.at_height is not None:
+            with contextlib.suppress(RpcError), self._open_rpc() as rpc:
+                self._pace.ask(rpc, plan.id)
+            return choose(plan, [], self._standing().head, self._pace.block_s)
+        with self._open_rpc() as rpc:
+            self._pace.ask(rpc, plan.id)
+            windows = rpc.maintenance_windows(self._account_id, WINDOWS_S)
+        # neard may have taken its time.
+        head = self._standing().head
         if self._patience is None or self._patience[0] != plan.id:
-            self._patience = (plan.id, patience_ends(head, block_s))
-        windows = self._windows() if plan.at_height is None else []
-        return choose(plan, windows, head, block_s, self._patience[1])
+            self._patience = (plan.id, patience_ends(head, self._pace.block_s))
+        return choose(plan, windows, head, self._pace.block_s, self._patience[1])
 
     def _windows(self) -> list[tuple[int, int]]:
         """:raises RpcError: neard could not be asked."""
         with self._open_rpc() as rpc:
-            return rpc.maintenance_windows(self._account_id)
+            return rpc.maintenance_windows(self._account_id, WINDOWS_S)
 
     def _no_slot(self, stored: Stored) -> None:
         if stored.plan.at_height is not None:
@@ -253,7 +284,11 @@ class Planner:
             head = self._standing().head
             if slot is not None and head != checked:
                 checked = head
-                if not still_stands(slot, self._windows(), head):
+                try:
+                    windows = self._windows()
+                except RpcError as error:
+                    return False, f"{SILENT} ({error})"
+                if not still_stands(slot, windows, head):
                     return False, f"neard now has a duty within {slot.start} to {slot.end - 1}"
             if boottime() - renewed_at > RENEW_S:
                 self._roster.renew_session(session)

@@ -97,13 +97,20 @@ def still_stands(slot: Slot, windows: Sequence[tuple[int, int]], head: int) -> b
     return any(start <= first and slot.end <= end for start, end in windows)
 
 
-def best_moment(windows: Sequence[tuple[int, int]], head: int, block_s: float) -> Slot | None:
-    """The longest time without a duty that begins within :data:`NOW_S`; ``None`` where there is none.
+def is_free(windows: Sequence[tuple[int, int]], height: int) -> bool:
+    """Whether there is no duty at that height."""
+    return any(start <= height < end for start, end in windows)
+
+
+def best_moment(
+    windows: Sequence[tuple[int, int]], head: int, block_s: float, within_s: float = NOW_S
+) -> Slot | None:
+    """The longest time without a duty that begins within so many seconds; ``None`` where there is none.
 
     Its last height is no limit: whoever asks for it would rather have a block missed than wait for another.
     """
     free = _from(windows, head + 1 + blocks_in(NOW_LEAD_S, block_s), 1)
-    soon = [one for one in free if one[0] <= head + blocks_in(NOW_S, block_s)]
+    soon = [one for one in free if one[0] <= head + blocks_in(within_s, block_s)]
     found = _longest(soon, block_s)
     return Slot(found[0] - 1, 0, *found) if found else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from hafailover.lock.roster import RequestWatch
 from hafailover.orders.desk import OrdersWatch
 
 from ..observe.pool import beat, fill
-from ..observe.tiny_consul import ACCOUNT, KEYS, TinyConsul
+from ..observe.tiny_consul import ACCOUNT, KEYS, TinyConsul, until
 from .parts import Events, Mortals
 
 
@@ -199,3 +200,75 @@ def test_a_release_that_the_slower_watch_tells_late_is_no_news(
     # The stale answer is dropped; what the same watch sees next is as new as the other one's.
     third = events.wait(ev.LockSeen, 3)
     assert third.lock.session is None
+
+
+# --- the target of a handover
+
+
+class Wished:
+    """Eyes that expect a handover; says how often the lock was looked at closely."""
+
+    def __init__(self, consul: TinyConsul, events: Events, mortals: Mortals) -> None:
+        self.looks = 0
+        wished = self
+
+        class Counted(ConsulWatch):
+            def lock(self, index: int | None, wait_s: float, fast: bool = False) -> tuple[int, LockView]:
+                wished.looks += fast
+                return super().lock(index, min(wait_s, 0.05), fast)
+
+        self.eyes = LeaseEyes(
+            lambda: mortals(Counted(consul.address, ACCOUNT, 10.0)),
+            lambda: mortals(RequestWatch(consul.address, ACCOUNT, 10.0)),
+            lambda: mortals(OrdersWatch(consul.address, ACCOUNT, 10.0)),
+            lambda book: None,
+            events,
+        )
+
+    def looks_again(self) -> None:
+        before = self.looks
+        until(lambda: self.looks > before + 1, "another close look")
+
+    def ends(self) -> None:
+        before = -1
+
+        def quiet() -> bool:
+            nonlocal before
+            now, before = before, self.looks
+            time.sleep(0.3)
+            return now == self.looks
+
+        until(quiet, "the end of the close looks")
+
+
+@pytest.fixture
+def wished(consul: TinyConsul, events: Events, mortals: Mortals, monkeypatch: pytest.MonkeyPatch) -> Wished:
+    monkeypatch.setattr(module, "HANDOVER_S", 0.2)
+    monkeypatch.setattr(module, "AFTER_WISH_S", 0.2)
+    fill(consul)
+    consul.put(KEYS.request, {"id": "wish-1", "to": "b", "term": 20}, "session-of-asker")
+    return Wished(consul, events, mortals)
+
+
+def test_the_target_looks_closely_as_long_as_the_wish_stands(
+    consul: TinyConsul, events: Events, wished: Wished
+) -> None:
+    """The key may wait for a height and for what the target lacks: longer than any fixed time."""
+    wished.eyes.start()
+    assert events.wait(ev.RequestSeen).request is not None
+    wished.eyes.expect_handover()
+    time.sleep(1.0)
+    wished.looks_again()
+    consul.expire("session-of-asker")
+    wished.ends()
+    consul.put(KEYS.request, {"id": "wish-2", "to": "b", "term": 20}, "session-of-asker")
+    until(lambda: events.of(ev.RequestSeen)[-1].request is not None, "another wish")
+    wished.eyes.expect_handover()
+    wished.looks_again()
+
+
+def test_where_the_wish_is_over_already_the_look_ends(wished: Wished) -> None:
+    """A wish may come and go before the agent gets to it."""
+    wished.eyes.expect_handover()
+    wished.ends()
+    assert wished.looks

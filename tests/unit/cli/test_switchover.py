@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 
 import pytest
 
 from hafailover.cli import switchover
 from hafailover.orders import following
+from hafailover.text import unix_time
 
 from ..near.keys import ACCOUNT
 from ..near.servers import STATUS, Peer, Server, answer
-from ..observe.pool import PAUSE_S, Active, fill, publish_budget
-from ..observe.tiny_consul import KEYS, TinyConsul
+from ..observe.pool import PAUSE_S, Active, beat, fill, publish_budget
+from ..observe.tiny_consul import KEYS, TinyConsul, until
 from .command import Command
 
 
@@ -27,17 +30,25 @@ class Neard:
         """The counts at the end of the first epoch, if it is still known."""
         self.asked = 0
         self.windows: list[tuple[int, int]] | None = None
-        """Heights without a duty; the head is at 120. ``None``: it does not tell."""
+        """Heights without a duty; the head is at 120 at first. ``None``: it does not tell."""
+        self.head = 120
+        self.block_s: float | None = None
+        """By its blocks' timestamps. ``None``: it does not tell."""
 
     def __call__(self, peer: Peer) -> None:
         if peer.request.startswith(b"GET /status"):
-            answer(STATUS)(peer)
+            sync = {**STATUS["sync_info"], "latest_block_height": self.head}
+            answer({**STATUS, "sync_info": sync})(peer)
             return
         asked = json.loads(peer.request.partition(b"\r\n\r\n")[2])
         if asked["method"] == "block" and asked["params"] == {"block_id": self.epoch_starts[1]}:
             answer({"result": {"header": {"prev_hash": "last"}}})(peer)
         elif asked["method"] == "maintenance_windows" and self.windows is not None:
             answer({"result": self.windows})(peer)
+        elif asked["method"] == "block" and self.block_s is not None:
+            made_at = unix_time(STATUS["sync_info"]["latest_block_time"])
+            made_at -= (self.head - asked["params"]["block_id"]) * self.block_s
+            answer({"result": {"header": {"timestamp_nanosec": f"{int(made_at * 1e9)}"}}})(peer)
         elif asked["method"] in ("maintenance_windows", "block"):
             answer({"error": {"cause": {"name": "INTERNAL_ERROR"}}})(peer)
         elif asked["params"] == ["last"] and self.ended is None:
@@ -128,6 +139,16 @@ def test_a_handover_that_ends_the_loss_can_be_had(
     assert hafailover("switchover", "--now", "--despite-budget").code == 0
 
 
+@pytest.mark.parametrize("option", [[], ["--despite-budget"]], ids=["-", "despite"])
+def test_a_plan_carries_what_it_was_ordered_with(
+    hafailover: Command, consul: TinyConsul, option: list[str]
+) -> None:
+    """The active's agent looks at the budget again when its time has come."""
+    fill(consul)
+    assert hafailover("switchover", "--no-wait", *option).code == 0
+    assert consul.get(KEYS.orders + "plan")["despite_budget"] is bool(option)
+
+
 def test_what_is_left_over_half_holds_nothing_back(
     hafailover: Command, consul: TinyConsul, neard: Neard
 ) -> None:
@@ -164,6 +185,63 @@ def test_now_is_the_best_moment_of_the_next_seconds(
         "handing over to b",
     ]
     assert (active.asked["from_height"], active.asked["to_height"]) == (125, 0)
+
+
+def test_a_moment_that_neard_takes_back_is_let_go_before_the_key_moves(
+    hafailover: Command, consul: TinyConsul, neard: Neard
+) -> None:
+    """Windows are a forecast: the wish is changed in place, so that its target need not prepare again."""
+    fill(consul)
+    neard.windows = [(125, 131), (150, 190)]
+    wishes: list[tuple[str, int]] = []
+
+    def heights() -> list[int]:
+        wish = consul.get(KEYS.request)
+        if not wishes or wishes[-1] != (wish["id"], wish["from_height"]):
+            wishes.append((wish["id"], wish["from_height"]))
+        return [height for _, height in wishes]
+
+    def play() -> None:
+        consul.await_key(KEYS.request)
+        until(lambda: heights() == [124], "the first choice")
+        neard.windows, neard.head = [(126, 128), (150, 190)], 123
+        until(lambda: heights() == [124, 125], "another choice")
+        neard.windows, neard.head = [(150, 190)], 124
+        until(lambda: heights() == [124, 125, 0], "none is left")
+        consul.put(KEYS.answer, {"id": wishes[-1][0], "accepted": True, "reason": "handing over to b"})
+        consul.put_beat(beat("b", 33))
+
+    threading.Thread(target=play, daemon=True).start()
+    done = hafailover("switchover", "--now")
+    assert len({name for name, _ in wishes}) == 1
+    assert [height for _, height in wishes] == [124, 125, 0]
+    assert (done.code, done.err) == (0, "")
+    first, second, third, *_ = done.out.splitlines()
+    assert first == "no duty at 125 to 130: the key moves before it"
+    assert second == "neard has a duty at 125 now; no duty at 126 to 127: the key moves before it"
+    assert third.startswith("neard has a duty at 126 now; no height of the next ")
+    assert third.endswith(" s is free of duties: the key moves at once")
+
+
+def test_a_neard_that_falls_silent_leaves_the_moment_as_it_is(
+    hafailover: Command, consul: TinyConsul, neard: Neard
+) -> None:
+    fill(consul)
+    neard.windows = [(125, 131)]
+
+    def play() -> None:
+        wish = consul.await_key(KEYS.request)
+        neard.windows, neard.head = None, 123
+        time.sleep(0.5)
+        consul.put(KEYS.answer, {"id": wish["id"], "accepted": True, "reason": "handing over to b"})
+        consul.put_beat(beat("b", 33))
+
+    threading.Thread(target=play, daemon=True).start()
+    done = hafailover("switchover", "--now")
+    assert done.code == 0
+    assert consul.get(KEYS.request)["from_height"] == 124
+    told = "neard does not tell whether that height is free still (maintenance_windows: INTERNAL_ERROR)"
+    assert done.out.splitlines().count(told) == 1
 
 
 @pytest.mark.parametrize(
@@ -211,6 +289,15 @@ def test_a_dry_run_says_when(
     done = hafailover("switchover", how, "--dry-run")
     assert (done.code, done.err) == (0, "")
     assert done.out.splitlines()[-1] == f"a would hand over to b {when}; b is ready. Nothing was done."
+
+
+@pytest.mark.parametrize(("block_s", "height"), [(1.0, 125), (0.2, 137)])
+def test_a_dry_run_names_the_height_that_would_be_taken(
+    hafailover: Command, consul: TinyConsul, neard: Neard, block_s: float, height: int
+) -> None:
+    fill(consul)
+    neard.windows, neard.block_s = [(118, 300)], block_s
+    assert json.loads(hafailover("switchover", "--dry-run", "--json").out)["start"] == height
 
 
 def test_of_the_two_only_one_is_meant(hafailover: Command) -> None:

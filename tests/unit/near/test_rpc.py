@@ -9,7 +9,7 @@ import pytest
 from hafailover.clock import boottime
 from hafailover.near.rpc import NeardRpc, Production, RpcError, Status
 
-from .servers import DRIPS, GARBAGE, STATUS, Handler, Server, answer, endless, hang, raw, status
+from .servers import DRIPS, GARBAGE, STATUS, Handler, Peer, Server, answer, endless, hang, raw, status
 
 DEADLINE_S = 0.4
 CALLS: dict[str, Callable[[NeardRpc], Any]] = {
@@ -276,6 +276,16 @@ def test_a_call_ends_in_time_whatever_the_server_does(kind: str, call: str) -> N
         # Twice the deadline: the last byte may come just before the first one has run out.
         assert boottime() - started < 2 * DEADLINE_S + 0.3
         rpc.close()
+
+
+def test_windows_may_take_longer_than_other_calls() -> None:
+    def late(peer: Peer) -> None:
+        peer.wait(1.5 * DEADLINE_S)
+        result([{"start": 3, "end": 5}])(peer)
+
+    assert ask(late, lambda rpc: rpc.maintenance_windows("pool.near", 10.0), DEADLINE_S) == [(3, 5)]
+    with pytest.raises(RpcError, match=r"no answer within 0\.4 s"):
+        ask(late, lambda rpc: rpc.maintenance_windows("pool.near"), DEADLINE_S)
 
 
 def test_a_server_that_hangs_up_is_no_surprise_to_the_next_call() -> None:

@@ -17,6 +17,7 @@ from hafailover.observe.budget import (
     missable_in_epoch,
     pools_budget,
     refusal,
+    scarce_text,
 )
 from hafailover.observe.records import Allowance, Budget, NodeRecord
 
@@ -187,7 +188,9 @@ def test_any_counts_make_a_record_that_can_be_read(
     assert all(0 <= row.ratio <= 1 for row in found.rows)
     lows = [row.low for row in found.rows]
     assert lows == sorted(lows, reverse=True)
-    assert bool(low_texts(found)) is any(lows) is (refusal(found) is not None)
+    assert bool(low_texts(found)) is any(lows)
+    spendable = any(row.low and not row.lost for row in found.rows)
+    assert (refusal(found) is not None) is bool(scarce_text(found)) is spendable
 
 
 def test_the_head_of_another_epoch_tells_nothing() -> None:
@@ -245,7 +248,25 @@ def test_texts() -> None:
         "until the epoch ends, in 21600 blocks. To go on all the same, as where that ends "
         "the loss: --despite-budget"
     )
+    # Nothing of it can be spent any more; only what is left is a reason to wait.
+    assert "the seat is lost" not in why
+    assert "shard 6" not in why
+    assert scarce_text(found) == (
+        "9 of 99 chunks may still be missed on shard 3; 39 of 99 chunks may still be missed on shard 4"
+    )
     assert refusal(None) is None
+    assert scarce_text(None) == ""
+
+
+def test_what_is_lost_holds_nothing_back() -> None:
+    """A pool that has lost a shard would be held back until the epoch ends, and no chunk be saved by it."""
+    shards = (ShardCount(3, Counted(210, 400), 5), ShardCount(4, Counted(1600, 1600), 5))
+    counts = EpochCounts(START, Counted(216, 216), Counted(1810, 2000), Counted(0, 0), shards)
+    found = budget_of(counts, NOW, START + 21_599, 1 / 0.6)
+    assert low_texts(found) == [
+        "no more chunks on shard 3 until the epoch ends: 190 were missed there (EarlyKickout)"
+    ]
+    assert refusal(found) is None
 
 
 def test_a_neard_that_counts_beyond_reason_ends_no_agent() -> None:

@@ -10,16 +10,18 @@ from typing import Any, cast
 
 import pytest
 
-from hafailover.near.rpc import NeardRpc, RpcError
+from hafailover.near.rpc import NeardRpc, RpcError, Status
 from hafailover.orders.documents import OrderBook, Plan, Stored
 from hafailover.orders.planner import Planner, Standing
 from hafailover.orders.planning import patience_ends
 
-from ..observe.tiny_consul import ACCOUNT, KEYS, TinyConsul
+from ..observe.tiny_consul import ACCOUNT, KEYS, TinyConsul, until
 from ..observe.tiny_consul import consul as consul
 
 PLAN = KEYS.orders + "plan"
 HEAD = 100
+EPOCH_S = 1_780_000_000.0
+"""When the block at height 0 was made."""
 
 
 class Chain:
@@ -30,6 +32,9 @@ class Chain:
         self.head = HEAD
         self.asked = 0
         self.fails = False
+        self.scarce = ""
+        self.block_s = 1.0
+        """By the timestamps of its blocks."""
 
     def open(self) -> NeardRpc:
         @contextmanager
@@ -38,15 +43,29 @@ class Chain:
 
         return cast("NeardRpc", cast("AbstractContextManager[Any]", rpc()))
 
-    def maintenance_windows(self, account_id: str) -> list[tuple[int, int]]:
-        assert account_id == ACCOUNT
+    def maintenance_windows(self, account_id: str, deadline_s: float) -> list[tuple[int, int]]:
+        assert (account_id, deadline_s) == (ACCOUNT, 5.0)
         self.asked += 1
-        if self.fails:
-            raise RpcError("no answer within 1 s")
+        self.check()
         return self.windows
 
+    def check(self) -> None:
+        if self.fails:
+            raise RpcError("no answer within 5 s")
+
+    def made_at(self, height: int) -> float:
+        return EPOCH_S + height * self.block_s
+
+    def status(self) -> Status:
+        self.check()
+        return Status(self.head, False, None, None, "2.13.3", 42, "localnet", self.made_at(self.head))
+
+    def call(self, method: str, params: dict[str, int]) -> Any:
+        assert method == "block"
+        return {"header": {"timestamp_nanosec": f"{int(self.made_at(params['block_id']) * 1e9)}"}}
+
     def standing(self) -> Standing:
-        return Standing(term=20, head=self.head, standbys=("b",), steady=("b",))
+        return Standing(term=20, head=self.head, standbys=("b",), steady=("b",), scarce=self.scarce)
 
 
 class Carrying:
@@ -88,17 +107,20 @@ def carrying(consul: TinyConsul) -> Carrying:
 def test_a_window_that_stands_is_used(carrying: Carrying) -> None:
     wishes: list[dict[str, Any]] = []
 
+    def looks_again(head: int) -> None:
+        asked, carrying.chain.head = carrying.chain.asked, head
+        until(lambda: carrying.chain.asked > asked, "another look at the windows")
+
     def play(wish: dict[str, Any]) -> None:
         wishes.append(wish)
-        for carrying.chain.head in range(HEAD, 110):
-            time.sleep(0.05)
+        for head in range(HEAD + 1, HEAD + 4):
+            looks_again(head)
         carrying.accept(wish)
 
     carrying.once_asked(play)
     plan = carrying.step()
     assert (plan["state"], plan["text"]) == ("done", "handing over to b")
     assert (wishes[0]["from_height"], wishes[0]["to_height"]) == (109, 116)
-    assert carrying.chain.asked > 3, "it looked again with new heads"
 
 
 def test_a_window_that_neard_takes_back_is_let_go_before_the_key_moves(carrying: Carrying) -> None:
@@ -134,9 +156,86 @@ def test_a_neard_that_does_not_tell_holds_the_wish_up(carrying: Carrying) -> Non
         carrying.chain.fails, carrying.chain.head = True, 105
 
     carrying.once_asked(play)
-    with pytest.raises(RpcError):
-        carrying.step()
+    plan = carrying.step()
+    told = "neard does not tell the windows (no answer within 5 s)"
+    assert (plan["state"], plan["text"]) == ("waiting", f"waiting for another window: {told}")
     assert carrying.consul.items[KEYS.request].session is None
+
+
+def test_a_neard_that_does_not_tell_at_all_is_told_to_whoever_waits(carrying: Carrying) -> None:
+    carrying.chain.fails = True
+    plan = carrying.step()
+    assert (plan["state"], plan["text"]) == (
+        "waiting",
+        "waiting: neard does not tell the windows (no answer within 5 s)",
+    )
+    assert carrying.consul.get(KEYS.request) is None
+    carrying.chain.fails = False
+    carrying.once_asked(carrying.accept)
+    assert carrying.step()["state"] == "done"
+
+
+@pytest.mark.parametrize("block_s", [0.2, 0.6, 2.0])
+def test_the_first_choice_goes_by_the_time_that_a_block_takes(consul: TinyConsul, block_s: float) -> None:
+    carrying = Carrying(consul)
+    carrying.chain.block_s = block_s
+    carrying.chain.windows = [(90, 400)]
+    wishes: list[dict[str, Any]] = []
+
+    def play(wish: dict[str, Any]) -> None:
+        wishes.append(wish)
+        carrying.accept(wish)
+
+    carrying.once_asked(play)
+    plan = carrying.step()
+    assert (wishes[0]["from_height"] - HEAD) * block_s >= 3.0, "as long as the preparation takes"
+    assert (plan["end"] - 1 - wishes[0]["to_height"]) * block_s >= 3.0, "until others have learned of it"
+
+
+def test_a_height_is_near_by_the_time_that_a_block_takes(consul: TinyConsul) -> None:
+    """Ten seconds before it the wish is put, at blocks of 0.2 s too."""
+    carrying = Carrying(consul, window_blocks=None, at_height=150)
+    carrying.chain.block_s = 0.2
+    carrying.once_asked(carrying.accept)
+    assert carrying.step()["state"] == "done"
+
+
+@pytest.mark.parametrize("more", [{}, {"window_blocks": None, "at_height": 105}], ids=["window", "height"])
+def test_it_waits_where_little_may_be_missed_any_more(consul: TinyConsul, more: dict[str, Any]) -> None:
+    """The command has looked when the plan was made, which may be long ago."""
+    carrying = Carrying(consul, **more)
+    carrying.chain.scarce = "39 of 99 chunks may still be missed on shard 3"
+    plan = carrying.step()
+    assert (plan["state"], plan["text"]) == (
+        "waiting",
+        "waiting: the budget is low (39 of 99 chunks may still be missed on shard 3); to hand over all the "
+        "same: hafailover switchover --cancel, then with --despite-budget",
+    )
+    assert consul.get(KEYS.request) is None
+    carrying.chain.scarce = ""
+    carrying.once_asked(carrying.accept)
+    assert carrying.step()["state"] == "done"
+
+
+def test_a_height_that_passes_meanwhile_has_passed(consul: TinyConsul) -> None:
+    carrying = Carrying(consul, window_blocks=None, at_height=105)
+    carrying.chain.scarce, carrying.chain.head = "39 of 99 chunks may still be missed on shard 3", 120
+    plan = carrying.step()
+    assert (plan["state"], plan["text"]) == ("failed", "height 105 has passed")
+
+
+def test_a_plan_that_ends_the_loss_does_not_wait(consul: TinyConsul) -> None:
+    carrying = Carrying(consul, despite_budget=True)
+    carrying.chain.scarce = "0 of 99 chunks may still be missed on shard 3"
+    carrying.once_asked(carrying.accept)
+    assert carrying.step()["state"] == "done"
+
+
+def test_a_height_needs_no_neard(consul: TinyConsul) -> None:
+    carrying = Carrying(consul, window_blocks=None, at_height=105)
+    carrying.chain.fails = True
+    carrying.once_asked(carrying.accept)
+    assert carrying.step()["state"] == "done"
 
 
 def test_at_a_height_no_window_is_asked_for(consul: TinyConsul) -> None:
