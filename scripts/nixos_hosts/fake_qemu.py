@@ -99,8 +99,10 @@ def _connect(path: str) -> socket.socket:
 def main(arguments: list[str]) -> int:
     spec, options = Spec.load(Path(arguments[0])), arguments[1:]
     container, ended = Container(spec), threading.Event()
+    told: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: ended.set())
+        # Not the event: it would wait for a lock that this very thread may hold, and for ever.
+        signal.signal(number, lambda number, _: told.append(number))
     path = Path(option(options, "-qmp", "unix:"))
     path.unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX)
@@ -114,7 +116,7 @@ def main(arguments: list[str]) -> int:
         container.start()
         threading.Thread(target=monitor, args=(at_monitor, container, ended), daemon=True).start()
         threading.Thread(target=shell, args=(at_shell, container), daemon=True).start()
-        while container.alive() and not ended.wait(LOOK_S):
+        while container.alive() and not told and not ended.wait(LOOK_S):
             pass
     except Broken as error:
         say(str(error))
