@@ -20,6 +20,7 @@ from .figures import APPROVAL_DELAY, Samples, kinds, mean, mean_hops, scrape, ti
 
 FIRST_WITHIN_S = 60.0
 LOOK_S = 0.2
+SEEN_AT_ONCE_S = 1.0
 SENT = ("BlockApproval", "ChunkEndorsement")
 """Part of neard's names of the messages whose delay is told."""
 NOT_MEASURED = "NOT MEASURED: the stand-in has no such metric"
@@ -74,14 +75,17 @@ class ArrangementBench(DutyBench):
         return rows
 
     def firsts(self, name: str) -> list[Row]:
-        """From each loaded key so far to the first duty done, once what follows them has been watched."""
+        """From each loaded key so far to the first duty done, once what follows them has been watched.
+
+        The first of all duties is told where the key was seen at once; a planned handover's is not, since its
+        command goes on to watch what follows, and the old holder's last duties are counted meanwhile.
+        """
         for watch in self._watches:
             watch.join(FIRST_WITHIN_S + 10)
         block = Row(f"{name}-first-block", "loaded key to the pool's first block", "s", None)
         duty = Row(
             f"{name}-first-duty",
-            "loaded key to the first block, chunk or endorsement that the chain counts; what the old holder "
-            "had done just before may be among them",
+            "loaded key to the first block, chunk or endorsement that the chain counts",
             "s",
             None,
         )
@@ -94,12 +98,15 @@ class ArrangementBench(DutyBench):
         duty.remark = f"{self._unseen} times none within {FIRST_WITHIN_S:g} s" if self._unseen else ""
         if not self._loads:
             block.problems.append("no key was loaded")
+        rows = [block, duty] if self._watches else [block]
         self._loads, self._first, self._unseen, self._watches = [], [], 0, []
-        return [block, duty]
+        return rows
 
     def _await_key(self, old: str, since: float) -> tuple[FailoverHost, float]:
         host, at = super()._await_key(old, since)
         self._loads.append(at)
+        if boottime() - at > SEEN_AT_ONCE_S:
+            return host, at
         watch = threading.Thread(target=self._await_duty, args=(at,), name="first-duty", daemon=True)
         self._watches.append(watch)
         watch.start()

@@ -91,8 +91,8 @@ class Run:
         started = False
         try:
             self._spare_files(pool)
-            as_arranged = arrange(pool, arrangement)
             as_connected = connect(pool, graph(pool)) if graph is not None else None
+            as_arranged = arrange(pool, arrangement)
             if name == "third":
                 wall_off(pool)
             pool.start_network(self.say)
