@@ -18,6 +18,12 @@ DEADLINE_S = 5.0
 APPROVAL_DELAY = "near_block_approval_delay"
 """A block producer's: from the moment that it has all chunks to the one that it has approvals enough, and
 may produce by its own delays (nearcore chain/chain/src/doomslug.rs)."""
+WITNESS_DELAY = "near_partial_witness_time_to_last_part"
+"""From the first part of a state witness to parts enough."""
+ENDORSED = "near_block_producer_endorsed_stake_ratio"
+"""A block producer's: share of the stake whose endorsements of a chunk it had when it made its block."""
+FINE = ((APPROVAL_DELAY, "ms", 1000.0), (WITNESS_DELAY, "ms", 1000.0), (ENDORSED, "%", 100.0))
+"""Histograms of which a mean is told, its unit, and by what neard's own is multiplied."""
 LATENCY = "near_network_routed_msg_latency"
 """By kind of message and tier that it came over. Its clock counts whole seconds (nearcore
 chain/network/src/stats/metrics.rs): a mean over many messages is right, a single one is not."""

@@ -16,7 +16,7 @@ from hafailover.lab.host import FailoverHost
 from hafailover.lab.pool import LabPool
 from hafailover.near.rpc import Production
 
-from .figures import APPROVAL_DELAY, Samples, kinds, mean, mean_hops, scrape, tiers
+from .figures import FINE, LATENCY, Samples, kinds, mean, mean_hops, scrape, tiers
 
 FIRST_WITHIN_S = 60.0
 LOOK_S = 0.2
@@ -155,17 +155,13 @@ class ArrangementBench(DutyBench):
         rows = []
         for whose, where in (("pool", "the pool's active"), ("others", "the three plain validators")):
             looks = list(zip(before[whose], after[whose], strict=True))
-            row = Row(
-                f"normal-approvals-{whose}",
-                f"{APPROVAL_DELAY} at {where}: mean over its blocks",
-                "ms",
-                None,
-            )
-            for old, new in looks:
-                if (found := mean(old, new, APPROVAL_DELAY)) is not None:
-                    row.runs.append(found.value * 1000)
-            self._none(row)
-            rows.append(row)
+            for name, unit, factor in FINE:
+                row = Row(f"normal-{name}-{whose}", f"{name} at {where}: mean", unit, None)
+                for old, new in looks:
+                    if (found := mean(old, new, name)) is not None:
+                        row.runs.append(found.value * factor)
+                self._none(row)
+                rows.append(row)
             rows += [self._latency(part, whose, where, looks) for part in SENT]
         return rows
 
@@ -173,14 +169,14 @@ class ArrangementBench(DutyBench):
         """How old a message is when it comes, over which tier, and over how many hops."""
         row = Row(
             f"normal-{part}-{whose}",
-            f"near_network_routed_msg_latency of {part} at {where}: mean; its clock counts whole seconds",
+            f"{LATENCY} of {part} at {where}: mean; its clock counts whole seconds",
             "ms",
             None,
         )
         said = []
         for old, new in looks:
             for kind in [one for one in kinds(new) if part in one and "Spice" not in one]:
-                found = mean(old, new, "near_network_routed_msg_latency", routed=kind)
+                found = mean(old, new, LATENCY, routed=kind)
                 if found is None:
                     continue
                 row.runs.append(found.value * 1000)
