@@ -82,6 +82,7 @@ def inside(settings: Settings, binary: Binary) -> int:
             began=began.isoformat(timespec="seconds"),
             minutes=round((boottime() - started) / 60, 1),
             block_time_s=settings.block_s,
+            arrangement=settings.arrangement,
             double_signed_heights=sorted(run.twice),
             versions={
                 "hafailover": hafailover.__version__,

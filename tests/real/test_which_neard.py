@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import pytest
 
 from hafailover.lab import room
 from tests.real import __main__ as command
-from tests.real.settings import PARTS, parse
-from tests.real.stages import with_tier1
+from tests.real.settings import default_parts, parse
 
 
 @pytest.fixture(autouse=True)
@@ -50,28 +48,16 @@ def test_the_stand_in_is_named_as_such_and_a_machine_that_cannot_do_it_fails(
 
 
 def test_what_is_asked_for_is_checked(capsys: pytest.CaptureFixture[str]) -> None:
-    assert parse(["--stand-in"]).parts == PARTS
+    assert parse(["--stand-in"]).parts == default_parts("relayed")
     assert (parse(["--stand-in", "--handovers", "8"]).handovers, parse(["--neard", "n"]).handovers) == (8, 50)
-    for words in (["--only", "nothing"], ["--handovers", "0"], ["--hold", "5"]):
+    for words in (
+        ["--only", "nothing"],
+        ["--handovers", "0"],
+        ["--hold", "5"],
+        ["--arrangement", "direct", "--only", "now,demo"],
+    ):
         with pytest.raises(SystemExit):
             parse(["--stand-in", *words])
-    assert "--only: nothing is none of vanished, window, now" in capsys.readouterr().err
-
-
-def test_tier1_is_put_back_as_neard_has_it(tmp_path: Path) -> None:
-    (tmp_path / "node_key.json").write_text('{"public_key": "ed25519:KEY"}')
-    path = tmp_path / "config.json"
-    network = {"addr": "1.2.3.4:5", "public_addrs": [], "tier1": {"enable_inbound": False, "x": 1}}
-    path.write_text(json.dumps({"network": network, "other": 1}))
-
-    with_tier1(path, "1.2.3.4:5")
-
-    found = json.loads(path.read_text())
-    assert found["network"]["public_addrs"] == ["ed25519:KEY@1.2.3.4:5"]
-    assert found["network"]["tier1"] == {
-        "enable_inbound": True,
-        "enable_outbound": True,
-        "connect_interval": {"secs": 5, "nanos": 0},
-        "x": 1,
-    }
-    assert found["other"] == 1
+    said = capsys.readouterr().err
+    assert "--only: nothing is none of vanished, window, now" in said
+    assert "--arrangement: demo has none; leave it out of --only" in said

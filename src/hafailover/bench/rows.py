@@ -28,6 +28,8 @@ class Row:
     """How it was measured where that is not as usual, or what else was seen."""
     duties: dict[str, int] | None = None
     """What was due and what was done, where that was counted."""
+    arrangement: str = ""
+    """Of neard's network settings, where several are compared."""
 
     @property
     def median(self) -> float | None:
@@ -56,6 +58,7 @@ class Row:
             "problems": self.problems,
             "remark": self.remark,
             **({"duties": self.duties} if self.duties is not None else {}),
+            **({"arrangement": self.arrangement} if self.arrangement else {}),
         }
 
 
@@ -73,12 +76,16 @@ def write(rows: list[Row], neard: Binary | None, path: Path, **more: Any) -> Non
 
 def table(rows: list[Row]) -> str:
     """Plain text: nothing in it is ever cut off or wrapped."""
-    name = max(len(row.name) for row in rows)
+    name = max(len(_label(row)) for row in rows)
     lines = [f"{'':6} {'figure':{name}} {'median':>7} {'lowest':>7} {'highest':>7} {'at most':>7}"]
     for row in rows:
         values = (row.median, min(row.runs, default=None), max(row.runs, default=None), row.limit)
         cells = " ".join(f"{'-' if value is None else f'{value:.3g}':>7}" for value in values)
         remark = f" ({row.remark})" if row.remark else ""
-        lines.append(f"{'ok' if row.ok else 'FAILED':6} {row.name:{name}} {cells} {row.unit}{remark}")
+        lines.append(f"{'ok' if row.ok else 'FAILED':6} {_label(row):{name}} {cells} {row.unit}{remark}")
         lines += [f"       {problem}" for problem in row.problems]
     return "\n".join(lines)
+
+
+def _label(row: Row) -> str:
+    return f"{row.arrangement}: {row.name}" if row.arrangement else row.name

@@ -90,10 +90,14 @@ class NetworkHost:
         """Pulls the cable or plugs it in. The host keeps its address. :raises LabError:"""
         command(["ip", "link", "set", self._plug, "up" if up else "down"])
 
-    def deny(self, what: Heard) -> None:
-        """One direction is lost: a deaf host hears nothing, a mute one is not heard. :raises LabError:"""
+    def deny(self, what: Heard, matching: str = "") -> None:
+        """One direction is lost: a deaf host hears nothing, a mute one is not heard.
+
+        :param matching: nft(8)'s expression for the packets that are lost; by default all.
+        :raises LabError:
+        """
         where, device = self._side(what)
-        command([*where, f"add rule netdev {self._table(device)} in drop"])
+        command([*where, f"add rule netdev {self._table(device)} in {matching} drop"])
 
     def allow(self, what: Heard) -> None:
         """Undoes :meth:`deny`. :raises LabError:"""

@@ -44,6 +44,7 @@ class LabPool:
         validators, so that its cable can be pulled. Only in a room (:mod:`hafailover.lab.room`).
     :param acl: whether Consul has ACLs; each host has a token of its own then, in its ``token_file``.
     :param routing: the hosts' ``neard.validator_routing``.
+    :param relays: so many nodes more, which run beside the plain validators and have no key.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class LabPool:
         routing: ValidatorRouting = DEFAULT,
         networks: bool = False,
         epoch_length: int = EPOCH_LENGTH_BLOCKS,
+        relays: int = 0,
     ) -> None:
         self.folder = folder
         self.neard = Binary.of(neard)
@@ -67,14 +69,16 @@ class LabPool:
             folder / "net",
             neard=neard,
             validators=VALIDATORS,
-            hosts=HOSTS,
+            hosts=HOSTS + relays,
             block_time_s=block_time_s,
             epoch_length=epoch_length,
-            places=_endpoints() if networks else None,
+            places=_endpoints(relays) if networks else None,
             routing=routing,
         )
         self._looks: dict[tuple[int, str, int], Look] = {}
-        names = [node.name for node in self.localnet.hosts]
+        homes = self.localnet.hosts[:HOSTS]
+        self.relays = self.localnet.hosts[HOSTS:]
+        names = [node.name for node in homes]
         self.networks = [
             NetworkHost(name, HOST_ADDRESS.format(number)) for number, name in enumerate(names, 1) if networks
         ]
@@ -90,7 +94,8 @@ class LabPool:
             acl=acl,
             places=[network.place for network in self.networks],
         )
-        self.validators = LocalnetProcesses(self.localnet)
+        plain = [node.name for node in (*self.localnet.validators, *self.relays)]
+        self.validators = LocalnetProcesses(self.localnet, names=plain)
         self.hosts = [
             FailoverHost(
                 folder / node.name,
@@ -104,7 +109,7 @@ class LabPool:
                 network=network,
             )
             for node, server, network in zip(
-                self.localnet.hosts, self.consul.servers, self.networks or repeat(None, HOSTS), strict=True
+                homes, self.consul.servers, self.networks or repeat(None, HOSTS), strict=True
             )
         ]
 
@@ -208,11 +213,12 @@ class LabPool:
         return last[0].active
 
 
-def _endpoints() -> list[tuple[str, str]]:
+def _endpoints(relays: int) -> list[tuple[str, str]]:
     """RPC and peers' address of each node. A host's RPC is for itself, a validator's for the observer."""
     plain = [
         (f"{HUB_ADDRESS}:{RPC_PORT + number}", f"{HUB_ADDRESS}:{PEER_PORT + number}")
-        for number in range(VALIDATORS - 1)
+        for number in range(VALIDATORS - 1 + relays)
     ]
     hosts = [HOST_ADDRESS.format(number) for number in range(1, HOSTS + 1)]
-    return plain + [(f"127.0.0.1:{RPC_PORT}", f"{host}:{PEER_PORT}") for host in hosts]
+    own = [(f"127.0.0.1:{RPC_PORT}", f"{host}:{PEER_PORT}") for host in hosts]
+    return [*plain[: VALIDATORS - 1], *own, *plain[VALIDATORS - 1 :]]
