@@ -72,6 +72,8 @@ def inside(settings: Settings, binary: Binary) -> int:
         twice = Row(
             "double-signed", "heights signed twice, in all parts", "heights", 0, [float(len(run.twice))]
         )
+        twice.remark = f"{run.looked_at} heights were looked at"
+        twice.problems += run.blind if run.looked_at else ["no height was looked at"]
         run.rows.append(twice)
         good = not stopped and all(row.ok for row in run.rows)
         write(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import resource
@@ -57,6 +56,10 @@ class Run:
     rows: list[Row] = field(default_factory=list)
     twice: set[str] = field(default_factory=set)
     """Heights signed twice, with the part that they came of."""
+    looked_at: int = 0
+    """Heights whose blocks every plain validator was asked for."""
+    blind: list[str] = field(default_factory=list)
+    """Parts whose heights could not be looked through."""
     more: dict[str, Any] = field(default_factory=dict)
 
     @contextmanager
@@ -111,8 +114,11 @@ class Run:
                 as_connected()
         finally:
             if started:
-                with contextlib.suppress(LabError):
+                self.looked_at += observer.heights_seen()
+                try:
                     self.twice |= {f"{height} ({name})" for height in observer.signed_twice()}
+                except LabError as error:
+                    self.blind.append(f"{name}: {error}")
                 observer.stop()
                 if arrangement == FLOATING:
                     address.stop()
@@ -238,12 +244,12 @@ def deaf(run: Run) -> None:
     silent.duties = blocks.duties
     if not bench.statuses or blocks.duties is None:
         return
-    code, verdict = bench.statuses[-1]
-    silent.remark = f"exit code {code}, {verdict!r}; {blocks.remark}"
+    said = bench.statuses[-1]
+    silent.remark = f"{said}; {blocks.remark}"
     if blocks.duties["blocks_due"] and blocks.duties["blocks_done"] == blocks.duties["blocks_due"]:
         silent.problems = [*silent.problems, "the peers were not deaf, so this was NOT TESTED"]
     else:
-        silent.runs.append(float(code == 0))
+        silent.runs.append(float(not said.sees_harm))
 
 
 def cluster(run: Run) -> None:

@@ -119,8 +119,8 @@ class DutyBench:
         self.pool = pool
         self.observer = observer
         self.say = say
-        self.statuses: list[tuple[int, str]] = []
-        """What ``status`` on the new active said 5 s after its key was loaded: exit code and verdict."""
+        self.statuses: list[Said] = []
+        """What ``status`` on the new active said 5 s after its key was loaded."""
         self._both: list[str] = []
 
     def vanished(self, runs: int, hold_s: float) -> list[Row]:
@@ -143,10 +143,9 @@ class DutyBench:
         for run in range(runs):
             with self._noted(blocks, run):
                 one = self._vanish(hold_s, key, duties, everything)
-                code, verdict = self.statuses[-1]
                 self.say(
                     f"{name} {run + 1}/{runs}: key loaded after {key.runs[-1]:.1f} s, then {one}; "
-                    f"status 5 s after the key: exit code {code}, {verdict!r}"
+                    f"status 5 s after the key: {self.statuses[-1]}"
                 )
         if duties.blocks_due or duties.endorsements_due:
             blocks.runs.append(float(duties.blocks_missed))
@@ -210,6 +209,7 @@ class DutyBench:
             host, loaded = self._await_key(active.name, since)
             key.runs.append(loaded - since)
             self._until(loaded + DEAF_S)
+            self._await_next_block()
             from_then, then = self._production(), boottime()
             self._until(loaded + STATUS_AFTER_S)
             self.statuses.append(status(host))
@@ -274,6 +274,11 @@ class DutyBench:
         if found is None:
             raise LabError("no plain validator tells what the pool produced")
         return found
+
+    def _await_next_block(self) -> None:
+        """A height that was skipped counts only with the next block; what was due before is none of ours."""
+        height = self.observer.height
+        wait_until(lambda: self.observer.height > height, timeout_s=AFTER_S, what="another block")
 
     def _until(self, moment: float) -> None:
         time.sleep(max(0.0, moment - boottime()))
@@ -342,14 +347,28 @@ def command(host: FailoverHost, words: list[str], timeout_s: float) -> subproces
     )
 
 
-def status(host: FailoverHost) -> tuple[int, str]:
-    """The exit code of ``hafailover status`` on this host, and what it says of the pool.
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What ``hafailover status`` says of the pool. ``producing``: whether what the validator does arrives."""
 
-    :raises LabError: it gives no answer.
-    """
+    code: int
+    verdict: str
+    producing: bool | None
+
+    @property
+    def sees_harm(self) -> bool:
+        """Whether it names that nothing of the validator arrives, not just anything that is amiss."""
+        return self.code != 0 and self.producing is False
+
+    def __str__(self) -> str:
+        return f"exit code {self.code}, {self.verdict!r}, producing: {self.producing}"
+
+
+def status(host: FailoverHost) -> Said:
+    """The answer on this host. :raises LabError: there is none."""
     try:
         done = command(host, ["status", "--json"], KEY_WITHIN_S)
         told: Any = json.loads(done.stdout)
-        return done.returncode, str(told["verdict"])
+        return Said(done.returncode, str(told["verdict"]), told["producing"])
     except (subprocess.TimeoutExpired, ValueError, KeyError, TypeError) as error:
         raise LabError(f"hafailover status gives no answer: {error}") from None

@@ -56,6 +56,11 @@ class ChainObserver:
         with self._lock:
             return max(self._blocks, default=0)
 
+    def heights_seen(self) -> int:
+        """How many heights' blocks were looked at."""
+        with self._lock:
+            return len(self._blocks)
+
     def first_own_block(self, after: float) -> float | None:
         """When the pool's first block after ``after`` was seen, both in CLOCK_BOOTTIME seconds."""
         with self._lock:
