@@ -21,6 +21,8 @@ from .places import RPC_PORT
 EVERY_S = 0.05
 DEADLINE_S = 0.5
 LIVES_EVERY_S = 0.02
+MOST_BYTES = 1 << 16
+"""Of a status. A long parse would hold up all of this process, the watchdogs of every host among it."""
 
 
 class KeyWatch:
@@ -85,7 +87,7 @@ class KeyWatch:
             shows: bool | None = None
             try:
                 connection.request("GET", "/status")
-                answer = json.loads(connection.getresponse().read())
+                answer = json.loads(connection.getresponse().read(MOST_BYTES))
                 shows = answer["validator_public_key"] == self._public_key
             except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
                 connection.close()
