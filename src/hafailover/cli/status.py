@@ -34,7 +34,7 @@ def status(
         bool, typer.Option("--watch", "-w", help="Look again every second, until Ctrl-C.")
     ] = False,
 ) -> None:
-    """Show the pool. Exit code 0 only if exactly one host is active and a standby is ready.
+    """Show the pool. Exit code 0 only if one host signs, a standby is ready, and nothing is seen to fail.
 
     Where Consul has no leader it shows what was known last, and exits with 4. The agent of this host is asked
     first, because it is quicker; where none answers, Consul is.
