@@ -70,7 +70,7 @@ def test_random_faults_never_make_two_signers_and_one_signs_afterwards() -> None
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_every_mutant_is_found() -> None:
     with pool() as workers:
         hunts = list(workers.map(_hunt, range(len(MUTANTS))))
@@ -83,7 +83,7 @@ def _hunt(number: int) -> Hunt:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_with_every_rule_the_faults_that_find_mutants_do_no_harm() -> None:
     kinds = sorted({one.kinds for one in MUTANTS if one.course is None})
     with pool() as workers:

@@ -123,7 +123,7 @@ class Node:
             return False
         return True
 
-    def wait(self, condition: Callable[["Node"], Any], timeout_s: float = 10.0) -> None:
+    def wait(self, condition: Callable[["Node"], Any], timeout_s: float = 30.0) -> None:
         def holds() -> bool:
             return self.answers() and bool(condition(self))
 
