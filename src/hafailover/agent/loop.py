@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from hafailover import __version__
@@ -296,7 +297,11 @@ class Agent:
 
     def _tell(self, before: State) -> None:
         """What the chain shows. Nothing comes back from it, not even a defect: the lease goes on."""
-        for tell in (lambda: self._tell_of_foreign_work(before), self._tell_of_production):
+        tells: tuple[Callable[[], None], ...] = (
+            partial(self._tell_of_foreign_work, before),
+            self._tell_of_production,
+        )
+        for tell in tells:
             try:
                 tell()
             except Exception:

@@ -7,9 +7,9 @@ from typing import NoReturn
 
 import pytest
 
-from hafailover.agent import loop
 from hafailover.agent.loop import Agent
 from hafailover.core import events as ev
+from hafailover.core import foreign
 
 from ..core.bench import Core
 
@@ -33,13 +33,14 @@ def test_a_defect_in_what_is_told_ends_no_step(
     defect_in: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The thread that decides sends the beats, too: without it the lease runs out."""
-    agent, told = Agent.__new__(Agent), []
+    agent = Agent.__new__(Agent)
+    told: list[str] = []
     before = agent._state = Core().state
     for part in ("metrics", "_news", "_chores"):
         monkeypatch.setattr(agent, part, Silent(), raising=False)
     monkeypatch.setattr(agent, "_say", lambda _: None)
     if defect_in == "is_alarm":
-        monkeypatch.setattr(loop.foreign, "is_alarm", lambda _: Defect().is_alarm)
+        monkeypatch.setattr(foreign, "is_alarm", lambda _: Defect().is_alarm)
         monkeypatch.setattr(agent, "_tell_of_production", lambda: told.append("production"))
     else:
         monkeypatch.setattr(agent, "_production_news", Defect(), raising=False)

@@ -573,6 +573,7 @@ def test_without_a_look_at_the_head_nothing_is_called_good() -> None:
         tally = foreign.production(core.state, core.now)
         assert tally is not None
         assert tally.grade is (Grade.GOOD if second < foreign.STALE_S else Grade.UNKNOWN)
+    assert tally is not None
     assert (tally.unknown_since, tally.why) == (heard_at, "no answer to status")
     core = signer.core = Signer().core
     signer.grades(3, moves=True)
