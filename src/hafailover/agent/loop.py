@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from hafailover import __version__
@@ -219,8 +220,7 @@ class Agent:
             self._without_session_since = boottime()
             self._session_changed(before.session, self._state.session)
         self._say(before)
-        self._tell_of_foreign_work(before)
-        self._tell_of_production()
+        self._tell(before)
         if isinstance(event, ev.Reconfigured):
             self._chores.touch()
             done()
@@ -294,6 +294,18 @@ class Agent:
         notify(f"STATUS={one_line(text)}")
         if before.role is not state.role or before.reason != state.reason:
             self._chores.touch()
+
+    def _tell(self, before: State) -> None:
+        """What the chain shows. Nothing comes back from it, not even a defect: the lease goes on."""
+        tells: tuple[Callable[[], None], ...] = (
+            partial(self._tell_of_foreign_work, before),
+            self._tell_of_production,
+        )
+        for tell in tells:
+            try:
+                tell()
+            except Exception:
+                log.exception("a defect in what is told of the chain; the log lacks this step")
 
     def _tell_of_foreign_work(self, before: State) -> None:
         was, now_is = foreign.is_alarm(before), foreign.is_alarm(self._state)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from hafailover.core.production import Grade, Tally
-from hafailover.observe.production import UNKNOWN_S, advice, record_of, words
+from hafailover.core.production import UNKNOWN_S, Grade, Tally
+from hafailover.observe.production import advice, record_of, words
 
 BAD = (Grade.DEAF, Grade.STILL)
 
@@ -29,6 +29,8 @@ class ProductionNews:
     def __init__(self, node: str, routing: str = "") -> None:
         self._node = node
         self._routing = routing
+        self._began: float | None = None
+        """Since when it signs, as of the last step: what was told before says nothing of this term."""
         self._grade: Grade | None = None
         self._bad = False
         """Whether the log's last word on it is that what this host signs does not arrive."""
@@ -42,7 +44,11 @@ class ProductionNews:
         :param now: CLOCK_BOOTTIME.
         """
         grade = tally.grade if tally is not None else None
-        changed, self._grade = grade is not self._grade, grade
+        began = tally.began if tally is not None else None
+        changed = grade is not self._grade or began != self._began
+        if began != self._began:
+            self._bad = self._untold = False
+        self._grade, self._began = grade, began
         if tally is not None and tally.unknown_since is not None:
             if self._untold or now - tally.unknown_since < UNKNOWN_S:
                 return changed, []
@@ -50,11 +56,11 @@ class ProductionNews:
             return True, [self._line(logging.WARNING, tally, now)]
         if not changed:
             return False, []
-        told_anew, self._untold = self._untold and tally is not None, False
-        if (grade is Grade.GOOD) if self._bad else (grade in BAD):
-            self._bad = not self._bad
-            return True, [self._line(logging.CRITICAL if self._bad else logging.INFO, tally, now)]
-        return True, [self._line(logging.INFO, tally, now)] if told_anew else []
+        told_anew, self._untold = self._untold, False
+        turned = (grade is Grade.GOOD) if self._bad else (grade in BAD)
+        self._bad = self._bad is not turned
+        level = logging.CRITICAL if grade in BAD else logging.INFO
+        return True, [self._line(level, tally, now)] if turned or told_anew else []
 
     def _line(self, level: int, tally: Tally | None, now: float) -> Line:
         found = record_of(tally, now, self._routing)

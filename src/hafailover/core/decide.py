@@ -95,7 +95,7 @@ def _absorb(state: State, event: ev.Event, now: float) -> tuple[State, list[Effe
         case ev.ReleaseAnswered():
             return leaving.release_answered(state, event, now)
         case ev.NeardSeen(neard):
-            return _neard_seen(state, neard, now), []
+            return foreign.head_seen(_neard_seen(state, neard, now), neard, now), []
         case ev.NeardFailed(detail):
             return replace(state, neard_error=detail), []
         case ev.GuardSeen(guard):

@@ -14,9 +14,9 @@ from dataclasses import replace
 from hafailover.core import gates
 from hafailover.core.beat import Beat, Phase, StoredBeat
 from hafailover.core.effects import Effect, EndFirstTermOrder
-from hafailover.core.production import Grade, Tally, follow, stands_still
+from hafailover.core.production import NOT_WELL, UNKNOWN_S, Grade, HeadSeen, Tally, follow, stands_still
 from hafailover.core.state import Hold, Stage, State
-from hafailover.core.views import KeyState
+from hafailover.core.views import KeyState, NeardView
 from hafailover.core.work import Counts, Duties, Evidence, Finding, Pass, Work
 from hafailover.timing import LONGEST_GONE_WITHIN_S
 
@@ -35,6 +35,9 @@ SURE_S = 3.0
 """An alarm waits so long for news of a signer of the pool: the watch on the heartbeat may be late."""
 HEARD_S = 10.0
 """Consul must have answered within this time for its silence about a signer to count."""
+BEHIND_BLOCKS = 5
+"""A neard that is so far behind other hosts' catches up, so its newest block is as old as its timestamp says:
+of the seven turns and more in 15 s, what is left where the others' heights are some seconds old."""
 REMEMBERED_S = 600.0
 """So long an alarm stands after the last work that was seen, or until it is shown that nobody works."""
 
@@ -131,7 +134,7 @@ def is_alarm(state: State) -> bool:
 def undone(state: State, now: float) -> tuple[Counts, float] | None:
     """Duties that were due without any done, and for how long; ``None`` where this host does not sign."""
     duties, work = state.chain.duties, state.chain.work
-    if duties.base is None or work is None or not _signs(state) or is_unknown(state, now):
+    if duties.base is None or work is None or not _signs(state) or not _counts_known(state, now):
         return None
     # Up to the last look: what came since is not known.
     return duties.due, work.looked_at - duties.due_since if duties.due_since is not None else 0.0
@@ -140,33 +143,55 @@ def undone(state: State, now: float) -> tuple[Counts, float] | None:
 def production(state: State, now: float) -> Tally | None:
     """The duties since this host signs; ``None`` where it does not.
 
-    Where neard has not told of late its grade is unknown, whatever was known before.
+    Nothing is called good unless neard has told of late both of its newest block and of the counts: each by
+    itself looks well while the other does not. What was not well stays so until the silence is long enough to
+    be told, and since when nothing arrives is known for as long as nothing shows that something does.
     """
-    began, tally = signs_since(state), state.production
+    began, tally, head = signs_since(state), state.production, state.head_seen
     if began is None:
         return None
     if tally.began != began:
         tally = Tally(began)
-    tally = _with_head(state, tally, now)
-    if tally.grade is Grade.STILL:
+    counts_known = tally.work is not None and _counts_known(state, now)
+    head_known = head is not None and state.neard is not None and now - head.heard_at <= STALE_S
+    # Counts that are told and bad are so whatever was known of the head before it fell silent.
+    if head is not None and (head_known or not (counts_known and tally.grade in NOT_WELL)):
+        tally = stands_still(tally, head)
+    if (head_known and (counts_known or tally.grade is Grade.STILL)) or (
+        counts_known and tally.grade in (Grade.DOUBT, Grade.DEAF)
+    ):
         return tally
-    if tally.work is not None and not is_unknown(state, now):
-        return tally
-    last = state.chain.work.looked_at if state.chain.work is not None else began
-    return replace(tally, grade=Grade.UNKNOWN, unknown_since=max(began, last), why=state.chain.error)
+    since, why = now, ""
+    if not head_known:
+        since, why = head.heard_at if head is not None else began, state.neard_error
+    if not counts_known:
+        work = state.chain.work
+        since, why = min(since, work.answered_at if work is not None else began), state.chain.error or why
+    since = max(began, since)
+    if tally.grade in NOT_WELL and now - since < UNKNOWN_S:
+        return replace(tally, unknown_since=since, why=why)
+    return replace(tally, grade=Grade.UNKNOWN, alone=False, unknown_since=since, why=why)
 
 
-def _with_head(state: State, tally: Tally, now: float) -> Tally:
-    """With when neard's newest block was made, where it has answered of late.
+def head_seen(state: State, neard: NeardView, now: float) -> State:
+    """Takes in what neard says of its newest block: when it was made, for :func:`production`.
 
-    By the block's timestamp once its age is known from those before, else by when it was first seen here.
+    That is when it was first seen here. Its timestamp makes it older only where this neard catches up: each
+    block is stamped later than the one before, so a single validator whose clock is ahead shifts the stamps
+    of all blocks for as long, and what is learned from those makes the blocks after them look old.
     """
-    neard, heard_at = state.neard, state.neard_at
-    if neard is None or heard_at is None or now - heard_at > STALE_S:
-        return tally
-    by_stamp = (neard.looked_at if neard.looked_at is not None else heard_at) - neard.head_age_s
-    made_at = min(state.height_at, by_stamp) if math.isfinite(by_stamp) else state.height_at
-    return stands_still(tally, made_at, heard_at, alone=gates.lag(state) > 0)
+    before = state.head_seen
+    first_seen_at = before.first_seen_at if before is not None and before.height == neard.height else now
+    lag, made_at = gates.lag(state), first_seen_at
+    if (neard.syncing or lag >= BEHIND_BLOCKS) and math.isfinite(neard.head_age_s):
+        made_at = min(made_at, (neard.looked_at if neard.looked_at is not None else now) - neard.head_age_s)
+    return replace(state, head_seen=HeadSeen(neard.height, first_seen_at, now, made_at, lag > 0))
+
+
+def _counts_known(state: State, now: float) -> bool:
+    """Whether neard has told the counts of late, however long it took to answer."""
+    work = state.chain.work
+    return work is not None and now - work.answered_at <= STALE_S
 
 
 def signs_since(state: State) -> float | None:

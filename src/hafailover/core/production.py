@@ -36,6 +36,9 @@ STILL_S = 15.0
 """A head that is older: the chain stands still, or this host sees no more of it. neard makes its block within
 2 s of the one before (``max_block_production_delay``; 1.8 s on mainnet), and a turn that nobody takes
 costs about as much: some seven in a row were missed. neard's ``/health`` waits for ten such delays."""
+UNKNOWN_S = 30.0
+"""Our choice: so long neard may keep silent on the account's duties (ten looks) before it is told. Until then
+what was bad stays so: silence is no cure."""
 BACKWARD_S = 30.0
 """Counts below those of a look before: neard is behind, or on another branch, and told so for so long."""
 MOST_STEPS = 128
@@ -55,6 +58,9 @@ class Grade(StrEnum):
     """The key is loaded, and nothing or little of what it signs gets into the chain."""
     STILL = "still"
     """No block comes in any more, so the counts say nothing: by :func:`stands_still` alone."""
+
+
+NOT_WELL = (Grade.DOUBT, Grade.DEAF, Grade.STILL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +129,10 @@ class Tally:
     alone: bool = False
     """The grade is :attr:`Grade.STILL`, and other hosts of the pool have newer blocks."""
     unknown_since: float | None = None
-    """The grade is :attr:`Grade.UNKNOWN`: since when neard has told nothing, or this host signs."""
+    """Since when neard has not told all that the grade needs, or this host signs; ``None``: it tells.
+
+    The grade is then :attr:`Grade.UNKNOWN`, or for :data:`UNKNOWN_S` the last one that was not well.
+    """
     why: str = ""
     """Why neard tells nothing; empty where that is not known either."""
 
@@ -140,6 +149,21 @@ class Tally:
             self.recent(self.chunks, FEW_CHUNKS),
             self.recent(self.endorsements, FEW_ENDORSEMENTS),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class HeadSeen:
+    """The newest block that neard has told of. It outlives neard's process and the guard's connection, since
+    the same block told again is no newer one. Times are in seconds on this host's CLOCK_BOOTTIME."""
+
+    height: int
+    first_seen_at: float
+    heard_at: float
+    """When neard last said that this is its newest block."""
+    made_at: float
+    """When it was made, as far as this host can tell."""
+    alone: bool
+    """Other hosts of the pool have newer blocks."""
 
 
 def follow(before: Tally, began: float | None, work: Work) -> Tally:
@@ -179,19 +203,15 @@ def follow(before: Tally, began: float | None, work: Work) -> Tally:
     )
 
 
-def stands_still(tally: Tally, head_made_at: float, looked_at: float, *, alone: bool) -> Tally:
-    """With what the age of the newest block says beside the counts, which stand still with the chain.
-
-    :param looked_at: when neard said that this is its newest block.
-    :param alone: other hosts of the pool have newer blocks.
-    """
-    tally = replace(tally, head_made_at=head_made_at)
-    old_at = head_made_at + STILL_S
-    if tally.began is None or looked_at <= old_at or tally.grade is Grade.NO_VALIDATOR:
+def stands_still(tally: Tally, head: HeadSeen) -> Tally:
+    """With what the age of the newest block says beside the counts, which stand still with the chain."""
+    tally = replace(tally, head_made_at=head.made_at)
+    old_at = head.made_at + STILL_S
+    if tally.began is None or head.heard_at <= old_at or tally.grade is Grade.NO_VALIDATOR:
         return tally
     since = max(old_at, tally.began)
     since = min(since, tally.deaf_since) if tally.deaf_since is not None else since
-    return replace(tally, grade=Grade.STILL, deaf_since=since, alone=alone)
+    return replace(tally, grade=Grade.STILL, deaf_since=since, alone=head.alone)
 
 
 def _is_behind(before: Work, work: Work) -> bool:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from hafailover.core.beat import Beat, Phase, StoredBeat
 from hafailover.core.effects import Effect
-from hafailover.core.production import Tally
+from hafailover.core.production import HeadSeen, Tally
 from hafailover.core.sightings import Sightings, Wait
 from hafailover.core.views import GuardView, LockView, Member, NeardView, Orders, Request, Role
 from hafailover.core.words import Claim, Vouches
@@ -201,6 +201,8 @@ class State:
     """The account's work, as the chain counts it."""
     production: Tally = field(default_factory=Tally)
     """What the pool was to do and did since this host signs."""
+    head_seen: HeadSeen | None = None
+    """neard's newest block, for what production says; never forgotten."""
     quiet_since: float = -1e9
     """When this host last took the lock for the first time since its head has moved."""
 

@@ -57,6 +57,11 @@ class Work:
     took_s: float = 0.0
     """How long neard took to answer."""
 
+    @property
+    def answered_at(self) -> float:
+        """When neard's answer was there; it counted at some time between."""
+        return self.looked_at + self.took_s
+
     def since(self, before: Work) -> tuple[Counts, Counts] | None:
         """What was produced and what was expected since an earlier look; ``None`` where that cannot be told.
 

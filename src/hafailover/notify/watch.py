@@ -34,6 +34,7 @@ class RoleWatch:
         self._not_producing = False
         """Whether that this host does not produce was told, and that it does again was not."""
         self._good_since: float | None = None
+        self._signs_since: float | None = None
 
     def step(self, before: State, after: State, effects: Sequence[Effect]) -> list[Notice]:
         """What this step of the core is to others, in order."""
@@ -54,11 +55,14 @@ class RoleWatch:
         """What this host signs has not got into the chain for long enough to wake somebody; or does again."""
         now = state.last_now
         tally = foreign.production(state, now)
+        began = tally.began if tally is not None else None
+        if began != self._signs_since:
+            self._not_producing, self._good_since, self._signs_since = False, None, began
         if tally is None:
-            self._not_producing, self._good_since = False, None
             return []
-        if tally.grade is Grade.UNKNOWN:
-            # Where neard does not tell, that is no news.
+        if tally.unknown_since is not None:
+            # Where neard does not tell, that is no news; nor is it good work.
+            self._good_since = None
             return []
         term = state.hold.term if state.hold is not None else 0
         if tally.grade is not Grade.GOOD:

@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry, Counter, Enum, Gauge, Histogram
 
 from hafailover import __version__
 from hafailover.core import foreign, gates
-from hafailover.core.production import Grade, Tally
+from hafailover.core.production import Tally
 from hafailover.core.state import Stage, State
 from hafailover.core.views import Role
 from hafailover.core.work import Counts
@@ -61,7 +61,8 @@ class Metrics:
         )
         self.production_known = Gauge(
             "hafailover_production_known",
-            "0 while this host signs and its neard has not told for 10 s what comes of it; else 1",
+            "0 while this host signs and its neard has not told for 10 s what comes of it, "
+            "or its guard is away; else 1",
             registry=registry,
         )
         self.duties_produced = _by_kind("hafailover_duties_produced", "done since this host signs", registry)
@@ -179,7 +180,7 @@ class Metrics:
     def _show_production(self, tally: Tally) -> None:
         # What neard does not tell any more is no cure.
         self.not_producing.set(tally.deaf_since is not None)
-        self.production_known.set(tally.began is None or tally.grade is not Grade.UNKNOWN)
+        self.production_known.set(tally.unknown_since is None)
         kinds = {"blocks": tally.blocks, "chunks": tally.chunks, "endorsements": tally.endorsements}
         produced, expected = (
             (tally.work.produced, tally.work.expected) if tally.work is not None else (Counts(), Counts())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
-from hafailover.core.production import LEAST, LONG, Grade, Kind, Share, Tally
+from hafailover.core.production import LEAST, LONG, UNKNOWN_S, Grade, Kind, Share, Tally
 from hafailover.core.work import Counts
 from hafailover.observe.records import DutyRecord, NodeRecord, ProductionRecord
 from hafailover.text import one_line
@@ -14,8 +14,6 @@ MOST = (1 << 63) - 1
 """What neard counts is not to be believed beyond reason: a record holds 63 bits."""
 LONGEST_TIME = 40
 LONGEST_WHY = 200
-UNKNOWN_S = 30.0
-"""Our choice: so long neard may keep silent on the account's duties (ten looks) before it is told."""
 RUNBOOK = "docs/runbook.md#hafailovernotproducing"
 UNKNOWN_RUNBOOK = "docs/runbook.md#hafailoverproductionunknown"
 UNTOLD = "look how long its neard takes to answer the RPC's validators, and at its load"

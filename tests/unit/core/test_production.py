@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -28,6 +29,7 @@ from hafailover.core.production import (
 from hafailover.core.state import Stage
 from hafailover.core.views import KeyState
 from hafailover.core.work import Counts, Work
+from hafailover.observe.production import is_bad, is_unknown, record_of
 
 from .bench import KEY, Core, guard, member, neard
 
@@ -405,14 +407,18 @@ class Signer:
         self.core.no_validator = False
         self.height, self.counts = 100, Counts(9, 9, 90)
 
-    def second(self, *, moves: bool, **more: Any) -> Tally | None:
+    def second(
+        self, *, moves: bool, height: int | None = None, due: Counts | None = None, **more: Any
+    ) -> Tally | None:
+        """:param due: as much as was done if it is not given."""
         core = self.core
         core.now += 1.0
         if moves:
             self.height, self.counts = self.height + 1, self.counts.plus(ENDORSEMENT)
+        self.height = height if height is not None else self.height
         core.answer_beats(core.tick())
         core.feed(ev.NeardSeen(neard(self.height, public_key=KEY, **more)))
-        core.feed(ev.WorkSeen(Work(core.now, 1, True, self.counts, self.counts)))
+        core.feed(ev.WorkSeen(Work(core.now, 1, True, self.counts, due if due is not None else self.counts)))
         return foreign.production(core.state, core.now)
 
     def grades(self, seconds: int, *, moves: bool, **more: Any) -> list[Grade]:
@@ -441,18 +447,40 @@ def test_a_chain_at_rest_before_any_duty_was_due_is_told_too() -> None:
     assert signer.grades(20, moves=False)[-1] is Grade.STILL
 
 
-def test_an_old_head_that_moves_is_old_by_its_timestamp_once_its_age_is_known() -> None:
+def others_at(core: Core, height: int) -> None:
+    members = [member(node, ready=False, height=height) for node in ("b", "c")]
+    core.feed(ev.MembersSeen(tuple(members), KEY))
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_an_old_head_that_moves_is_old_by_its_timestamp_where_this_neard_catches_up(behind: bool) -> None:
     signer = Signer()
     assert signer.grades(20, moves=True, head_age_s=math.inf)[-1] is Grade.GOOD, "not known yet"
-    assert signer.grades(1, moves=True, head_age_s=STILL_S + 1) == [Grade.STILL]
+    if behind:
+        others_at(signer.core, signer.height + 21)
+    more = {"head_age_s": STILL_S + 1, "syncing": not behind}
+    assert signer.grades(1, moves=True, **more) == [Grade.STILL]
+
+
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_another_validators_clock_that_was_ahead_makes_no_chain_stand_still(ahead: int) -> None:
+    """neard stamps each block later than the one before, so that one stamped 60 s ahead drags the next 60 s
+    of blocks along, and the blocks after them look old by what was learned from those.
+
+    :param ahead: by so many blocks the others' neards are ahead, as for a moment they are now and then.
+    """
+    signer = Signer()
+    signer.grades(20, moves=True)
+    for _ in range(60):
+        others_at(signer.core, signer.height + 1 + ahead)
+        assert signer.grades(1, moves=True, head_age_s=44.0) == [Grade.GOOD]
 
 
 def test_a_neard_that_alone_stands_still_is_told_from_a_chain_that_does() -> None:
     signer = Signer()
     signer.grades(20, moves=True)
     for _ in range(20):
-        others = [member(node, ready=False, height=signer.height + 9) for node in ("b", "c")]
-        signer.core.feed(ev.MembersSeen(tuple(others), KEY))
+        others_at(signer.core, signer.height + 9)
         tally = signer.second(moves=False)
     assert tally is not None and tally.alone
 
@@ -463,3 +491,123 @@ def test_a_neard_that_does_not_answer_is_no_chain_that_stands_still() -> None:
     signer.core.now += STILL_S + 10.0
     tally = foreign.production(signer.core.state, signer.core.now)
     assert tally is not None and tally.grade is Grade.UNKNOWN
+
+
+# --- where neard does not tell
+
+
+def stopped() -> Signer:
+    """No block has come in for 20 s."""
+    signer = Signer()
+    signer.grades(20, moves=True)
+    assert signer.grades(20, moves=False)[-1] is Grade.STILL
+    return signer
+
+
+def deaf() -> Signer:
+    """Nothing of what it signs arrives."""
+    signer = Signer()
+    signer.grades(20, moves=True)
+    due = signer.counts
+    for _ in range(12):
+        due = due.plus(ENDORSEMENT)
+        tally = signer.second(moves=False, height=signer.core.state.last_head + 1, due=due)
+    assert tally is not None and tally.grade is Grade.DEAF
+    return signer
+
+
+@pytest.mark.parametrize("bad", [stopped, deaf])
+@pytest.mark.parametrize("guard_is_away", [True, False])
+def test_what_was_bad_is_so_until_it_is_told_that_nothing_is_known(
+    bad: Callable[[], Signer], guard_is_away: bool
+) -> None:
+    """status exits with 1 all the while, and the alert stands: nothing was cured."""
+    core = bad().core
+    before = foreign.production(core.state, core.now)
+    assert before is not None
+    # The head was looked at last, or the counts.
+    core.feed(ev.WorkSeen(replace(work_of(core), looked_at=core.now + 0.5)), after=0.5)
+    core.feed(ev.WorkFailed("no answer within 5 s"))
+    if guard_is_away:
+        core.feed(ev.GuardLost())
+    silent = 0
+    for tenth in range(1, 600):
+        now = core.now + tenth / 10
+        tally = foreign.production(core.state, now)
+        assert tally is not None and tally.grade in (before.grade, Grade.UNKNOWN)
+        assert tally.deaf_since == before.deaf_since, "no cure: the critical alert stands"
+        record = record_of(tally, now)
+        assert is_bad(record) or is_unknown(record), f"status exits with 0 after {tenth / 10} s"
+        if tally.grade is Grade.UNKNOWN:
+            silent += 1
+            assert tally.why == "no answer within 5 s"
+    assert 290 < silent < 310
+
+
+def work_of(core: Core) -> Work:
+    assert core.state.chain.work is not None
+    return core.state.chain.work
+
+
+@pytest.mark.parametrize("head_age_s", [0.0, math.inf])
+def test_a_guard_that_comes_back_brings_no_newer_block(head_age_s: float) -> None:
+    signer = stopped()
+    signer.core.feed(ev.GuardLost(), after=0.1)
+    signer.core.feed(ev.GuardSeen(guard(KeyState.LOADED, term=20)), after=0.1)
+    before = foreign.production(signer.core.state, signer.core.now)
+    assert before is not None and before.grade is Grade.STILL
+    assert set(signer.grades(20, moves=False, head_age_s=head_age_s)) == {Grade.STILL}
+    assert signer.grades(1, moves=True, head_age_s=head_age_s) == [Grade.GOOD]
+
+
+def test_without_a_look_at_the_head_nothing_is_called_good() -> None:
+    """The counts alone do not show that the chain stands still."""
+    signer = Signer()
+    signer.grades(20, moves=True)
+    core, counts = signer.core, signer.counts
+    heard_at = core.now
+    for second in range(1, 40):
+        core.answer_beats(core.tick(1.01))
+        core.feed(ev.NeardFailed("no answer to status"))
+        core.feed(ev.WorkSeen(Work(core.now, 1, True, counts, counts)))
+        tally = foreign.production(core.state, core.now)
+        assert tally is not None
+        assert tally.grade is (Grade.GOOD if second < foreign.STALE_S else Grade.UNKNOWN)
+    assert tally is not None
+    assert (tally.unknown_since, tally.why) == (heard_at, "no answer to status")
+    core = signer.core = Signer().core
+    signer.grades(3, moves=True)
+    core.feed(ev.GuardLost(), after=0.1)
+    tally = foreign.production(core.state, core.now)
+    assert tally is not None and tally.grade is Grade.UNKNOWN
+
+
+def test_counts_that_are_missed_are_bad_whatever_the_head_is() -> None:
+    core = deaf().core
+    due = work_of(core)
+    for _ in range(60):
+        due = replace(due, looked_at=core.now + 1.0, expected=due.expected.plus(ENDORSEMENT))
+        core.answer_beats(core.tick(1.0))
+        core.feed(ev.WorkSeen(due))
+        tally = foreign.production(core.state, core.now)
+        assert tally is not None and (tally.grade, tally.unknown_since) == (Grade.DEAF, None)
+
+
+def test_a_neard_that_takes_nearly_all_of_its_time_to_answer_is_known_throughout() -> None:
+    """An answer in 4.5 s of the 5 s that it has, and 3 s until the next look."""
+    signer = Signer()
+    signer.grades(20, moves=True)
+    core, counts, looked_at = signer.core, signer.counts, signer.core.now
+    begin = core.now
+    for tenth in range(600):
+        core.now = begin + tenth / 10
+        if tenth % 10 == 0:
+            signer.height, counts = signer.height + 1, counts.plus(ENDORSEMENT)
+            core.answer_beats(core.tick())
+            core.feed(ev.NeardSeen(neard(signer.height, public_key=KEY)))
+        if core.now >= looked_at + 4.5:
+            core.feed(ev.WorkSeen(Work(looked_at, 1, True, counts, counts, took_s=4.5)))
+            looked_at = core.now + 3.0
+        tally = foreign.production(core.state, core.now)
+        assert tally is not None and tally.grade is Grade.GOOD
+        assert foreign.undone(core.state, core.now) is not None

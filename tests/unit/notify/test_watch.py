@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from hafailover.core import events as ev
@@ -258,6 +259,40 @@ def test_a_chain_that_stands_still_is_told_once_and_when_it_goes_on() -> None:
     assert one.work(60, done=True, moves=False) == []
     assert one.work(25, done=True) == []
     assert one.work(10, done=True) == [What.PRODUCING]
+
+
+def test_a_silence_begins_the_half_minute_of_good_work_anew() -> None:
+    """Its neard may have missed any number of duties meanwhile, or its guard may have been away."""
+    one = Producer()
+    assert one.work(30, done=True) == []
+    assert one.work(40, done=False) == [What.NOT_PRODUCING]
+    # Good again after some ten seconds, so for twenty by now.
+    assert one.work(30, done=True) == []
+    one.core.feed(ev.GuardLost())
+    one.core.feed(ev.GuardSeen(guard(KeyState.LOADED, term=20)), after=0.1)
+    assert one.work(25, done=True) == []
+    assert one.work(10, done=True) == [What.PRODUCING]
+
+
+def test_a_silence_wakes_nobody() -> None:
+    """Bad for less than ten seconds when neard fell silent: for how long it was so is not known."""
+    one = Producer()
+    assert one.work(30, done=True) == []
+    assert one.work(18, done=False) == []
+    one.core.feed(ev.GuardLost())
+    one.core.now += 25.0
+    one.core.feed(ev.WorkFailed("no answer within 1 s"))
+    assert not [news for news in one.core.news if news.what is What.NOT_PRODUCING]  # type: ignore[attr-defined]
+
+
+def test_a_second_signing_is_told_of_like_the_first() -> None:
+    one = Producer()
+    assert one.work(30, done=True) == []
+    assert one.work(40, done=False) == [What.NOT_PRODUCING]
+    assert one.core.state.hold is not None
+    hold = replace(one.core.state.hold, stage_since=one.core.now)
+    one.core.state = replace(one.core.state, hold=hold)
+    assert one.work(40, done=False) == [What.NOT_PRODUCING]
 
 
 def test_a_short_cure_is_no_news_and_a_look_that_fails_is_none() -> None:
