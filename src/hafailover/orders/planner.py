@@ -243,7 +243,7 @@ class Planner:
         if asked is None:
             return
         request = Request(uuid.uuid4().hex, to, plan.term, slot.from_height, slot.to_height)
-        accepted, reason = self._wish(request, slot if plan.at_height is None else None)
+        accepted, reason = self._wish(plan.id, request, slot if plan.at_height is None else None)
         if accepted:
             self._write(asked, state="done", text=reason)
         elif self._tries >= MOST_TRIES or plan.at_height is not None:
@@ -251,9 +251,10 @@ class Planner:
         else:
             self._write(asked, state="waiting", text=f"waiting for another window: {reason}")
 
-    def _wish(self, request: Request, slot: Slot | None) -> tuple[bool, str]:
+    def _wish(self, plan_id: str, request: Request, slot: Slot | None) -> tuple[bool, str]:
         """Puts the wish and keeps it alive until it is answered or can be answered no more.
 
+        :param plan_id: the plan that it is for: no longer than that stands.
         :param slot: the window that it is for, which must stand until the key moves.
         """
         with self._roster.wish(request, log.warning) as session:
@@ -262,7 +263,7 @@ class Planner:
             head = self._standing().head
             blocks = max(request.to_height - head, 0) + 3
             end = boottime() + 10 + 2 * blocks * self._pace.block_s
-            accepted, reason = self._await_answer(session, request, slot, end)
+            accepted, reason = self._await_answer(session, plan_id, request, slot, end)
         if accepted:
             return accepted, reason
         # The active may have begun before it heard that the wish was taken back.
@@ -274,13 +275,15 @@ class Planner:
         return accepted, reason
 
     def _await_answer(
-        self, session: str, request: Request, slot: Slot | None, end: float
+        self, session: str, plan_id: str, request: Request, slot: Slot | None, end: float
     ) -> tuple[bool, str]:
         renewed_at, checked = boottime(), -1
         while boottime() < end:
             answer = self._roster.answer_to(request.id)
             if answer is not None:
                 return answer
+            if not self._is_ordered(plan_id):
+                return False, "cancelled"
             head = self._standing().head
             if slot is not None and head != checked:
                 checked = head
@@ -288,16 +291,22 @@ class Planner:
                     windows = self._windows()
                 except RpcError as error:
                     return False, f"{SILENT} ({error})"
+                if not self._is_ordered(plan_id):
+                    # neard may have taken its time.
+                    return False, "cancelled"
                 if not still_stands(slot, windows, head):
                     return False, f"neard now has a duty within {slot.start} to {slot.end - 1}"
             if boottime() - renewed_at > RENEW_S:
                 self._roster.renew_session(session)
                 renewed_at = boottime()
-            if self._book.plan is None:
-                return False, "cancelled"
             self._wake.wait(CHECK_S)
             self._wake.clear()
         return False, "the agent did not answer its own wish in time"
+
+    def _is_ordered(self, plan_id: str) -> bool:
+        """Whether that very plan stands: another one may stand by the time that one looks."""
+        book = self._book
+        return book.plan is not None and book.plan.plan.id == plan_id
 
     def _write(self, stored: Stored, **changes: object) -> Stored | None:
         """The plan with these changes, as it stands now; ``None`` if somebody has changed it meanwhile."""
