@@ -50,6 +50,7 @@ def switch_over(
     say: Callable[[str], None],
     from_height: int = 0,
     change: Callable[[], int | None] = lambda: None,
+    answered: Callable[[], None] = lambda: None,
 ) -> Handover:
     """Asks the active to hand over, and waits until another host is active.
 
@@ -57,6 +58,7 @@ def switch_over(
     :param say: takes a line for each step.
     :param from_height: the key moves once the active's head is so high, or some seconds later; 0: at once.
     :param change: another such height once there is a reason for one; asked until the active answers.
+    :param answered: called as soon as it has accepted.
     :raises HandoverRefusedError: nobody is active, the target is not ready, or the active refused.
     :raises CallError: Consul could not be asked.
     """
@@ -82,6 +84,7 @@ def switch_over(
         if session is None:
             raise HandoverRefusedError("another switchover is being asked for; try again when it is over")
         reason = _await_answer(roster, session, request, answer_within_s, change)
+        answered()
         say(reason)
         return _await_active(watch, view.active, view.term, started)
 
