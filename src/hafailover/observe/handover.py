@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from hafailover.clock import boottime
@@ -13,6 +14,7 @@ from hafailover.core.signing import KNOWS_WITHIN_S, MOMENT_S
 from hafailover.core.views import KNOWN_BY_BLOCKS, Request
 from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulWatch
+from hafailover.lock.errors import CallError, Kind
 from hafailover.lock.roster import Roster
 from hafailover.observe.look import Look
 from hafailover.observe.overview import Overview
@@ -24,6 +26,12 @@ POLL_S = 0.1
 WATCH_S = 2.0
 RENEW_S = 3.0
 """The wish's session lives for 10 s."""
+CONSUL_S = 10.0
+"""So long Consul may fail in a row, as while it elects a leader: the active may have begun by then. The wish
+lives about as long without it."""
+PASSING = (Kind.UNREACHABLE, Kind.SERVER)
+"""Failures that pass by themselves."""
+ANOTHER_WISH = "another switchover is being asked for; try again when it is over"
 
 
 class HandoverRefusedError(Exception):
@@ -60,7 +68,7 @@ def switch_over(
     :param change: another such height once there is a reason for one; asked until the active answers.
     :param answered: called as soon as it has accepted.
     :raises HandoverRefusedError: nobody is active, the target is not ready, or the active refused.
-    :raises CallError: Consul could not be asked.
+    :raises CallError: Consul could not be asked; while the wish stands, for longer than an election takes.
     """
     view = Look(address, account_id).take()
     to = check_target(view, to)
@@ -82,7 +90,7 @@ def switch_over(
         )
     with roster.wish(request, say) as session:
         if session is None:
-            raise HandoverRefusedError("another switchover is being asked for; try again when it is over")
+            raise HandoverRefusedError(ANOTHER_WISH)
         reason = _await_answer(roster, session, request, answer_within_s, change)
         answered()
         say(reason)
@@ -119,26 +127,53 @@ def _check_target(to: str, active: str, hosts: dict[str, tuple[bool, str, str]])
         raise HandoverRefusedError(f"{to} is not ready: {role}: {reason}")
 
 
+class _Consul:
+    """Consul while a handover is under way: it may fail for a while."""
+
+    def __init__(self) -> None:
+        self._well_at = boottime()
+        self.failure: CallError | None = None
+        """Of the last calls."""
+
+    @contextmanager
+    def may_fail(self) -> Iterator[None]:
+        """Calls that are made again after a failure. :raises CallError: it does not pass."""
+        try:
+            yield
+        except CallError as error:
+            if error.kind not in PASSING or boottime() - self._well_at > CONSUL_S:
+                raise
+            self.failure = error
+        else:
+            self._well_at, self.failure = boottime(), None
+
+
 def _await_answer(
     roster: Roster, session: str, request: Request, within_s: float, change: Callable[[], int | None]
 ) -> str:
     asked_at = renewed_at = boottime()
+    consul, changed = _Consul(), False
     while boottime() - asked_at < within_s:
-        answer = roster.answer_to(request.id)
-        if answer is not None:
-            accepted, reason = answer
-            if not accepted:
-                raise HandoverRefusedError(reason)
-            return reason
         # The same wish with another height: whom it names has prepared for it, and need not do so again.
         if (height := change()) is not None:
-            request = replace(request, from_height=height)
-            if not roster.ask(session, request):
-                raise HandoverRefusedError("another switchover is being asked for; try again when it is over")
-        if boottime() - renewed_at > RENEW_S:
-            roster.renew_session(session)
-            renewed_at = boottime()
+            request, changed = replace(request, from_height=height), True
+        with consul.may_fail():
+            answer = roster.answer_to(request.id)
+            if answer is not None:
+                accepted, reason = answer
+                if not accepted:
+                    raise HandoverRefusedError(reason)
+                return reason
+            if changed:
+                if not roster.ask(session, request):
+                    raise HandoverRefusedError(ANOTHER_WISH)
+                changed = False
+            if boottime() - renewed_at > RENEW_S:
+                roster.renew_session(session)
+                renewed_at = boottime()
         time.sleep(POLL_S)
+    if consul.failure is not None:
+        raise consul.failure
     raise HandoverRefusedError(f"the active did not answer within {within_s:g} s")
 
 
@@ -147,16 +182,22 @@ def _await_active(watch: ConsulWatch, before: str, term: int, started: float) ->
     index: int | None = None
     released_at: float | None = None
     accepted_at = boottime()
+    consul = _Consul()
     while boottime() - accepted_at < DONE_WITHIN_S:
-        index, stored = watch.heartbeat(index, WATCH_S, fast=True)
+        stored = None
+        with consul.may_fail():
+            index, stored = watch.heartbeat(index, WATCH_S, fast=True)
         now = boottime()
         if stored is None:
+            time.sleep(POLL_S)
             continue
         beat = stored.beat
         if released_at is None and (beat.phase is Phase.RELEASED or beat.term > term):
             released_at = now
         if beat.term > term and beat.phase is Phase.ACTIVE:
             return Handover(before, beat.node, beat.term, now - (released_at or now), now - started)
+    if consul.failure is not None:
+        raise consul.failure
     raise HandoverRefusedError(
         f"{before} accepted, but nobody else became active within {DONE_WITHIN_S:g} s; see: hafailover status"
     )
