@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from hafailover.clock import boottime
@@ -14,7 +13,7 @@ from hafailover.core.signing import KNOWS_WITHIN_S, MOMENT_S
 from hafailover.core.views import KNOWN_BY_BLOCKS, Request
 from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulWatch
-from hafailover.lock.errors import CallError, Kind
+from hafailover.lock.patience import Patience
 from hafailover.lock.roster import Roster
 from hafailover.observe.look import Look
 from hafailover.observe.overview import Overview
@@ -26,11 +25,6 @@ POLL_S = 0.1
 WATCH_S = 2.0
 RENEW_S = 3.0
 """The wish's session lives for 10 s."""
-CONSUL_S = 10.0
-"""So long Consul may fail in a row, as while it elects a leader: the active may have begun by then. The wish
-lives about as long without it."""
-PASSING = (Kind.UNREACHABLE, Kind.SERVER)
-"""Failures that pass by themselves."""
 ANOTHER_WISH = "another switchover is being asked for; try again when it is over"
 
 
@@ -127,32 +121,11 @@ def _check_target(to: str, active: str, hosts: dict[str, tuple[bool, str, str]])
         raise HandoverRefusedError(f"{to} is not ready: {role}: {reason}")
 
 
-class _Consul:
-    """Consul while a handover is under way: it may fail for a while."""
-
-    def __init__(self) -> None:
-        self._well_at = boottime()
-        self.failure: CallError | None = None
-        """Of the last calls."""
-
-    @contextmanager
-    def may_fail(self) -> Iterator[None]:
-        """Calls that are made again after a failure. :raises CallError: it does not pass."""
-        try:
-            yield
-        except CallError as error:
-            if error.kind not in PASSING or boottime() - self._well_at > CONSUL_S:
-                raise
-            self.failure = error
-        else:
-            self._well_at, self.failure = boottime(), None
-
-
 def _await_answer(
     roster: Roster, session: str, request: Request, within_s: float, change: Callable[[], int | None]
 ) -> str:
     asked_at = renewed_at = boottime()
-    consul, changed = _Consul(), False
+    consul, changed = Patience(), False
     while boottime() - asked_at < within_s:
         # The same wish with another height: whom it names has prepared for it, and need not do so again.
         if (height := change()) is not None:
@@ -182,7 +155,7 @@ def _await_active(watch: ConsulWatch, before: str, term: int, started: float) ->
     index: int | None = None
     released_at: float | None = None
     accepted_at = boottime()
-    consul = _Consul()
+    consul = Patience()
     while boottime() - accepted_at < DONE_WITHIN_S:
         stored = None
         with consul.may_fail():

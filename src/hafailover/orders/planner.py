@@ -15,6 +15,7 @@ from hafailover.clock import boottime
 from hafailover.core.views import Request
 from hafailover.lock.client import Address
 from hafailover.lock.errors import CallError
+from hafailover.lock.patience import Patience
 from hafailover.lock.roster import Roster
 from hafailover.near.rpc import NeardRpc, RpcError
 from hafailover.observe.budget import DESPITE
@@ -277,11 +278,16 @@ class Planner:
     def _await_answer(
         self, session: str, plan_id: str, request: Request, slot: Slot | None, end: float
     ) -> tuple[bool, str]:
-        renewed_at, checked = boottime(), -1
+        """:raises CallError: Consul could not be asked, for longer than an election takes."""
+        renewed_at, checked, consul = boottime(), -1, Patience()
         while boottime() < end:
-            answer = self._roster.answer_to(request.id)
-            if answer is not None:
-                return answer
+            with consul.may_fail():
+                answer = self._roster.answer_to(request.id)
+                if answer is not None:
+                    return answer
+                if boottime() - renewed_at > RENEW_S:
+                    self._roster.renew_session(session)
+                    renewed_at = boottime()
             if not self._is_ordered(plan_id):
                 return False, "cancelled"
             head = self._standing().head
@@ -296,11 +302,10 @@ class Planner:
                     return False, "cancelled"
                 if not still_stands(slot, windows, head):
                     return False, f"neard now has a duty within {slot.start} to {slot.end - 1}"
-            if boottime() - renewed_at > RENEW_S:
-                self._roster.renew_session(session)
-                renewed_at = boottime()
             self._wake.wait(CHECK_S)
             self._wake.clear()
+        if consul.failure is not None:
+            raise consul.failure
         return False, "the agent did not answer its own wish in time"
 
     def _is_ordered(self, plan_id: str) -> bool:

@@ -218,11 +218,13 @@ def test_consul_that_denies_is_not_waited_for(
     assert asked == 1
 
 
-@pytest.mark.parametrize("limit", ["CONSUL_S", "ANSWER_WITHIN_S"])
+@pytest.mark.parametrize(
+    "limit", ["hafailover.lock.patience.CONSUL_S", "hafailover.observe.handover.ANSWER_WITHIN_S"]
+)
 def test_consul_that_fails_for_good_is_no_refusal(
     consul: TinyConsul, ask: Ask, said: list[str], monkeypatch: pytest.MonkeyPatch, limit: str
 ) -> None:
-    monkeypatch.setattr(handover, limit, 1.0)
+    monkeypatch.setattr(limit, 1.0)
     fill(consul)
 
     def play() -> None:

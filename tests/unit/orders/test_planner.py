@@ -275,6 +275,23 @@ def test_a_height_needs_no_neard(consul: TinyConsul) -> None:
     assert carrying.step()["state"] == "done"
 
 
+def test_an_election_of_a_leader_is_waited_for(consul: TinyConsul) -> None:
+    """The wish stands meanwhile, and would be what the next try finds in its way."""
+    carrying = Carrying(consul, window_blocks=None, at_height=105)
+
+    def play(wish: dict[str, Any]) -> None:
+        time.sleep(0.3)
+        consul.down = True
+        time.sleep(1.0)
+        consul.down = False
+        time.sleep(0.3)
+        carrying.accept(wish)
+
+    carrying.once_asked(play)
+    plan = carrying.step()
+    assert (plan["state"], plan["text"]) == ("done", "handing over to b")
+
+
 def test_at_a_height_no_window_is_asked_for(consul: TinyConsul) -> None:
     carrying = Carrying(consul, window_blocks=None, at_height=105)
     carrying.once_asked(carrying.accept)
