@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
 from hafailover.agent.persist import Complaints
@@ -222,6 +223,26 @@ class Planner:
             self._patience = (plan.id, patience_ends(head, self._pace.block_s))
         return choose(plan, windows, head, self._pace.block_s, self._patience[1])
 
+    def _windows_for(self, plan_id: str) -> list[tuple[int, int]] | None:
+        """The windows; ``None`` as soon as the plan is taken back, which waits for no neard that hangs.
+
+        :raises RpcError: neard could not be asked.
+        """
+        told: Future[list[tuple[int, int]]] = Future()
+
+        def ask() -> None:
+            try:
+                told.set_result(self._windows())
+            except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
+                told.set_exception(error)
+
+        threading.Thread(target=ask, name="windows", daemon=True).start()
+        while not wait((told,), CHECK_S).done:
+            if not self._is_ordered(plan_id):
+                return None
+        windows = told.result()
+        return windows if self._is_ordered(plan_id) else None
+
     def _windows(self) -> list[tuple[int, int]]:
         """:raises RpcError: neard could not be asked."""
         with self._open_rpc() as rpc:
@@ -294,11 +315,10 @@ class Planner:
             if slot is not None and head != checked:
                 checked = head
                 try:
-                    windows = self._windows()
+                    windows = self._windows_for(plan_id)
                 except RpcError as error:
                     return False, f"{SILENT} ({error})"
-                if not self._is_ordered(plan_id):
-                    # neard may have taken its time.
+                if windows is None:
                     return False, "cancelled"
                 if not still_stands(slot, windows, head):
                     return False, f"neard now has a duty within {slot.start} to {slot.end - 1}"

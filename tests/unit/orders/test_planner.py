@@ -140,8 +140,11 @@ def test_a_window_that_neard_takes_back_is_let_go_before_the_key_moves(carrying:
     assert (plan["state"], plan["start"], plan["end"]) == ("done", 114, 130)
 
 
+@pytest.mark.parametrize("hangs", [False, True], ids=["answers", "hangs"])
 @pytest.mark.parametrize("then", ["nothing", "another plan"])
-def test_a_plan_that_is_taken_back_as_neard_is_asked_is_let_go(carrying: Carrying, then: str) -> None:
+def test_a_plan_that_is_taken_back_as_neard_is_asked_is_let_go(
+    carrying: Carrying, then: str, hangs: bool
+) -> None:
     """Also where another plan stands by the time that neard answers: the wish was the first one's."""
     asking, answer = threading.Event(), threading.Event()
     tell = carrying.chain.maintenance_windows
@@ -149,7 +152,7 @@ def test_a_plan_that_is_taken_back_as_neard_is_asked_is_let_go(carrying: Carryin
     def slow(account_id: str, deadline_s: float) -> list[tuple[int, int]]:
         if carrying.consul.get(KEYS.request) is not None:
             asking.set()
-            answer.wait(5.0)
+            answer.wait(10.0)
         return tell(account_id, deadline_s)
 
     carrying.chain.maintenance_windows = slow  # type: ignore[method-assign]
@@ -163,9 +166,11 @@ def test_a_plan_that_is_taken_back_as_neard_is_asked_is_let_go(carrying: Carryin
             other = Plan.model_validate({"id": "q", "term": 20, "at_height": 5000, "to": "c"})
             carrying.consul.put(PLAN, other.model_dump())
             carrying.agent.see(OrderBook(plan=carrying.stored()), 0.0)
-        answer.set()
+        if not hangs:
+            answer.set()
         time.sleep(1.0)
         stood.append(carrying.consul.items[KEYS.request].session is not None)
+        answer.set()
         carrying.accept(wish)
 
     player = threading.Thread(target=lambda: play(carrying.consul.await_key(KEYS.request)), daemon=True)
