@@ -123,7 +123,8 @@ def _without_a_plan(config: ConfigOption, to: str | None, as_json: bool, *, best
             moment = forecast.best()
             say(moment.why)
             with forecast.watched():
-                done = switch_over(address, account_id, to, say, moment.from_height, forecast.change)
+                height = moment.from_height
+                done = switch_over(address, account_id, to, say, height, forecast.change, forecast.end)
         else:
             done = switch_over(address, account_id, to, say)
     except HandoverRefusedError as error:

@@ -103,8 +103,11 @@ def _answer_request(state: State, hold: Hold, now: float) -> Step | None:
         refusal = f"the head is at {head} already, above {request.to_height}, the last height to begin at"
     if refusal:
         return replace(state, answered_request=request.id), [AnswerRequest(request.id, False, refusal)]
-    # A wish may wait long for its height; then what was read of the target at its beginning is old.
-    recent = not request.from_height or now - state.members_at <= RECENT_S
+    # A wish may wait long for its height, and be changed to "at once" then: what was read of the target at
+    # its beginning is old.
+    recent = now - state.members_at <= RECENT_S or (
+        not request.from_height and now - state.request_at <= RECENT_S
+    )
     knows = target is None or not target.blocks_lacking or now - state.request_at > KNOWS_WITHIN_S
     due = head >= request.from_height or (not request.to_height and now - state.request_at > MOMENT_S)
     if fresh and prepared and recent and knows and due:

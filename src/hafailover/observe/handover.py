@@ -13,6 +13,7 @@ from hafailover.core.signing import KNOWS_WITHIN_S, MOMENT_S
 from hafailover.core.views import KNOWN_BY_BLOCKS, Request
 from hafailover.lock.client import Address
 from hafailover.lock.consul import ConsulWatch
+from hafailover.lock.patience import Patience
 from hafailover.lock.roster import Roster
 from hafailover.observe.look import Look
 from hafailover.observe.overview import Overview
@@ -24,6 +25,7 @@ POLL_S = 0.1
 WATCH_S = 2.0
 RENEW_S = 3.0
 """The wish's session lives for 10 s."""
+ANOTHER_WISH = "another switchover is being asked for; try again when it is over"
 
 
 class HandoverRefusedError(Exception):
@@ -50,6 +52,7 @@ def switch_over(
     say: Callable[[str], None],
     from_height: int = 0,
     change: Callable[[], int | None] = lambda: None,
+    answered: Callable[[], None] = lambda: None,
 ) -> Handover:
     """Asks the active to hand over, and waits until another host is active.
 
@@ -57,8 +60,9 @@ def switch_over(
     :param say: takes a line for each step.
     :param from_height: the key moves once the active's head is so high, or some seconds later; 0: at once.
     :param change: another such height once there is a reason for one; asked until the active answers.
+    :param answered: called as soon as it has accepted.
     :raises HandoverRefusedError: nobody is active, the target is not ready, or the active refused.
-    :raises CallError: Consul could not be asked.
+    :raises CallError: Consul could not be asked; while the wish stands, for longer than an election takes.
     """
     view = Look(address, account_id).take()
     to = check_target(view, to)
@@ -80,8 +84,9 @@ def switch_over(
         )
     with roster.wish(request, say) as session:
         if session is None:
-            raise HandoverRefusedError("another switchover is being asked for; try again when it is over")
+            raise HandoverRefusedError(ANOTHER_WISH)
         reason = _await_answer(roster, session, request, answer_within_s, change)
+        answered()
         say(reason)
         return _await_active(watch, view.active, view.term, started)
 
@@ -120,22 +125,28 @@ def _await_answer(
     roster: Roster, session: str, request: Request, within_s: float, change: Callable[[], int | None]
 ) -> str:
     asked_at = renewed_at = boottime()
+    consul, changed = Patience(), False
     while boottime() - asked_at < within_s:
-        answer = roster.answer_to(request.id)
-        if answer is not None:
-            accepted, reason = answer
-            if not accepted:
-                raise HandoverRefusedError(reason)
-            return reason
         # The same wish with another height: whom it names has prepared for it, and need not do so again.
         if (height := change()) is not None:
-            request = replace(request, from_height=height)
-            if not roster.ask(session, request):
-                raise HandoverRefusedError("another switchover is being asked for; try again when it is over")
-        if boottime() - renewed_at > RENEW_S:
-            roster.renew_session(session)
-            renewed_at = boottime()
+            request, changed = replace(request, from_height=height), True
+        with consul.may_fail():
+            answer = roster.answer_to(request.id)
+            if answer is not None:
+                accepted, reason = answer
+                if not accepted:
+                    raise HandoverRefusedError(reason)
+                return reason
+            if changed:
+                if not roster.ask(session, request):
+                    raise HandoverRefusedError(ANOTHER_WISH)
+                changed = False
+            if boottime() - renewed_at > RENEW_S:
+                roster.renew_session(session)
+                renewed_at = boottime()
         time.sleep(POLL_S)
+    if consul.failure is not None:
+        raise consul.failure
     raise HandoverRefusedError(f"the active did not answer within {within_s:g} s")
 
 
@@ -144,16 +155,22 @@ def _await_active(watch: ConsulWatch, before: str, term: int, started: float) ->
     index: int | None = None
     released_at: float | None = None
     accepted_at = boottime()
+    consul = Patience()
     while boottime() - accepted_at < DONE_WITHIN_S:
-        index, stored = watch.heartbeat(index, WATCH_S, fast=True)
+        stored = None
+        with consul.may_fail():
+            index, stored = watch.heartbeat(index, WATCH_S, fast=True)
         now = boottime()
         if stored is None:
+            time.sleep(POLL_S)
             continue
         beat = stored.beat
         if released_at is None and (beat.phase is Phase.RELEASED or beat.term > term):
             released_at = now
         if beat.term > term and beat.phase is Phase.ACTIVE:
             return Handover(before, beat.node, beat.term, now - (released_at or now), now - started)
+    if consul.failure is not None:
+        raise consul.failure
     raise HandoverRefusedError(
         f"{before} accepted, but nobody else became active within {DONE_WITHIN_S:g} s; see: hafailover status"
     )

@@ -24,10 +24,14 @@ LOOK_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """``slot``: when to hand over; ``None``: at once, since no better time is near. ``why``: in words."""
+    """``slot``: when to hand over; ``None``: at once, since no better time is near. ``why``: in words.
+
+    ``block_s``: the time of a block that the choice went by, in seconds.
+    """
 
     slot: Slot | None
     why: str
+    block_s: float = BLOCK_S
 
     @property
     def from_height(self) -> int:
@@ -37,32 +41,46 @@ class Moment:
 
 def best(rpc: NeardRpc, account_id: str, within_s: float = NOW_S) -> Moment:
     """:raises RpcError: neard could not be asked for its head or the windows."""
+    windows = rpc.maintenance_windows(account_id, WINDOWS_S)
+    # neard may have taken its time.
     status = rpc.status()
-    pace = block_s(rpc, status.height, status.head_made_at) or BLOCK_S
-    return _among(rpc.maintenance_windows(account_id, WINDOWS_S), status.height, pace, within_s)
+    pace = block_s(rpc, status.height, status.head_made_at) if windows else None
+    return _among(windows, status.height, pace or BLOCK_S, within_s)
 
 
 def _among(windows: list[tuple[int, int]], head: int, pace: float, within_s: float) -> Moment:
     slot = best_moment(windows, head, pace, within_s)
     if slot is None:
         none = f"no height of the next {within_s:.0f} s is free of duties"
-        return Moment(None, f"{none if within_s >= 1 else 'no time is left'}: the key moves at once")
+        at_once = f"{none if within_s >= 1 else 'no time is left'}: the key moves at once"
+        return Moment(None, at_once, pace)
+    return Moment(slot, f"no duty at {_heights(slot)}: the key moves before it", pace)
+
+
+def _heights(slot: Slot) -> str:
     last = slot.end - 1
-    free = f"{slot.start}" if slot.start == last else f"{slot.start} to {last}"
-    return Moment(slot, f"no duty at {free}: the key moves before it")
+    return f"{slot.start}" if slot.start == last else f"{slot.start} to {last}"
+
+
+def _passed(slot: Slot) -> str:
+    one = slot.end - slot.start == 1
+    return f"height {_heights(slot)} has passed" if one else f"heights {_heights(slot)} have passed"
 
 
 def block_s(rpc: NeardRpc, head: int, made_at: float) -> float | None:
     """Seconds a height, by the timestamps of the head and of a block some way back.
 
     :param made_at: the head's, as ``/status`` has it.
-    :returns: ``None`` where neard does not tell, or tells what cannot be.
+    :returns: ``None`` where neard does not tell, or tells what cannot be. It is asked once more only where
+        it says that it has no such block: one that does not answer in time would be late with each.
     """
     for height in range(head - PACE_BLOCKS, head - PACE_BLOCKS // 2):
         try:
             header = rpc.call("block", {"block_id": height})["header"]
             before = int(header["timestamp_nanosec"]) / 1e9
-        except RpcError:
+        except RpcError as error:
+            if "UNKNOWN_BLOCK" not in str(error):
+                break
             # Nobody made a block at that height, or neard has it no more.
             continue
         except (KeyError, TypeError, ValueError):
@@ -89,6 +107,7 @@ class Forecast:
         self._until = 0.0
         self._checked = 0
         self._silent = False
+        self._over = threading.Event()
         self._changes: queue.SimpleQueue[int] = queue.SimpleQueue()
 
     def best(self) -> Moment:
@@ -111,17 +130,21 @@ class Forecast:
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Looks at the windows with each new head for as long as the block lasts."""
-        over = threading.Event()
-        threading.Thread(target=self._run, args=(over,), name="forecast", daemon=True).start()
+        """Looks at the windows with each new head for as long as the block lasts, or until :meth:`end`."""
+        self._over.clear()
+        threading.Thread(target=self._run, name="forecast", daemon=True).start()
         try:
             yield
         finally:
-            over.set()
+            self.end()
 
-    def _run(self, over: threading.Event) -> None:
+    def end(self) -> None:
+        """The active has answered: no choice is told or made any more."""
+        self._over.set()
+
+    def _run(self) -> None:
         rpc: NeardRpc | None = None
-        while self._moment.slot is not None and not over.wait(LOOK_S):
+        while self._moment.slot is not None and not self._over.wait(LOOK_S):
             try:
                 rpc = rpc or self._open_rpc()
                 self.look(rpc)
@@ -130,7 +153,7 @@ class Forecast:
                 if rpc is not None:
                     rpc.close()
                     rpc = None
-                if not self._silent and not over.is_set():
+                if not self._silent and not self._over.is_set():
                     self._say(f"neard does not tell whether that height is free still ({error})")
                 self._silent = True
         if rpc is not None:
@@ -147,9 +170,11 @@ class Forecast:
         windows = rpc.maintenance_windows(self._account_id, WINDOWS_S)
         self._checked = status.height
         height = max(slot.start, status.height + 1)
-        if is_free(windows, height):
+        # neard may have taken its time, and the key may have begun to move.
+        if is_free(windows, height) or self._over.is_set():
             return
-        pace = block_s(rpc, status.height, status.head_made_at) or BLOCK_S
-        self._moment = _among(windows, status.height, pace, max(0.0, self._until - boottime()))
-        self._say(f"neard has a duty at {height} now; {self._moment.why}")
+        left_s = max(0.0, self._until - boottime())
+        self._moment = _among(windows, status.height, self._moment.block_s, left_s)
+        why = _passed(slot) if height >= slot.end else f"neard has a duty at {height} now"
+        self._say(f"{why}; {self._moment.why}")
         self._changes.put(self._moment.from_height)

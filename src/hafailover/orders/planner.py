@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 
 from hafailover.agent.persist import Complaints
@@ -15,6 +16,7 @@ from hafailover.clock import boottime
 from hafailover.core.views import Request
 from hafailover.lock.client import Address
 from hafailover.lock.errors import CallError
+from hafailover.lock.patience import Patience
 from hafailover.lock.roster import Roster
 from hafailover.near.rpc import NeardRpc, RpcError
 from hafailover.observe.budget import DESPITE
@@ -221,6 +223,26 @@ class Planner:
             self._patience = (plan.id, patience_ends(head, self._pace.block_s))
         return choose(plan, windows, head, self._pace.block_s, self._patience[1])
 
+    def _windows_for(self, plan_id: str) -> list[tuple[int, int]] | None:
+        """The windows; ``None`` as soon as the plan is taken back, which waits for no neard that hangs.
+
+        :raises RpcError: neard could not be asked.
+        """
+        told: Future[list[tuple[int, int]]] = Future()
+
+        def ask() -> None:
+            try:
+                told.set_result(self._windows())
+            except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
+                told.set_exception(error)
+
+        threading.Thread(target=ask, name="windows", daemon=True).start()
+        while not wait((told,), CHECK_S).done:
+            if not self._is_ordered(plan_id):
+                return None
+        windows = told.result()
+        return windows if self._is_ordered(plan_id) else None
+
     def _windows(self) -> list[tuple[int, int]]:
         """:raises RpcError: neard could not be asked."""
         with self._open_rpc() as rpc:
@@ -243,7 +265,7 @@ class Planner:
         if asked is None:
             return
         request = Request(uuid.uuid4().hex, to, plan.term, slot.from_height, slot.to_height)
-        accepted, reason = self._wish(request, slot if plan.at_height is None else None)
+        accepted, reason = self._wish(plan.id, request, slot if plan.at_height is None else None)
         if accepted:
             self._write(asked, state="done", text=reason)
         elif self._tries >= MOST_TRIES or plan.at_height is not None:
@@ -251,9 +273,10 @@ class Planner:
         else:
             self._write(asked, state="waiting", text=f"waiting for another window: {reason}")
 
-    def _wish(self, request: Request, slot: Slot | None) -> tuple[bool, str]:
+    def _wish(self, plan_id: str, request: Request, slot: Slot | None) -> tuple[bool, str]:
         """Puts the wish and keeps it alive until it is answered or can be answered no more.
 
+        :param plan_id: the plan that it is for: no longer than that stands.
         :param slot: the window that it is for, which must stand until the key moves.
         """
         with self._roster.wish(request, log.warning) as session:
@@ -262,7 +285,7 @@ class Planner:
             head = self._standing().head
             blocks = max(request.to_height - head, 0) + 3
             end = boottime() + 10 + 2 * blocks * self._pace.block_s
-            accepted, reason = self._await_answer(session, request, slot, end)
+            accepted, reason = self._await_answer(session, plan_id, request, slot, end)
         if accepted:
             return accepted, reason
         # The active may have begun before it heard that the wish was taken back.
@@ -274,30 +297,41 @@ class Planner:
         return accepted, reason
 
     def _await_answer(
-        self, session: str, request: Request, slot: Slot | None, end: float
+        self, session: str, plan_id: str, request: Request, slot: Slot | None, end: float
     ) -> tuple[bool, str]:
-        renewed_at, checked = boottime(), -1
+        """:raises CallError: Consul could not be asked, for longer than an election takes."""
+        renewed_at, checked, consul = boottime(), -1, Patience()
         while boottime() < end:
-            answer = self._roster.answer_to(request.id)
-            if answer is not None:
-                return answer
+            with consul.may_fail():
+                answer = self._roster.answer_to(request.id)
+                if answer is not None:
+                    return answer
+                if boottime() - renewed_at > RENEW_S:
+                    self._roster.renew_session(session)
+                    renewed_at = boottime()
+            if not self._is_ordered(plan_id):
+                return False, "cancelled"
             head = self._standing().head
             if slot is not None and head != checked:
                 checked = head
                 try:
-                    windows = self._windows()
+                    windows = self._windows_for(plan_id)
                 except RpcError as error:
                     return False, f"{SILENT} ({error})"
+                if windows is None:
+                    return False, "cancelled"
                 if not still_stands(slot, windows, head):
                     return False, f"neard now has a duty within {slot.start} to {slot.end - 1}"
-            if boottime() - renewed_at > RENEW_S:
-                self._roster.renew_session(session)
-                renewed_at = boottime()
-            if self._book.plan is None:
-                return False, "cancelled"
             self._wake.wait(CHECK_S)
             self._wake.clear()
+        if consul.failure is not None:
+            raise consul.failure
         return False, "the agent did not answer its own wish in time"
+
+    def _is_ordered(self, plan_id: str) -> bool:
+        """Whether that very plan stands: another one may stand by the time that one looks."""
+        book = self._book
+        return book.plan is not None and book.plan.plan.id == plan_id
 
     def _write(self, stored: Stored, **changes: object) -> Stored | None:
         """The plan with these changes, as it stands now; ``None`` if somebody has changed it meanwhile."""

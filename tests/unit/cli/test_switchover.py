@@ -223,6 +223,28 @@ def test_a_moment_that_neard_takes_back_is_let_go_before_the_key_moves(
     assert third.endswith(" s is free of duties: the key moves at once")
 
 
+def test_a_moment_that_ends_as_the_key_moves_was_not_taken_back(
+    hafailover: Command, consul: TinyConsul, neard: Neard
+) -> None:
+    fill(consul)
+    neard.windows = [(125, 131), (150, 190)]
+
+    def play() -> None:
+        wish = consul.await_key(KEYS.request)
+        consul.put(KEYS.answer, {"id": wish["id"], "accepted": True, "reason": "handing over to b"})
+        time.sleep(0.5)
+        neard.windows, neard.head = [(150, 190)], 130
+        time.sleep(0.5)
+        consul.put_beat(beat("b", 33))
+
+    threading.Thread(target=play, daemon=True).start()
+    done = hafailover("switchover", "--now")
+    assert (done.code, done.err) == (0, "")
+    first, second, third, *_ = done.out.splitlines()
+    assert (first, second) == ("no duty at 125 to 130: the key moves before it", "handing over to b")
+    assert third.startswith("b is active in term 33")
+
+
 def test_a_neard_that_falls_silent_leaves_the_moment_as_it_is(
     hafailover: Command, consul: TinyConsul, neard: Neard
 ) -> None:

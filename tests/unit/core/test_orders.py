@@ -150,6 +150,29 @@ def test_what_is_known_of_the_target_must_be_recent() -> None:
     assert drops(head(core, 110))
 
 
+@pytest.mark.parametrize("height", [0, 1, 105])
+def test_a_wish_that_is_changed_to_at_once_needs_a_recent_record_too(height: int) -> None:
+    """Its target prepared for the height that was asked for first, and may have died since."""
+    core = asked(105, Request("r1", "b", 20, from_height=110))
+    head(core, 106)
+    effects = core.wait(6.0)
+    assert drops(effects) == []
+    effects = core.feed(ev.RequestSeen(Request("r1", "b", 20, from_height=height))) + core.wait(0.5)
+    assert of(ef.AnswerRequest, effects) == drops(effects) == []
+    assert of(ef.LookAtMembers, effects), "its record is read again"
+    dead = core.feed(ev.MembersSeen((member("b", alive=False, prepared_for="r1"),), KEY))
+    assert of(ef.AnswerRequest, dead) == [ef.AnswerRequest("r1", False, "b has no live session with Consul")]
+    assert core.role is Role.ACTIVE
+
+
+def test_one_whose_target_lives_moves_at_once_then() -> None:
+    core = asked(105, Request("r1", "b", 20, from_height=110))
+    head(core, 106)
+    core.wait(6.0)
+    core.feed(ev.RequestSeen(Request("r1", "b", 20)))
+    assert drops(head(core, 106))
+
+
 def test_a_target_that_is_not_ready_any_more_is_refused() -> None:
     core = asked(105)
     head(core, 106)

@@ -141,9 +141,10 @@ def test_the_key_stays_until_the_target_knows_how_old_its_head_is() -> None:
 def test_but_not_for_ever() -> None:
     core = Core().arm()
     asked(core)
-    effects = told(core, member("b", prepared_for="r1", blocks_lacking=6)) + core.wait(11.5)
+    young = member("b", prepared_for="r1", blocks_lacking=6)
+    effects = told(core, young) + core.wait(11.5) + told(core, young)
     assert drops(effects) == []
-    assert drops(core.wait(1.0))
+    assert drops(core.wait(1.0) + told(core, young))
 
 
 def test_one_that_knows_too_little_and_dies_is_refused() -> None:

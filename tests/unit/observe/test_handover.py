@@ -8,12 +8,13 @@ from collections.abc import Callable
 
 import pytest
 
-from hafailover.lock.errors import CallError
+from hafailover.lock.errors import CallError, Kind
+from hafailover.lock.roster import Roster
 from hafailover.observe import handover
 from hafailover.observe.handover import Handover, HandoverRefusedError, switch_over
 
 from .pool import PAUSE_S, Active, beat, fill
-from .tiny_consul import ACCOUNT, KEYS, TinyConsul
+from .tiny_consul import ACCOUNT, KEYS, TinyConsul, until
 
 
 @pytest.fixture
@@ -166,7 +167,64 @@ def test_a_handover_that_nobody_takes_up_is_told(
         ask("b")
 
 
-def test_consul_that_fails_midway_is_no_refusal(consul: TinyConsul, ask: Ask, said: list[str]) -> None:
+@pytest.mark.parametrize("amid", ["the change", "the renewal", "the wait for the next active"])
+def test_an_election_of_a_leader_is_waited_for(
+    consul: TinyConsul, said: list[str], monkeypatch: pytest.MonkeyPatch, amid: str
+) -> None:
+    """The active may have begun by then."""
+    monkeypatch.setattr(handover, "WATCH_S", 0.2)
+    if amid == "the renewal":
+        monkeypatch.setattr(handover, "RENEW_S", 0.0)
+    fill(consul)
+    changes: list[int] = []
+
+    def accept() -> None:
+        consul.put(KEYS.answer, {"id": consul.get(KEYS.request)["id"], "accepted": True, "reason": "yes"})
+
+    def play() -> None:
+        consul.await_key(KEYS.request)
+        if amid == "the wait for the next active":
+            accept()
+            until(lambda: said, "the answer is heard")
+        consul.down = True
+        changes.append(125)
+        time.sleep(1.0)
+        consul.down = False
+        if amid == "the change":
+            until(lambda: consul.get(KEYS.request)["from_height"] == 125, "the change is put again")
+        accept()
+        consul.put_beat(beat("b", 33))
+
+    threading.Thread(target=play, daemon=True).start()
+    change = lambda: changes.pop() if changes else None  # noqa: E731
+    assert switch_over(consul.address, ACCOUNT, "b", said.append, 120, change).to_node == "b"
+    assert said == ["yes"]
+
+
+def test_consul_that_denies_is_not_waited_for(
+    consul: TinyConsul, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(consul)
+    asked = 0
+
+    def denied(*_: object) -> None:
+        nonlocal asked
+        asked += 1
+        raise CallError(Kind.DENIED, "reading an answer: Consul denied it")
+
+    monkeypatch.setattr(Roster, "answer_to", denied)
+    with pytest.raises(CallError, match="denied it"):
+        ask("b")
+    assert asked == 1
+
+
+@pytest.mark.parametrize(
+    "limit", ["hafailover.lock.patience.CONSUL_S", "hafailover.observe.handover.ANSWER_WITHIN_S"]
+)
+def test_consul_that_fails_for_good_is_no_refusal(
+    consul: TinyConsul, ask: Ask, said: list[str], monkeypatch: pytest.MonkeyPatch, limit: str
+) -> None:
+    monkeypatch.setattr(limit, 1.0)
     fill(consul)
 
     def play() -> None:

@@ -140,6 +140,48 @@ def test_a_window_that_neard_takes_back_is_let_go_before_the_key_moves(carrying:
     assert (plan["state"], plan["start"], plan["end"]) == ("done", 114, 130)
 
 
+@pytest.mark.parametrize("hangs", [False, True], ids=["answers", "hangs"])
+@pytest.mark.parametrize("then", ["nothing", "another plan"])
+def test_a_plan_that_is_taken_back_as_neard_is_asked_is_let_go(
+    carrying: Carrying, then: str, hangs: bool
+) -> None:
+    """Also where another plan stands by the time that neard answers: the wish was the first one's."""
+    asking, answer = threading.Event(), threading.Event()
+    tell = carrying.chain.maintenance_windows
+
+    def slow(account_id: str, deadline_s: float) -> list[tuple[int, int]]:
+        if carrying.consul.get(KEYS.request) is not None:
+            asking.set()
+            answer.wait(10.0)
+        return tell(account_id, deadline_s)
+
+    carrying.chain.maintenance_windows = slow  # type: ignore[method-assign]
+    stood: list[bool] = []
+
+    def play(wish: dict[str, Any]) -> None:
+        assert asking.wait(5.0)
+        carrying.consul.items.pop(PLAN)
+        carrying.agent.see(OrderBook(), 0.0)
+        if then == "another plan":
+            other = Plan.model_validate({"id": "q", "term": 20, "at_height": 5000, "to": "c"})
+            carrying.consul.put(PLAN, other.model_dump())
+            carrying.agent.see(OrderBook(plan=carrying.stored()), 0.0)
+        if not hangs:
+            answer.set()
+        time.sleep(1.0)
+        stood.append(carrying.consul.items[KEYS.request].session is not None)
+        answer.set()
+        carrying.accept(wish)
+
+    player = threading.Thread(target=lambda: play(carrying.consul.await_key(KEYS.request)), daemon=True)
+    player.start()
+    carrying.agent.step(carrying.stored())
+    player.join(5.0)
+    assert stood == [False], "nobody may act on the wish any more"
+    left = carrying.consul.get(PLAN)
+    assert left is None if then == "nothing" else (left["id"], left["state"]) == ("q", "waiting")
+
+
 def test_an_active_that_had_begun_by_then_is_heard(carrying: Carrying) -> None:
     def play(wish: dict[str, Any]) -> None:
         carrying.chain.windows, carrying.chain.head = [], 108
@@ -236,6 +278,23 @@ def test_a_height_needs_no_neard(consul: TinyConsul) -> None:
     carrying.chain.fails = True
     carrying.once_asked(carrying.accept)
     assert carrying.step()["state"] == "done"
+
+
+def test_an_election_of_a_leader_is_waited_for(consul: TinyConsul) -> None:
+    """The wish stands meanwhile, and would be what the next try finds in its way."""
+    carrying = Carrying(consul, window_blocks=None, at_height=105)
+
+    def play(wish: dict[str, Any]) -> None:
+        time.sleep(0.3)
+        consul.down = True
+        time.sleep(1.0)
+        consul.down = False
+        time.sleep(0.3)
+        carrying.accept(wish)
+
+    carrying.once_asked(play)
+    plan = carrying.step()
+    assert (plan["state"], plan["text"]) == ("done", "handing over to b")
 
 
 def test_at_a_height_no_window_is_asked_for(consul: TinyConsul) -> None:
