@@ -185,6 +185,8 @@ class Agent:
                 self._record_dropped(claim)
             case ef.ArmGuard(term, deadline, history, claims):
                 self._told_deadline(deadline)
+                if self.state.forced is not None:
+                    self.host.forced_term = term
                 self.host.tell_guard(m.ArmAsked(term, deadline, history, claims))
                 self.world.did["loads asked for by a word"] += bool(claims)
             case ef.Vouch(term, history, height, to):

@@ -147,6 +147,8 @@ class GuardProcess:
 
     def cont(self) -> None:
         """SIGCONT."""
+        if self.stopped:
+            self.host.guard_stood_at = self._world.now
         self.stopped = False
         self.go_on()
 
@@ -157,6 +159,7 @@ class GuardProcess:
     def _watchdog(self) -> None:
         if self.alive and (self.stopped or self.stuck):
             self._world.did["guards ended by systemd's watchdog"] += 1
+            self.host.guard_stood_at = self._world.now
             self._world.note(f"systemd {self.host.name}: the guard gives no sign of life, so it is killed")
             self.host.kill_guard()
 

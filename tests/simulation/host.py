@@ -64,6 +64,10 @@ class Host:
         self.memo: str | None = None
         """The session that the agent has noted on disk."""
         self.given_up = False
+        self.guard_stood_at = -1e9
+        """When its guard last stood still by itself, in true time."""
+        self.forced_term = 0
+        """What its guard was last told to load the key for without a lease."""
         self._silent_since: float | None = None
         self._detected_after = 6.0
         self._rejoins_at = 0.0

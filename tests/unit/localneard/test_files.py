@@ -188,7 +188,7 @@ def test_settings_default_to_off_and_bad_ones_are_named(tmp_path: Path) -> None:
     path.write_text('{"start_delay_s": 1.5, "rpc": "hang", "sync_blocks_per_s": 3} // comment')
     assert read_settings(path) == Settings(start_delay_s=1.5, rpc="hang", sync_blocks_per_s=3)
     for content, message in (
-        ('{"rpc": "slow"}', "rpc must be one of error503, garbage, hang, ok"),
+        ('{"rpc": "slow"}', "rpc must be one of error503, flood, garbage, hang, ok"),
         ('{"stop_delay_s": -1}', "stop_delay_s must be a number, not negative"),
         ('{"drop_delay_s": 1e9}', "drop_delay_s must be at most 86400 seconds"),
         ('{"sync_blocks_per_s": 0}', "sync_blocks_per_s must be above 0"),

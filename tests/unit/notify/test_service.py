@@ -28,6 +28,12 @@ def told() -> Message:
     return message(notice, "pool.near", "host1")
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The library is slow to load on a machine that is busy with other tests."""
+    monkeypatch.setattr(module, "START_S", 60.0)
+
+
 def service(url: str, timeout_s: float = 5.0) -> Service:
     return Service("json", None, url, timeout_s)
 
