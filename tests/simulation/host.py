@@ -66,7 +66,7 @@ class Host:
         self.given_up = False
         self.guard_stood_at = -1e9
         """When its guard last stood still by itself, in true time."""
-        self.forced_term = 0
+        self.forced_term = -1
         """What its guard was last told to load the key for without a lease."""
         self._silent_since: float | None = None
         self._detected_after = 6.0

@@ -527,12 +527,14 @@ def _word_not_checked(patch: Patch) -> None:
 
 @mutant("a forged beat may shorten the wait", within=20, course=forging)
 def _floor_left_out(patch: Patch) -> None:
+    """With short promises believed, too, since the wait would else be that of the successor's own timing."""
     _no_floor(patch)
+    _any_promise(patch)
 
 
 @mutant("a promise that was written over is forgotten", within=60, course=forging)
 def _written_over(patch: Patch) -> None:
-    """Each promise counts from its own last sight alone."""
+    """Each promise counts from its own last sight alone, and a short one is believed."""
 
     def floor(seen: Any, vouches: Any, now: float, profile: Any) -> Wait | None:
         waits = [
@@ -543,6 +545,7 @@ def _written_over(patch: Patch) -> None:
         return max(waits, key=lambda wait: wait.not_before, default=None)
 
     patch.setattr(sightings, "_floor", floor)
+    _any_promise(patch)
 
 
 def _word_without(patch: Patch, **blank: Any) -> None:
