@@ -16,7 +16,7 @@ LATER = [scenario for scenario in SCENARIOS if scenario.name != "first-promotion
 @pytest.mark.timeout(300)
 def test_a_scenario_meets_its_expectation(pool: LabPool, observer: ChainObserver, scenario: Scenario) -> None:
     result = Runner(pool, observer, print).run(scenario)
-    if result.problems and all("blocks were missed" in problem for problem in result.problems):
+    if scenario.name == "leader-lost" and result.problems == ("1 blocks were missed",):
         # Two other streams of tests share the machine. What it was too busy for once must not happen again.
         pool.wait_settled(90)
         result = Runner(pool, observer, print).run(scenario)
