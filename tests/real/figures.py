@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import urllib3
 from prometheus_client.parser import text_string_to_metric_families
 
 from hafailover.lab.errors import LabError
-from hafailover.lab.netns import NetworkHost
+from hafailover.lab.netns import NetworkHost, inside
 
 Samples = Mapping[tuple[str, frozenset[tuple[str, str]]], float]
 
@@ -55,29 +54,20 @@ def scrape(url: str, network: NetworkHost | None = None) -> Samples:
 
     :raises LabError: it gives no usable answer.
     """
-    found: list[str] = []
-    failed: list[str] = []
 
-    def read() -> None:
-        try:
-            if network is not None:
-                network.enter()
-            timeout = urllib3.Timeout(total=DEADLINE_S)
-            with urllib3.PoolManager(num_pools=1, retries=False, timeout=timeout) as pool:
-                answer = pool.request("GET", f"{url}/metrics")
-            if answer.status == 200:
-                found.append(answer.data.decode(errors="replace"))
-            else:
-                failed.append(f"HTTP status {answer.status}")
-        except (LabError, OSError, urllib3.exceptions.HTTPError) as error:
-            failed.append(str(error))
+    def read() -> str:
+        timeout = urllib3.Timeout(total=DEADLINE_S)
+        with urllib3.PoolManager(num_pools=1, retries=False, timeout=timeout) as pool:
+            answer = pool.request("GET", f"{url}/metrics")
+        if answer.status != 200:
+            raise LabError(f"HTTP status {answer.status}")
+        return answer.data.decode(errors="replace")
 
-    thread = threading.Thread(target=read, name="scrape", daemon=True)
-    thread.start()
-    thread.join(2 * DEADLINE_S)
-    if not found:
-        raise LabError(f"{url}/metrics: {failed[0] if failed else 'no answer in time'}")
-    return parse(found[0])
+    try:
+        text = inside(network, read, 2 * DEADLINE_S)
+    except (LabError, OSError, urllib3.exceptions.HTTPError) as error:
+        raise LabError(f"{url}/metrics: {error}") from None
+    return parse(text)
 
 
 def mean(before: Samples, after: Samples, name: str, **labels: str) -> Mean | None:
@@ -125,6 +115,3 @@ def _difference(before: Samples, after: Samples, name: str, labels: Mapping[str,
     wanted = set(labels.items())
     found = [key for key in after if key[0] == name and wanted <= key[1]]
     return sum(after[key] - before.get(key, 0.0) for key in found)
-
-
-Scraper = Callable[[], Samples]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import socket
 import struct
 import threading
@@ -12,12 +11,12 @@ from pathlib import Path
 
 from hafailover.clock import boottime
 from hafailover.lab.errors import LabError
-from hafailover.lab.guardlog import LOADED
+from hafailover.lab.guardlog import lines_in
 from hafailover.lab.host import FailoverHost
-from hafailover.lab.netns import NIC, PREFIX_LENGTH, NetworkHost, command
+from hafailover.lab.netns import NIC, PREFIX_LENGTH, NetworkHost, command, inside
 
 LOOK_S = 0.05
-_LOADED = re.compile(r"\[\s*(\d+\.\d+)\] \w+ guard: " + re.escape(LOADED))
+ANNOUNCED_S = 5.0
 _ARP = 0x0806
 _EVERYBODY = b"\xff" * 6
 
@@ -63,7 +62,7 @@ class FloatingAddress:
 
     def _new_loads(self, host: FailoverHost) -> list[float]:
         text, self._read[host.name] = new_lines(host.guard_log, self._read[host.name])
-        return [float(match[1]) for match in _LOADED.finditer(text)]
+        return [line.at for line in lines_in(text) if line.loaded]
 
     def _move(self, host: FailoverHost) -> None:
         address = f"{self._address}/{PREFIX_LENGTH}"
@@ -96,20 +95,13 @@ def announcement(mac: bytes, address: str) -> bytes:
 
 def announce(network: NetworkHost, address: str) -> None:
     """Sends it from that host. :raises LabError: it cannot be sent."""
-    failed: list[str] = []
 
     def send() -> None:
-        try:
-            network.enter()
-            with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
-                raw.bind((NIC, _ARP))
-                raw.send(announcement(raw.getsockname()[4], address))
-        except (LabError, OSError) as error:
-            failed.append(f"{address} cannot be announced from {network.name}: {error}")
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as raw:
+            raw.bind((NIC, _ARP))
+            raw.send(announcement(raw.getsockname()[4], address))
 
-    # A thread of its own, since what it opens afterwards is in that host's network.
-    thread = threading.Thread(target=send, name="announce")
-    thread.start()
-    thread.join(timeout=5)
-    if failed:
-        raise LabError(failed[0])
+    try:
+        inside(network, send, ANNOUNCED_S)
+    except OSError as error:
+        raise LabError(f"{address} cannot be announced from {network.name}: {error}") from None

@@ -23,7 +23,7 @@ from hafailover.localnet.identity import OPEN_FILES, Binary
 from .arrangements import DIRECT, FLOATING, FLOATING_ADDRESS, RELAYED, arrange, few_open_files, routing
 from .floating import FloatingAddress
 from .measure import ArrangementBench
-from .settings import WITHOUT_ARRANGEMENT, Settings
+from .settings import LARGE, WITHOUT_ARRANGEMENT, Settings
 from .topology import RELAYS, Graph, connect, ring, ring_order, through_one, wall_off
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,6 @@ KIND_S = 240.0
 """The longest that one kind of fault may take, the 120 s of the longest included."""
 CLUSTER_START_S = 300.0
 DEMO_S = 900.0
-OTHER_NETWORKS = ("third", "many")
 MOST_HANDOVERS_ELSEWHERE = 8
 """Of each way in those: for a look, not for a share."""
 STORE_FILES = 2000
@@ -138,7 +137,7 @@ class Run:
             return
         for row in self.rows[first:]:
             row.arrangement = self.settings.arrangement
-            if row.arrangement != RELAYED or name in OTHER_NETWORKS:
+            if row.arrangement != RELAYED or name in LARGE:
                 # The limits are those of the product's default in a network where all are connected.
                 row.limit = None
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from hafailover.core.production import UNKNOWN_S, Grade, Tally
+from hafailover.core.production import BAD, UNKNOWN_S, Grade, Tally
 from hafailover.observe.production import advice, record_of, words
-
-BAD = (Grade.DEAF, Grade.STILL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,15 @@ def add_to(app: typer.Typer) -> None:
 
 
 def bench(
-    runs: Annotated[int, typer.Option("--runs", min=1, max=100, help="Runs of each figure.")] = 5,
+    runs: Annotated[
+        int,
+        typer.Option(
+            "--runs",
+            min=1,
+            max=100,
+            help="Runs of each figure; of those that take a minute each, at most 2 or 3.",
+        ),
+    ] = 5,
     output: Annotated[Path, typer.Option("--output", help="Where the figures go, as JSON.")] = Path(
         "build/bench.json"
     ),

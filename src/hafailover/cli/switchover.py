@@ -8,6 +8,7 @@ import socket
 import time
 import uuid
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
@@ -223,16 +224,10 @@ def _end_by_who_signs(to: str | None, before: str, now: str) -> NoReturn:
 
 def _forecast(config: ConfigOption, say: Callable[[str], None]) -> Forecast:
     """What this host's neard says of the next seconds."""
-    from hafailover.cli.daemons import RpcOpener
-    from hafailover.near.rpc import RpcError
     from hafailover.observe.moment import Forecast
 
-    def nowhere() -> NeardRpc:
-        raise RpcError("neither neard.home nor neard.rpc_address is set here")
-
     settings = settings_or_exit(config)
-    open_rpc = RpcOpener(settings, COUNTS_S) if settings.neard.rpc_is_known else nowhere
-    return Forecast(open_rpc, settings.account_id, say)
+    return Forecast(partial(_rpc, settings), settings.account_id, say)
 
 
 def _say_what_would_happen(
@@ -251,10 +246,7 @@ def _say_what_would_happen(
         when = f"within seconds, at height {start}, free of duties up to {end - 1}"
     if not soon:
         try:
-            rpc = _rpc(settings)
-            if rpc is None:
-                raise RpcError("neither neard.home nor neard.rpc_address is set here")
-            with rpc:
+            with _rpc(settings) as rpc:
                 status = rpc.status()
                 pace = block_s(rpc, status.height, status.head_made_at) or BLOCK_S
                 windows = (
@@ -335,11 +327,13 @@ def whoami() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _rpc(settings: Settings) -> NeardRpc | None:
+def _rpc(settings: Settings) -> NeardRpc:
+    """:raises RpcError: nothing here says where neard's RPC is."""
     from hafailover.cli.daemons import RpcOpener
+    from hafailover.near.rpc import RpcError
 
     if not settings.neard.rpc_is_known:
-        return None
+        raise RpcError("neither neard.home nor neard.rpc_address is set here")
     return RpcOpener(settings, COUNTS_S)()
 
 
@@ -362,10 +356,7 @@ def _look_again(config: ConfigOption, before: Production | None) -> tuple[Produc
 
     settings = settings_or_exit(config)
     try:
-        rpc = _rpc(settings)
-        if rpc is None:
-            return None, None
-        with rpc:
+        with _rpc(settings) as rpc:
             return look_again(rpc, settings.account_id, before)
     except RpcError:
         return None, None

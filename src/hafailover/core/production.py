@@ -60,7 +60,9 @@ class Grade(StrEnum):
     """No block comes in any more, so the counts say nothing: by :func:`stands_still` alone."""
 
 
-NOT_WELL = (Grade.DOUBT, Grade.DEAF, Grade.STILL)
+BAD = (Grade.DEAF, Grade.STILL)
+"""What somebody is woken for."""
+NOT_WELL = (Grade.DOUBT, *BAD)
 
 
 @dataclass(frozen=True, slots=True)

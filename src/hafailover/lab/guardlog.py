@@ -36,8 +36,12 @@ def guard_lines(path: Path, since: float = 0.0) -> list[GuardLine]:
         text = path.read_text(errors="replace")
     except FileNotFoundError:
         return []
-    lines = [GuardLine(float(match[1]), match[2]) for match in _LINE.finditer(text)]
-    return [line for line in lines if line.at >= since]
+    return [line for line in lines_in(text) if line.at >= since]
+
+
+def lines_in(text: str) -> list[GuardLine]:
+    """The guard's own lines in a part of its log."""
+    return [GuardLine(float(match[1]), match[2]) for match in _LINE.finditer(text)]
 
 
 def loaded_at(path: Path, since: float) -> float | None:

@@ -9,14 +9,17 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from hafailover.lab.errors import LabError
 from hafailover.lab.place import Place
 
 Heard = Literal["deaf", "mute"]
+T = TypeVar("T")
 
 NIC = "eth0"
 BRIDGE = "br0"
@@ -122,3 +125,26 @@ class NetworkHost:
     @staticmethod
     def _table(device: str) -> str:
         return f"{_TABLE}_{device}"
+
+
+def inside(network: NetworkHost | None, work: Callable[[], T], within_s: float) -> T:
+    """Does some work in a host's network, or in this process's, and gives what comes of it.
+
+    It has a thread of its own, since what a thread opens stays in the network that it has entered.
+
+    :raises LabError: the network cannot be entered, or there is no end of the work in time.
+    """
+    told: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            if network is not None:
+                network.enter()
+            told.set_result(work())
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that asked
+            told.set_exception(error)
+
+    threading.Thread(target=run, name="inside", daemon=True).start()
+    if not wait((told,), within_s).done:
+        raise LabError(f"no answer within {within_s:g} s")
+    return told.result()

@@ -132,11 +132,11 @@ def overview(
     signer = next((host for host in hosts if host.node == active), None)
     duties, idle = duties_of(signer)
     found = of_active(signer)
-    deaf = is_bad(found) or is_unknown(found)
+    unwell = is_bad(found) or is_unknown(found)
     verdict = _verdict(active, claims, ready, holder, hosts) + (f"; paused {paused}" if paused else "")
     if foreign:
         verdict = f"{foreign}; {verdict}"
-    elif deaf:
+    elif unwell:
         rest = verdict.removeprefix(f"{active} signs, ").removeprefix("and ").removeprefix("but ")
         verdict = f"{active} {words(found)}; {rest}"
     elif idle:
@@ -153,7 +153,7 @@ def overview(
         and len(claims) == 1
         and bool(ready)
         and paused is None
-        and not (stale or foreign or idle or deaf or alarmed)
+        and not (stale or foreign or idle or unwell or alarmed)
         and still is None,
         verdict=f"Consul has no leader; before that: {verdict}" if stale else verdict,
         active=active,

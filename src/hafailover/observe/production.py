@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
-from hafailover.core.production import LEAST, LONG, UNKNOWN_S, Grade, Kind, Share, Tally
+from hafailover.core.production import LEAST, LONG, NOT_WELL, UNKNOWN_S, Grade, Kind, Share, Tally
 from hafailover.core.work import Counts
 from hafailover.observe.records import DutyRecord, NodeRecord, ProductionRecord
 from hafailover.text import one_line
@@ -99,14 +99,15 @@ def is_producing(production: ProductionRecord | None) -> bool | None:
     """``None`` where it is not known, or nothing was due yet."""
     if production is None:
         return None
-    known = {Grade.GOOD: True, Grade.DOUBT: False, Grade.DEAF: False, Grade.STILL: False}
-    return known.get(_grade(production))
+    grade = _grade(production)
+    return True if grade is Grade.GOOD else False if grade in NOT_WELL else None
 
 
 def is_unknown(production: ProductionRecord | None) -> bool:
     """Whether the host signs and nobody has known for long what comes of it."""
-    unknown = production is not None and _grade(production) is Grade.UNKNOWN
-    return unknown and production is not None and production.unknown_s >= UNKNOWN_S
+    if production is None or _grade(production) is not Grade.UNKNOWN:
+        return False
+    return production.unknown_s >= UNKNOWN_S
 
 
 def _grade(production: ProductionRecord) -> Grade:

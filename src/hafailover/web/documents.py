@@ -10,7 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import models_json_schema
 
-from hafailover.core.production import Grade
+from hafailover.core.production import BAD
 from hafailover.core.views import Role
 from hafailover.observe.health import Answer as Health
 from hafailover.observe.history import Change, changes, drills, productions
@@ -175,7 +175,7 @@ def _level(pool: Overview) -> Level:
     claims = [host for host in pool.hosts if host.role == Role.ACTIVE]
     signer = next((host for host in claims if host.node == pool.active), None)
     found = signer.production if signer is not None else None
-    if found is not None and found.grade in (Grade.DEAF, Grade.STILL):
+    if found is not None and found.grade in BAD:
         return "danger"
     return "at-risk" if pool.active is not None and len(claims) == 1 else "danger"
 

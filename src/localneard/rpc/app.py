@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from localneard.node import Node
 
 # A request that the fault `hang` holds is let go after this, should nobody else end it.
-FLOOD_LISTS = 5_000_000
 MAX_HANG_S = 3600.0
+# Three bytes each.
+FLOOD_LISTS = 5_000_000
 _SHUTDOWN_S = 0.02
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
