@@ -48,6 +48,7 @@ class HeadClock:
         self._seen: deque[tuple[int, float]] = deque(maxlen=SAMPLES)
         self._differences: deque[float] = deque(maxlen=SAMPLES)
         self._height = -1
+        self._first_seen_at = boottime()
         self._looked_at = -1e9
         self._late_at = boottime()
 
@@ -61,9 +62,11 @@ class HeadClock:
         new = height > self._height >= 0
         if new and not syncing:
             self._differences.append(now - made_at)
-            self._seen.append((height, made_at))
+            self._seen.append((height, now))
+        if height != self._height:
+            self._first_seen_at = now
         self._height = height
-        age = max(0.0, now - made_at - self._difference())
+        age = max(now - self._first_seen_at, now - made_at - self._difference())
         turn = self._turn_s()
         if syncing or now - self._looked_at > 2 * LOOK_S or (new and age > LOOK_S + TURNS * turn):
             self._late_at = now
@@ -89,7 +92,7 @@ class HeadClock:
         return time.time() - now + self._difference()
 
     def _turn_s(self) -> float:
-        """Seconds per height, turns that nobody took included."""
+        """Seconds per height, turns that nobody took included; by when blocks came, not by their stamps."""
         if len(self._seen) < ENOUGH:
             return TURN_S
         (first, began), (last, ended) = self._seen[0], self._seen[-1]

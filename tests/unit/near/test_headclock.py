@@ -55,6 +55,20 @@ def test_a_producer_whose_clock_is_ahead_makes_no_block_look_old(monkeypatch: py
     assert chain.look(int(chain.now) + 1, chain.now - 0.2) == pytest.approx(0, abs=0.01)
 
 
+def test_a_block_that_is_stamped_ahead_grows_old_as_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    chain = Chain(monkeypatch)
+    chain.live(30)
+    chain.now += 1.0
+    height, made_at = int(chain.now), chain.now + 20.0
+    assert chain.head(height, made_at).age_s == 0
+    seen = []
+    for _ in range(15):
+        chain.now += 1.0
+        seen.append(chain.head(height, made_at))
+    assert [head.age_s for head in seen] == pytest.approx(list(range(1, 16)))
+    assert not any(head.live for head in seen[1:])
+
+
 def test_blocks_of_a_neard_that_syncs_teach_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     chain = Chain(monkeypatch)
     chain.live(ENOUGH + 1)
