@@ -29,7 +29,6 @@ from .topology import RELAYS, Graph, connect, ring, ring_order, through_one, wal
 ROOT = Path(__file__).resolve().parents[2]
 EPOCH_BLOCKS = 20_000
 """Longer than any stage, so that duties are counted in one epoch."""
-DEAF_HOLD_S = 40.0
 KIND_S = 240.0
 """The longest that one kind of fault may take, the 120 s of the longest included."""
 CLUSTER_START_S = 300.0
@@ -230,25 +229,8 @@ def named(part: str, rows: list[Row]) -> list[Row]:
 
 def deaf(run: Run) -> None:
     """Peers that go on sending to a vanished host: the command must say that nothing arrives."""
-    silent = Row(
-        "deaf-status",
-        "peers deaf to the new active (neard's own TIER1): times that status saw no harm 5 s after the key",
-        "times",
-        0,
-    )
-    run.rows.append(silent)
     with run.pool("deaf", arrangement=DIRECT) as bench:
-        *_, blocks, _percent, _outage = bench.vanished(1, DEAF_HOLD_S)
-    silent.problems = blocks.problems
-    silent.duties = blocks.duties
-    if not bench.statuses or blocks.duties is None:
-        return
-    said = bench.statuses[-1]
-    silent.remark = f"{said}; {blocks.remark}"
-    if blocks.duties["blocks_due"] and blocks.duties["blocks_done"] == blocks.duties["blocks_due"]:
-        silent.problems = [*silent.problems, "the peers were not deaf, so this was NOT TESTED"]
-    else:
-        silent.runs.append(float(not said.sees_harm))
+        run.rows += bench.deaf()
 
 
 def cluster(run: Run) -> None:

@@ -44,6 +44,7 @@ WINDOW_BLOCKS, WINDOW_ENDORSEMENTS = 0, 10
 NOW_BLOCKS, NOW_ENDORSEMENTS = 2, 40
 KILLED_BLOCKS = 1
 VANISHED_ENDORSEMENTS_PERCENT = 2.0
+DEAF_HOLD_S = 40.0
 NOT_COUNTED = "no endorsement was counted, so none could be missed"
 """A figure of a real neard that would be none; a stand-in may not count them."""
 
@@ -198,6 +199,25 @@ class DutyBench:
         endorsements.runs.append(float(duties.endorsements_missed))
         self._told(blocks, duties, endorsements)
         return [key, blocks, endorsements]
+
+    def deaf(self) -> list[Row]:
+        """The active's link is cut while peers route to the lost host: ``status`` must see that.
+
+        For a pool whose hosts have ``neard.validator_routing`` ``direct``. Needs networks.
+        """
+        what = "peers deaf to the new active (neard's own TIER1)"
+        row = Row("deaf-status", f"{what}: times that status saw no harm 5 s after the key", "times", 0)
+        said = len(self.statuses)
+        *_, blocks, _percent, _outage = self.vanished(1, DEAF_HOLD_S)
+        row.problems, row.duties = blocks.problems, blocks.duties
+        if len(self.statuses) == said or blocks.duties is None:
+            return [row]
+        row.remark = f"{self.statuses[-1]}; {blocks.remark}"
+        if blocks.duties["blocks_due"] and blocks.duties["blocks_done"] == blocks.duties["blocks_due"]:
+            row.problems = [*row.problems, "the peers were not deaf, so this was NOT TESTED"]
+        else:
+            row.runs.append(float(not self.statuses[-1].sees_harm))
+        return [row]
 
     def _vanish(self, hold_s: float, key: Row, duties: Duties, everything: Duties) -> Duties:
         active = self.pool.host(self._settled())

@@ -15,6 +15,7 @@ import typer
 from hafailover.cli.common import fail
 from hafailover.cli.demo import consul_binary
 from hafailover.cli.exit_codes import NOT_GOOD, OK, WRONG_SETTINGS
+from hafailover.near.routing import DEFAULT, ValidatorRouting
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -140,6 +141,7 @@ def _on_pool(
         links=False,
         block_time_s=stage.block_time_s,
         networks=stage.cables and not no_cable,
+        routing=stage.routing,
         epoch_length=EPOCH_BLOCKS,
     )
     try:
@@ -169,20 +171,24 @@ def _on_pool(
 Part = tuple[str, "Callable[[Bench, int], list[Row]]"]
 
 
-CABLE_ONLY = ("host-vanished",)
+CABLE_ONLY = ("host-vanished", "deaf-status")
 EPOCH_BLOCKS = 20_000
 """Longer than any stage, so that duties are counted in one epoch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One pool, and what is measured on it. ``cables``: each host has a network, where that can be had."""
+    """One pool, and what is measured on it. ``cables``: each host has a network, where that can be had.
+
+    ``routing``: the hosts' ``neard.validator_routing``.
+    """
 
     name: str
     parts: list[Part]
     profile: str = "default"
     block_time_s: float = 1.0
     cables: bool = False
+    routing: ValidatorRouting = DEFAULT
 
 
 def _stages() -> list[Stage]:
@@ -216,6 +222,12 @@ def _stages() -> list[Stage]:
             [("host-gone", lambda measure, runs: _host_gone(measure, runs, "fast", FAST_LIMIT_S))],
             profile="fast",
             cables=True,
+        ),
+        Stage(
+            "deaf",
+            [("deaf-status", lambda measure, _: _duties(measure).deaf())],
+            cables=True,
+            routing="direct",
         ),
         *(_short_blocks(seconds) for seconds in SHORT_BLOCKS_S),
     ]

@@ -17,6 +17,7 @@ from hafailover.bench.duties import (
     WINDOW_ENDORSEMENTS,
     Duties,
     DutyBench,
+    Said,
     share,
 )
 from hafailover.bench.rows import Row, table, write
@@ -99,3 +100,44 @@ def test_endorsements_that_nobody_counts_are_a_problem_on_a_real_neard(stand_in:
     assert endorsements.remark == NOT_COUNTED
     assert endorsements.ok is stand_in
     assert blocks.remark == "1 of 1 blocks, 0 of 0 chunks, 0 of 0 endorsements"
+
+
+class Deaf(DutyBench):
+    """A pool whose peers were as deaf as told."""
+
+    def __init__(self, done: int, said: Said | None) -> None:
+        super().__init__(cast("LabPool", None), cast("ChainObserver", None), print)
+        self._done, self._said = done, said
+
+    def vanished(self, runs: int, hold_s: float) -> list[Row]:
+        blocks = Row("host-vanished-blocks", "", "blocks", 0)
+        if self._said is None:
+            blocks.problems.append("no standby")
+        else:
+            self.statuses.append(self._said)
+            blocks.duties = Duties(blocks_due=3, blocks_done=self._done).to_plain()
+        return [
+            Row("key", "", "s", None),
+            blocks,
+            Row("percent", "", "%", 2),
+            Row("outage", "", "blocks", None),
+        ]
+
+
+SEES, BLIND = Said(1, "nothing arrives", producing=False), Said(0, "signs", producing=None)
+
+
+@pytest.mark.parametrize(
+    ("done", "said", "ok", "problem"),
+    [
+        (0, SEES, True, ""),
+        (1, BLIND, False, ""),
+        (3, SEES, False, "NOT TESTED"),
+        (0, None, False, "no standby"),
+    ],
+)
+def test_status_must_see_that_peers_are_deaf(done: int, said: Said | None, ok: bool, problem: str) -> None:
+    (row,) = Deaf(done, said).deaf()
+    assert row.ok is ok
+    assert problem in "; ".join(row.problems)
+    assert bool(row.problems) is bool(problem)

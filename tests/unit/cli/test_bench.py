@@ -59,3 +59,9 @@ def test_handovers_are_measured_at_short_blocks_as_operators_order_them(
 def test_a_killed_neard_is_judged_by_the_blocks_it_costs(measured: Measured) -> None:
     rows = rows_of("hosts", "neard-killed-blocks")
     assert (measured.asked, rows["neard-killed-blocks"].limit) == ([("killed", bench.DUTY_RUNS)], 1)
+
+
+def test_only_peers_that_route_by_neards_own_way_can_be_deaf() -> None:
+    routings = {stage.name: (stage.routing, stage.cables) for stage in bench._stages()}
+    assert routings.pop("deaf") == ("direct", True)
+    assert {routing for routing, _ in routings.values()} == {"relayed"}
