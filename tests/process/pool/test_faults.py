@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import pytest
 
+from hafailover.cli.exit_codes import ANOTHER
 from hafailover.clock import boottime
 from hafailover.lab.guardlog import gone_at, loaded_at
 from hafailover.lab.pool import LabPool
@@ -13,6 +14,7 @@ from hafailover.lab.waiting import wait_until
 from hafailover.lock.keys import PoolKeys
 from hafailover.timing import PROFILES
 
+from .test_commands import command
 from .waiting import logged, other_active, role, set_fault, standbys
 
 pytestmark = [pytest.mark.consul, pytest.mark.timeout(180)]
@@ -104,6 +106,24 @@ def test_a_refused_reload_is_ended_by_killing_neard(pool: LabPool) -> None:
     assert gone is not None
     assert gone - at <= PROFILE.gone_within_s + SLACK_S
     logged(host.guard_log, "neard killed by signal 9", 1)
+
+
+def test_a_switchover_that_ends_at_another_host_is_no_success(pool: LabPool) -> None:
+    active = pool.wait_settled(steady=True)
+    target = standbys(pool, active)[0]
+    set_fault(target, refuse_reload=True)
+    at = boottime()
+
+    done = command(pool.host(active), "switchover", "--to", target.name, "--at-once")
+
+    assert done.returncode == ANOTHER, (done.stdout, done.stderr)
+    after = pool.wait_settled()
+    assert after != target.name
+    assert f"{target.name} was to take over, but {after} signs" in done.stderr
+    gone, loaded = gone_at(pool.host(active).guard_log, at), loaded_at(pool.host(after).guard_log, at)
+    assert gone is not None
+    assert loaded is not None
+    assert gone <= loaded
 
 
 def test_a_lost_sighup_is_sent_again(pool: LabPool) -> None:
