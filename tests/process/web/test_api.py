@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+from contextlib import ExitStack, suppress
 from typing import Any
 
 import jsonschema
@@ -10,6 +12,7 @@ import requests
 
 from hafailover.lab.host import FailoverHost
 from hafailover.lab.pool import LabPool
+from hafailover.web.places import MOST
 
 pytestmark = [pytest.mark.consul, pytest.mark.timeout(180)]
 
@@ -43,3 +46,22 @@ def test_every_host_tells_of_the_pool_and_the_active_of_its_beats(pool: LabPool)
     beat = get(pool.host(active), "/api/status")["last_beat"]
     assert 0 < beat["took_s"] < 5
     assert beat["age_s"] < 7
+
+
+def test_idle_connections_and_one_that_speaks_up_late_take_nobody_along(pool: LabPool) -> None:
+    active = pool.wait_settled()
+    host = pool.host(active)
+    term = pool.look().term
+    with ExitStack() as held:
+        idle = [
+            held.enter_context(socket.create_connection(("127.0.0.1", host.metrics_port), timeout=5))
+            for _ in range(MOST + 1)
+        ]
+        # The oldest ones had to make room; what they send has nowhere to go.
+        for one in idle[: MOST // 2]:
+            with suppress(OSError):
+                one.send(b"G")
+        assert get(host, "/api/status")["pool"]["active"] == active
+        assert requests.get(f"http://127.0.0.1:{host.metrics_port}/metrics", timeout=5).status_code == 200
+    assert host.running_agent().is_alive()
+    assert (pool.wait_settled(), pool.look().term) == (active, term)
