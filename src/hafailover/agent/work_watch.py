@@ -91,4 +91,5 @@ def work_of(looked_at: float, epoch: int, production: Production | None) -> Work
         validator=True,
         produced=Counts(one.produced_blocks, one.produced_chunks, one.produced_endorsements),
         expected=Counts(one.expected_blocks, one.expected_chunks, one.expected_endorsements),
+        public_key=one.public_key,
     )

@@ -57,7 +57,7 @@ def work_seen(state: State, work: Work, now: float) -> State:
     chain = state.chain
     evidence = _evidence(state, chain.evidence, work, now)
     duties = _duties(state, chain.duties, work)
-    produced = follow(state.production, signs_since(state), work)
+    produced = follow(state.production, signs_since(state), work, _own_key(state))
     chain = replace(chain, work=work, error="", evidence=evidence, duties=duties)
     return replace(state, chain=chain, production=produced)
 
@@ -158,7 +158,7 @@ def production(state: State, now: float) -> Tally | None:
     if head is not None and (head_known or not (counts_known and tally.grade in NOT_WELL)):
         tally = stands_still(tally, head)
     if (head_known and (counts_known or tally.grade is Grade.STILL)) or (
-        counts_known and tally.grade in (Grade.DOUBT, Grade.DEAF)
+        counts_known and tally.grade in (Grade.DOUBT, Grade.DEAF, Grade.OTHER_KEY)
     ):
         return tally
     since, why = now, ""
@@ -171,6 +171,11 @@ def production(state: State, now: float) -> Tally | None:
     if tally.grade in NOT_WELL and now - since < UNKNOWN_S:
         return replace(tally, unknown_since=since, why=why)
     return replace(tally, grade=Grade.UNKNOWN, alone=False, unknown_since=since, why=why)
+
+
+def _own_key(state: State) -> str:
+    """The pool's public key; empty if it is not known yet."""
+    return state.pool_public_key or (state.guard.public_key if state.guard is not None else "")
 
 
 def head_seen(state: State, neard: NeardView, now: float) -> State:

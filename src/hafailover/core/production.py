@@ -53,14 +53,17 @@ class Grade(StrEnum):
     NOT_DUE = "not due"
     GOOD = "good"
     DOUBT = "doubt"
-    """The change is young, and what was due first is missing: not well, and no reason yet to wake anybody."""
+    """The change is young, and what was due first is missing, or nothing was done since at all: not well, and
+    no reason yet to wake anybody."""
     DEAF = "deaf"
     """The key is loaded, and nothing or little of what it signs gets into the chain."""
     STILL = "still"
     """No block comes in any more, so the counts say nothing: by :func:`stands_still` alone."""
+    OTHER_KEY = "other key"
+    """The account's stake of this epoch is with another key: the chain takes nothing that this one signs."""
 
 
-BAD = (Grade.DEAF, Grade.STILL)
+BAD = (Grade.DEAF, Grade.STILL, Grade.OTHER_KEY)
 """What somebody is woken for."""
 NOT_WELL = (Grade.DOUBT, *BAD)
 
@@ -125,7 +128,7 @@ class Tally:
     endorsements: Kind = field(default_factory=Kind)
     grade: Grade = Grade.UNKNOWN
     deaf_since: float | None = None
-    """Since when the grade is :attr:`Grade.DEAF` or :attr:`Grade.STILL` without a break."""
+    """Since when the grade has been one of :data:`BAD` without a break."""
     head_made_at: float | None = None
     """When neard's newest block was made, as far as this host can tell, on its CLOCK_BOOTTIME."""
     alone: bool = False
@@ -168,10 +171,11 @@ class HeadSeen:
     """Other hosts of the pool have newer blocks."""
 
 
-def follow(before: Tally, began: float | None, work: Work) -> Tally:
+def follow(before: Tally, began: float | None, work: Work, public_key: str = "") -> Tally:
     """Takes a look in.
 
     :param began: since when this host signs, or ``None``.
+    :param public_key: the key that it signs with; empty if that is not known.
     """
     if began is None:
         return Tally()
@@ -181,12 +185,12 @@ def follow(before: Tally, began: float | None, work: Work) -> Tally:
         # Under way while the key was loaded: duties of the host before are in it.
         return before
     if before.work is None:
-        return _graded(replace(before, work=work))
+        return _graded(replace(before, work=work), public_key)
     if _is_behind(before.work, work):
         since = before.behind_since if before.behind_since is not None else work.looked_at
         if work.looked_at - since < BACKWARD_S:
             return replace(before, behind_since=since)
-        return _graded(replace(before, work=work, behind_since=None))
+        return _graded(replace(before, work=work, behind_since=None), public_key)
     produced, expected = _growth(before.work, work)
     if not work.validator:
         # What was missed in an epoch that is over is no state of this one.
@@ -200,16 +204,15 @@ def follow(before: Tally, began: float | None, work: Work) -> Tally:
         )
         kinds = [kind.grown(Share(done, due), work.looked_at) for kind, done, due in pairs]
     blocks, chunks, endorsements = kinds
-    return _graded(
-        replace(before, work=work, behind_since=None, blocks=blocks, chunks=chunks, endorsements=endorsements)
-    )
+    tally = replace(before, blocks=blocks, chunks=chunks, endorsements=endorsements)
+    return _graded(replace(tally, work=work, behind_since=None), public_key)
 
 
 def stands_still(tally: Tally, head: HeadSeen) -> Tally:
     """With what the age of the newest block says beside the counts, which stand still with the chain."""
     tally = replace(tally, head_made_at=head.made_at)
     old_at = head.made_at + STILL_S
-    if tally.began is None or head.heard_at <= old_at or tally.grade is Grade.NO_VALIDATOR:
+    if tally.began is None or head.heard_at <= old_at or tally.grade in (Grade.NO_VALIDATOR, Grade.OTHER_KEY):
         return tally
     since = max(old_at, tally.began)
     since = min(since, tally.deaf_since) if tally.deaf_since is not None else since
@@ -244,24 +247,28 @@ def _latest(steps: tuple[Share, ...]) -> tuple[Share, ...]:
     return steps[first:]
 
 
-def _graded(tally: Tally) -> Tally:
+def _graded(tally: Tally, public_key: str) -> Tally:
     assert tally.work is not None
-    grade = _grade(tally, tally.work)
-    if grade is not Grade.DEAF:
+    grade = _grade(tally, tally.work, public_key)
+    if grade not in BAD:
         return replace(tally, grade=grade, deaf_since=None)
     since = tally.deaf_since if tally.deaf_since is not None else tally.work.looked_at
     return replace(tally, grade=grade, deaf_since=since)
 
 
-def _grade(tally: Tally, work: Work) -> Grade:
+def _grade(tally: Tally, work: Work, public_key: str) -> Grade:
     if not work.validator:
         return Grade.NO_VALIDATOR
+    if public_key and work.public_key and public_key != work.public_key:
+        return Grade.OTHER_KEY
     kinds = (tally.blocks, tally.chunks, tally.endorsements)
     if not any(kind.whole.expected for kind in kinds):
         return Grade.NOT_DUE
     if _is_deaf(tally):
         return Grade.DEAF
     signs_for = work.looked_at - (tally.began or 0.0)
+    if signs_for >= FIRST_DUTIES_S and not any(kind.whole.produced for kind in kinds):
+        return Grade.DOUBT
     if FIRST_DUTIES_S <= signs_for < EARLY_S and _is_doubtful(tally):
         return Grade.DOUBT
     return Grade.GOOD

@@ -56,6 +56,8 @@ class Work:
     expected: Counts = Counts()
     took_s: float = 0.0
     """How long neard took to answer."""
+    public_key: str = ""
+    """The key that the account's stake of this epoch is with; empty if neard does not tell."""
 
     @property
     def answered_at(self) -> float:

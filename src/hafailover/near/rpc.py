@@ -61,6 +61,8 @@ class Production:
     produced_endorsements: int = 0
     """0 also where neard is too old to count them."""
     expected_endorsements: int = 0
+    public_key: str = ""
+    """The key that the stake of this epoch is with; empty if neard does not tell."""
 
     def since(self, before: Production) -> Production:
         """What has come since an earlier look; less than nothing where the counts are another epoch's."""
@@ -294,6 +296,7 @@ def _production(answer: Any, account_id: str) -> Production | None:
                     _whole(answer["epoch_start_height"]),
                     _whole(entry.get("num_produced_endorsements", 0)),
                     _whole(entry.get("num_expected_endorsements", 0)),
+                    _text(entry.get("public_key", "")),
                 )
     except (KeyError, TypeError, ValueError):
         raise RpcError("an answer to validators that makes no sense") from None

@@ -33,6 +33,8 @@ class RoleWatch:
         self._fenced_term = 0
         self._not_producing = False
         """Whether that this host does not produce was told, and that it does again was not."""
+        self._had_seat = False
+        """Whether the account was a validator since this host signs: who never was loses no seat."""
         self._good_since: float | None = None
         self._signs_since: float | None = None
 
@@ -58,6 +60,7 @@ class RoleWatch:
         began = tally.began if tally is not None else None
         if began != self._signs_since:
             self._not_producing, self._good_since, self._signs_since = False, None, began
+            self._had_seat = False
         if tally is None:
             return []
         if tally.unknown_since is not None:
@@ -67,9 +70,10 @@ class RoleWatch:
         term = state.hold.term if state.hold is not None else 0
         if tally.grade is not Grade.GOOD:
             self._good_since = None
-        if tally.deaf_since is not None and not self._not_producing:
-            if now - tally.deaf_since < NOT_PRODUCING_S:
-                return []
+        self._had_seat = self._had_seat or (tally.work is not None and tally.work.validator)
+        lost = tally.grade is Grade.NO_VALIDATOR and self._had_seat
+        bad = tally.deaf_since is not None and now - tally.deaf_since >= NOT_PRODUCING_S
+        if (bad or lost) and not self._not_producing:
             self._not_producing = True
             found = record_of(tally, now, self._routing)
             return [_not_producing(self._node, term, words(found), advice(found))]

@@ -18,6 +18,7 @@ from hafailover.observe.production import (
     epoch_words,
     is_bad,
     is_producing,
+    is_seatless,
     is_unknown,
     of_active,
     words,
@@ -132,7 +133,7 @@ def overview(
     signer = next((host for host in hosts if host.node == active), None)
     duties, idle = duties_of(signer)
     found = of_active(signer)
-    unwell = is_bad(found) or is_unknown(found)
+    unwell = is_bad(found) or is_unknown(found) or is_seatless(found)
     verdict = _verdict(active, claims, ready, holder, hosts) + (f"; paused {paused}" if paused else "")
     if foreign:
         verdict = f"{foreign}; {verdict}"

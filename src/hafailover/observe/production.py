@@ -46,6 +46,12 @@ CUT_OFF = (
     "if others have newer blocks (an explorer, a neard elsewhere), look at this site's uplink, its firewall "
     "and neard's port; a standby at another site produces after hafailover switchover --now --to HOST"
 )
+SEAT_RUNBOOK = "docs/runbook.md#hafailoveractivenotvalidating"
+SEATLESS = "the account has no seat yet, or has lost it: compare its stake with the price of a seat"
+OTHER_KEY = (
+    "find out who holds the staked key; then stake again with this pool's key (it counts two epochs later), "
+    "or put the staked key on every host of the pool"
+)
 ALONE = "look at its neard: log, disk, peers; if a standby is ready, hafailover switchover --now"
 
 
@@ -103,6 +109,11 @@ def is_producing(production: ProductionRecord | None) -> bool | None:
     return True if grade is Grade.GOOD else False if grade in NOT_WELL else None
 
 
+def is_seatless(production: ProductionRecord | None) -> bool:
+    """Whether the host signs for an account that is no validator of this epoch."""
+    return production is not None and _grade(production) is Grade.NO_VALIDATOR
+
+
 def is_unknown(production: ProductionRecord | None) -> bool:
     """Whether the host signs and nobody has known for long what comes of it."""
     if production is None or _grade(production) is not Grade.UNKNOWN:
@@ -129,6 +140,8 @@ def words(production: ProductionRecord | None) -> str:
             return f"signs, and no duty has been due since {since}"
         case Grade.NO_VALIDATOR:
             return "holds the key, but the account is no validator of this epoch: nothing is due"
+        case Grade.OTHER_KEY:
+            return "holds the key, but the account's stake is with another key: nothing that it signs counts"
         case Grade.DOUBT:
             return f"holds the key, and what it does is not seen to arrive yet: {_worst(production, since)}"
         case Grade.DEAF:
@@ -178,12 +191,16 @@ def advice(production: ProductionRecord | None) -> str:
     """The likely cause and what to do; empty where all is well."""
     if is_unknown(production):
         return f"{UNTOLD}; see {UNKNOWN_RUNBOOK}"
+    if is_seatless(production):
+        return f"{SEATLESS}; see {SEAT_RUNBOOK}"
     if production is None or not is_bad(production):
         return ""
     return f"{_cause(production)}; see {RUNBOOK}"
 
 
 def _cause(production: ProductionRecord) -> str:
+    if _grade(production) is Grade.OTHER_KEY:
+        return OTHER_KEY
     if _grade(production) is Grade.STILL:
         return ALONE if production.alone else CUT_OFF
     signs_s = production.signs_s

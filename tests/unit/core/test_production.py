@@ -16,6 +16,7 @@ from hafailover.core import events as ev
 from hafailover.core import foreign
 from hafailover.core.production import (
     BACKWARD_S,
+    BAD,
     EARLY_S,
     LONG,
     MANY,
@@ -153,8 +154,35 @@ def test_a_first_block_that_was_missed_is_made_good_by_endorsements() -> None:
 
 def test_a_doubt_passes_with_the_first_minute() -> None:
     validator = young()
-    assert validator.look(due=BLOCK, seconds=5) is Grade.DOUBT
+    assert validator.look(CHUNK, BLOCK.plus(CHUNK), seconds=5) is Grade.DOUBT
     assert validator.look(seconds=EARLY_S) is Grade.GOOD
+
+
+@pytest.mark.parametrize("due", [BLOCK, CHUNK, ENDORSEMENT])
+def test_nothing_done_is_not_good_however_little_was_due(due: Counts) -> None:
+    validator = young()
+    assert validator.look(due=due) is Grade.GOOD, "it may be counted yet"
+    assert validator.look() is Grade.DOUBT
+    assert validator.look(seconds=10 * EARLY_S) is Grade.DOUBT
+    assert validator.look(due) is Grade.GOOD
+
+
+@pytest.mark.parametrize(
+    ("staked", "own", "other"),
+    [
+        ("ed25519:x", "ed25519:y", True),
+        ("ed25519:y", "ed25519:y", False),
+        ("", "ed25519:y", False),
+        ("ed25519:x", "", False),
+    ],
+)
+def test_a_stake_with_another_key_makes_all_work_vain(staked: str, own: str, other: bool) -> None:
+    """Whatever is done for the account then is done by somebody else."""
+    first = Work(BEGAN, 1, True, public_key=staked)
+    tally = follow(follow(Tally(), BEGAN, first, own), BEGAN, replace(first, looked_at=BEGAN + 1), own)
+    assert (tally.grade is Grade.OTHER_KEY) is other
+    assert (tally.deaf_since == BEGAN) is other
+    assert is_bad(record_of(tally, BEGAN + 1)) is other
 
 
 def test_two_blocks_missed_and_none_done_are_enough_without_endorsements() -> None:
@@ -330,7 +358,7 @@ def test_whatever_neard_counts_the_tally_is_bounded_and_never_negative(found: li
             assert len(kind.steps) <= MOST_STEPS
             assert kind.last(MANY).expected <= kind.whole.expected
             assert (kind.done_at is None) == (kind.whole.produced == 0)
-        assert (tally.deaf_since is not None) == (tally.grade is Grade.DEAF)
+        assert (tally.deaf_since is not None) == (tally.grade in BAD)
         if tally.work is not None and not tally.work.validator:
             assert tally.grade is Grade.NO_VALIDATOR
 

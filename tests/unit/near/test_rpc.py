@@ -90,6 +90,8 @@ def test_the_accounts_work() -> None:
     entry = {**ENTRY, "num_produced_endorsements": 29, "num_expected_endorsements": 30}
     answer = {"current_validators": [{"account_id": "a"}, entry], "epoch_start_height": 5}
     assert ask(result(answer), work) == (5, Production(9, 10, 19, 20, 5, 29, 30))
+    staked = {**answer, "current_validators": [{**entry, "public_key": "ed25519:x"}]}
+    assert ask(result(staked), work) == (5, Production(9, 10, 19, 20, 5, 29, 30, "ed25519:x"))
     others = {"current_validators": [{"account_id": "a"}], "epoch_start_height": 5}
     assert ask(result(others), work) == (5, None)
     for odd in (
@@ -97,6 +99,7 @@ def test_the_accounts_work() -> None:
         {"current_validators": [{"account_id": "a"}]},
         {"current_validators": [{**entry, "num_produced_endorsements": -1}], "epoch_start_height": 5},
         {"current_validators": [{**entry, "num_expected_endorsements": "30"}], "epoch_start_height": 5},
+        {"current_validators": [{**entry, "public_key": 7}], "epoch_start_height": 5},
     ):
         with pytest.raises(RpcError):
             ask(result(odd), work)

@@ -216,8 +216,8 @@ class Producer:
         self.core.no_validator = False
         self.expected, self.produced, self.height = 100, 90, 101
 
-    def work(self, seconds: int, done: bool, moves: bool = True) -> list[What]:
-        """What was told in that time. ``moves``: blocks come in."""
+    def work(self, seconds: int, done: bool, moves: bool = True, seat: bool = True) -> list[What]:
+        """What was told in that time. ``moves``: blocks come in. ``seat``: the account is a validator."""
         told = self.core
         assert isinstance(told, Told)
         told.news.clear()
@@ -226,7 +226,7 @@ class Producer:
             told.wait(1.0)
             self.height += moves
             told.feed(ev.NeardSeen(neard(self.height, public_key=KEY)))
-            told.answer_beats(told.feed(ev.WorkSeen(Work(told.now, 1, True, *counts))))
+            told.answer_beats(told.feed(ev.WorkSeen(Work(told.now, 1, seat, *counts))))
             self.expected, self.produced = self.expected + moves, self.produced + (done and moves)
         return [one.what for one in told.news if one.what in (What.NOT_PRODUCING, What.PRODUCING)]
 
@@ -283,6 +283,18 @@ def test_a_silence_wakes_nobody() -> None:
     one.core.now += 25.0
     one.core.feed(ev.WorkFailed("no answer within 1 s"))
     assert not [news for news in one.core.news if news.what is What.NOT_PRODUCING]  # type: ignore[attr-defined]
+
+
+def test_a_seat_that_is_lost_is_told_once_and_one_that_never_was_is_not() -> None:
+    one = Producer()
+    assert one.work(60, done=True, seat=False) == []
+    assert one.work(30, done=True) == []
+    assert one.work(3, done=True, seat=False) == [What.NOT_PRODUCING]
+    (notice,) = (found for found in one.core.news if found.what is What.NOT_PRODUCING)  # type: ignore[attr-defined]
+    assert "the account is no validator of this epoch" in notice.text
+    assert "compare its stake with the price of a seat" in notice.text
+    assert one.work(60, done=True, seat=False) == []
+    assert one.work(40, done=True) == [What.PRODUCING]
 
 
 def test_a_second_signing_is_told_of_like_the_first() -> None:

@@ -261,11 +261,6 @@ def test_a_chain_that_stands_still_is_not_good(alone: bool, told: str, what_to_d
     [
         ("good", "signs, and produces (last block 12 s ago, 39 of 39 duties)", True),
         ("not due", "signs, and no duty has been due since 13:02:11 UTC", None),
-        (
-            "no validator",
-            "holds the key, but the account is no validator of this epoch: nothing is due",
-            None,
-        ),
         ("of a newer version", "", None),
     ],
 )
@@ -284,6 +279,33 @@ def test_an_active_that_produces_or_has_nothing_to(grade: str, told: str, produc
     assert view.verdict == "a signs, and b is ready to take over"
     if told:
         assert f"a {told}" in shown(view)
+
+
+@pytest.mark.parametrize(
+    ("grade", "told", "what_to_do", "producing"),
+    [
+        (
+            "no validator",
+            "the account is no validator of this epoch: nothing is due",
+            "price of a seat",
+            None,
+        ),
+        (
+            "other key",
+            "the account's stake is with another key: nothing that it signs counts",
+            "stake again",
+            False,
+        ),
+    ],
+)
+def test_a_pool_that_works_for_nothing_is_not_good(
+    grade: str, told: str, what_to_do: str, producing: bool | None
+) -> None:
+    production = {"grade": grade, "since": "13:02:11 UTC"}
+    view = look(host("a", "active", ready=True, production=production), host("b"))
+    assert (view.ok, view.producing) == (False, producing)
+    assert view.verdict == f"a holds the key, but {told}; b is ready to take over"
+    assert what_to_do in view.production
 
 
 def test_an_active_of_which_nobody_knows_whether_it_produces_is_not_good() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hafailover.doctor.finding import Finding, error, info, ok, skipped, warning
 from hafailover.observe.overview import Overview, duties_of
-from hafailover.observe.production import advice, is_bad, is_unknown, of_active, words
+from hafailover.observe.production import advice, is_bad, is_seatless, is_unknown, of_active, words
 from hafailover.observe.records import NodeRecord
 from hafailover.observe.warnings import differ
 
@@ -71,7 +71,7 @@ def _signer(view: Overview) -> list[Finding]:
     if is_bad(of_active(signer)):
         text = f"{view.active} {words(of_active(signer))}"
         return [error("pool.active", text, advice(of_active(signer)))]
-    if is_unknown(of_active(signer)):
+    if is_unknown(of_active(signer)) or is_seatless(of_active(signer)):
         return [
             warning("pool.active", f"{view.active} {words(of_active(signer))}", advice(of_active(signer)))
         ]
