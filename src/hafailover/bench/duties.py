@@ -229,7 +229,7 @@ class DutyBench:
             host, loaded = self._await_key(active.name, since)
             key.runs.append(loaded - since)
             self._until(loaded + DEAF_S)
-            self._await_next_block()
+            self._await_open_turn()
             from_then, then = self._production(), boottime()
             self._until(loaded + STATUS_AFTER_S)
             self.statuses.append(status(host))
@@ -295,8 +295,11 @@ class DutyBench:
             raise LabError("no plain validator tells what the pool produced")
         return found
 
-    def _await_next_block(self) -> None:
-        """A height that was skipped counts only with the next block; what was due before is none of ours."""
+    def _await_open_turn(self) -> None:
+        """Waits for the next block where its turn has begun already: if that turn is skipped, it counts only
+        then, and it is none of what is due from now on."""
+        if boottime() - self.observer.newest_seen_at < self.pool.localnet.block_time_s:
+            return
         height = self.observer.height
         wait_until(lambda: self.observer.height > height, timeout_s=AFTER_S, what="another block")
 

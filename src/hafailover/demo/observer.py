@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass, field
 
@@ -55,6 +56,12 @@ class ChainObserver:
     def height(self) -> int:
         with self._lock:
             return max(self._blocks, default=0)
+
+    @property
+    def newest_seen_at(self) -> float:
+        """CLOCK_BOOTTIME seconds at which the newest block was first seen; minus infinity if none was."""
+        with self._lock:
+            return max((block.first_seen for block in self._blocks.values()), default=-math.inf)
 
     def heights_seen(self) -> int:
         """How many heights' blocks were looked at."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
+from hafailover.bench import duties
 from hafailover.bench.duties import (
     NOT_COUNTED,
     NOW_BLOCKS,
@@ -72,9 +73,9 @@ def test_fewer_handovers_may_miss_their_share(most: int, runs: int, expected: in
 
 
 def test_a_report_names_the_neard_and_what_was_done(tmp_path: Path) -> None:
-    duties = Duties(blocks_due=3, blocks_done=2)
+    done = Duties(blocks_due=3, blocks_done=2)
     good = Row("good", "a figure", "ms", 5, runs=[1.0])
-    bad = Row("bad", "blocks missed", "blocks", 0, runs=[1.0], remark="seen", duties=duties.to_plain())
+    bad = Row("bad", "blocks missed", "blocks", 0, runs=[1.0], remark="seen", duties=done.to_plain())
     path = tmp_path / "build" / "bench.json"
 
     write([good, bad], BINARY, path, minutes=1)
@@ -141,3 +142,18 @@ def test_status_must_see_that_peers_are_deaf(done: int, said: Said | None, ok: b
     assert row.ok is ok
     assert problem in "; ".join(row.problems)
     assert bool(row.problems) is bool(problem)
+
+
+@pytest.mark.parametrize(("block_age_s", "waits"), [(0.2, False), (1.3, True)])
+def test_what_is_due_from_now_on_begins_with_a_turn(
+    block_age_s: float, waits: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duties, "boottime", lambda: 100.0)
+    waited: list[str] = []
+    monkeypatch.setattr(duties, "wait_until", lambda _, timeout_s, what: waited.append(what))
+    pool = SimpleNamespace(localnet=SimpleNamespace(block_time_s=1.0))
+    observer = SimpleNamespace(newest_seen_at=100.0 - block_age_s, height=7)
+
+    DutyBench(cast("LabPool", pool), cast("ChainObserver", observer), print)._await_open_turn()
+
+    assert bool(waited) is waits
