@@ -7,9 +7,10 @@ import json
 import socket
 import time
 import uuid
-from dataclasses import asdict
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -21,10 +22,11 @@ from hafailover.cli.status import address_of
 from hafailover.orders.planning import DEFAULT_BLOCKS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from hafailover.config.settings import Settings
     from hafailover.near.rpc import NeardRpc, Production
+    from hafailover.observe.arrival import Arrival
     from hafailover.observe.cost import Cost
     from hafailover.observe.moment import Forecast
     from hafailover.observe.overview import Overview
@@ -32,9 +34,35 @@ if TYPE_CHECKING:
 
 SETTLE_S = 8.0
 """How long the chain is watched after the handover for what was missed."""
+ARRIVES_WITHIN_S = 15.0
+"""So much longer the new holder may take until what it signs is seen to arrive."""
 COUNTS_S = 5.0
 """So long neard may take to tell what the pool produced: a late answer is better than none."""
 FOLLOW_S = 900.0
+UNKNOWN_COST = "unknown, neard's RPC could not be asked or does not tell"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A handover that took place."""
+
+    from_node: str
+    seen: Arrival
+    document: dict[str, Any]
+    """What ``--json`` shows of it."""
+
+    def fault(self, to: str | None = None) -> tuple[str, int]:
+        """What is wrong with it, and the exit code: whoever goes on by that may reboot the old holder.
+
+        :param to: the host that was to sign; ``None``: any other than before.
+        """
+        seen = self.seen
+        if seen.failure:
+            return str(seen), UNREACHABLE
+        if seen.node is not None and (seen.node != (to or seen.node) or seen.node == self.from_node):
+            another = f"{to or 'another host'} was to take over, but {seen.node} signs"
+            return "; ".join(filter(None, (another, seen.fault, "see: hafailover status"))), ANOTHER
+        return seen.fault, NOT_GOOD if seen.fault else OK
 
 
 def add_to(app: typer.Typer) -> None:
@@ -84,8 +112,9 @@ def switchover(
     --status and --cancel are for it. --now takes the best moment of the next 10 s and moves the key at once
     where there is none; where neard cannot be asked for it, too. It is refused where the validator may not
     miss much more in this epoch, and a plan waits as long as that is so; --despite-budget is for a handover
-    that ends the loss. Exit code 0: the host of --to signs, without --to another one than before; 5: refused,
-    or it came to nothing; 6: another host signs now.
+    that ends the loss. Exit code 0: the host of --to signs, without --to another one than before; 1: it
+    holds the key, and what it does is not seen to arrive; 5: refused, or it came to nothing; 6: another host
+    signs now.
 
     Examples: hafailover switchover; hafailover switchover --to host2 --in-window --blocks 5;
     hafailover switchover --at 187000000; hafailover switchover --now; hafailover switchover --cancel
@@ -100,17 +129,21 @@ def switchover(
         refuse_low_budget(*address_of(config), "not switched over")
     soon = "now" if now else "at once" if at_once else ""
     if soon and not dry_run:
-        _without_a_plan(config, to, as_json, best=now)
+        ended = _without_a_plan(config, to, as_json, best=now)
     else:
         waits = at is None if wait is None else wait
-        _planned(config, to, at, blocks, waits, dry_run, as_json, soon, despite_budget=despite_budget)
+        ended = _planned(config, to, at, blocks, waits, dry_run, as_json, soon, despite_budget=despite_budget)
+    if as_json:
+        print(json.dumps(ended.document))
+    fault, code = ended.fault(to)
+    if code != OK:
+        fail(fault, code)
+    raise typer.Exit(OK)
 
 
-def _without_a_plan(config: ConfigOption, to: str | None, as_json: bool, *, best: bool) -> None:
+def _without_a_plan(config: ConfigOption, to: str | None, as_json: bool, *, best: bool) -> Ended:
     """:param best: in the best moment of the next seconds, where one is known; or this very moment."""
-    from hafailover.lock.errors import CallError
-    from hafailover.observe.cost import plain
-    from hafailover.observe.handover import HandoverRefusedError, switch_over
+    from hafailover.observe.handover import switch_over
 
     def say(line: str) -> None:
         if not as_json:
@@ -118,7 +151,7 @@ def _without_a_plan(config: ConfigOption, to: str | None, as_json: bool, *, best
 
     address, account_id = address_of(config)
     before = production(config)
-    try:
+    with refusals("not switched over"):
         if best:
             forecast = _forecast(config, say)
             moment = forecast.best()
@@ -128,20 +161,11 @@ def _without_a_plan(config: ConfigOption, to: str | None, as_json: bool, *, best
                 done = switch_over(address, account_id, to, say, height, forecast.change, forecast.end)
         else:
             done = switch_over(address, account_id, to, say)
-    except HandoverRefusedError as error:
-        fail(f"not switched over: {error}", REFUSED)
-    except CallError as error:
-        fail(f"Consul could not be asked: {error}", UNREACHABLE)
-    cost = missed_since(before, config)
-    if as_json:
-        print(json.dumps({**asdict(done), **plain(cost)}))
-    else:
-        print(
-            f"{done.to_node} is active in term {done.term}: "
-            f"{done.gap_s * 1000:.0f} ms between the two, {done.total_s:.1f} s in all"
-        )
-        _print_cost(cost)
-    _end_by_who_signs(to, done.from_node, done.to_node)
+    say(
+        f"{done.to_node} is active in term {done.term}: "
+        f"{done.gap_s * 1000:.0f} ms between the two, {done.total_s:.1f} s in all"
+    )
+    return _ended(config, done.from_node, asdict(done), before, say)
 
 
 def _planned(
@@ -155,71 +179,125 @@ def _planned(
     soon: str,
     *,
     despite_budget: bool,
-) -> None:
-    from hafailover.lock.errors import CallError
-    from hafailover.observe.cost import plain
-    from hafailover.observe.handover import HandoverRefusedError, check_target
+) -> Ended:
+    from hafailover.observe.handover import check_target
     from hafailover.observe.look import Look
     from hafailover.orders.desk import DEADLINE_S, Desk
-    from hafailover.orders.documents import Plan, utc
-    from hafailover.orders.following import PlanError, follow, order
+    from hafailover.orders.following import order
 
     address, account_id = address_of(config)
-    try:
+    with refusals("not switched over"):
         view = Look(address, account_id).take()
         target = check_target(view, to)
-        assert view.term is not None and view.active is not None
-        plan = Plan(
-            id=uuid.uuid4().hex,
-            to=to,
-            term=view.term,
-            at_height=at,
-            window_blocks=blocks if at is None else None,
-            despite_budget=despite_budget,
-            by=whoami(),
-            at=utc(time.time()),
-        )
+        plan = _plan(view, to, at, blocks, whoami(), despite_budget=despite_budget)
         if dry_run:
             _say_what_would_happen(config, view, plan, target, as_json, soon)
-        before = production(config)
-        order(Desk(address, account_id, DEADLINE_S), plan)
         if not wait:
+            order(Desk(address, account_id, DEADLINE_S), plan)
             _ordered(plan, target, as_json)
-        done = follow(
-            address,
-            account_id,
-            plan,
-            view.active,
-            lambda line: None if as_json else print(line, flush=True),
-            FOLLOW_S if at is None else 86400.0,
-        )
+        assert view.active is not None
+        return _follow(config, plan, view.active, as_json)
+
+
+def hand_over_in_a_window(
+    config: ConfigOption, view: Overview, why: str, refused: str, as_json: bool, *, despite_budget: bool
+) -> Ended:
+    """What ``hafailover switchover`` does without options, for another command.
+
+    :param view: the pool, with an active.
+    :param why: which command it is, for those who see the plan.
+    :param refused: what does not take place, as the message begins.
+    """
+    from hafailover.observe.handover import check_target
+
+    with refusals(refused):
+        check_target(view, None)
+        by = f"{whoami()}, {why}"
+        plan = _plan(view, None, None, DEFAULT_BLOCKS, by, despite_budget=despite_budget)
+        assert view.active is not None
+        return _follow(config, plan, view.active, as_json)
+
+
+def _plan(
+    view: Overview, to: str | None, at: int | None, blocks: int, by: str, *, despite_budget: bool
+) -> Plan:
+    from hafailover.orders.documents import Plan, utc
+
+    assert view.term is not None
+    return Plan(
+        id=uuid.uuid4().hex,
+        to=to,
+        term=view.term,
+        at_height=at,
+        window_blocks=blocks if at is None else None,
+        despite_budget=despite_budget,
+        by=by,
+        at=utc(time.time()),
+    )
+
+
+def _follow(config: ConfigOption, plan: Plan, active: str, as_json: bool) -> Ended:
+    """Orders the plan and follows it to its end.
+
+    :raises PlanError: it came to nothing, or takes longer. :raises CallError: Consul could not be asked.
+    """
+    from hafailover.orders.desk import DEADLINE_S, Desk
+    from hafailover.orders.following import follow, order
+
+    def say(line: str) -> None:
+        if not as_json:
+            print(line, flush=True)
+
+    address, account_id = address_of(config)
+    before = production(config)
+    order(Desk(address, account_id, DEADLINE_S), plan)
+    limit_s = FOLLOW_S if plan.at_height is None else 86400.0
+    try:
+        done = follow(address, account_id, plan, active, say, limit_s)
+    except KeyboardInterrupt:
+        fail("the plan stands: hafailover switchover --status, --cancel", NOT_GOOD)
+    free = f"at height {plan.at_height}"
+    if plan.at_height is None:
+        free = f"in the window from {done.start} to {(done.end or 1) - 1}"
+    say(f"{done.to_node} is active in term {done.term}, {free}; {done.total_s:.1f} s in all")
+    return _ended(config, active, asdict(done), before, say)
+
+
+@contextmanager
+def refusals(refused: str) -> Iterator[None]:
+    """Ends the command where the pool declines a handover, or Consul cannot be asked.
+
+    :param refused: what does not take place, as the message begins.
+    """
+    from hafailover.lock.errors import CallError
+    from hafailover.observe.handover import HandoverRefusedError
+    from hafailover.orders.following import PlanError
+
+    try:
+        yield
     except (HandoverRefusedError, PlanError) as error:
-        fail(f"not switched over: {error}", REFUSED)
+        fail(f"{refused}: {error}", REFUSED)
     except CallError as error:
         fail(f"Consul could not be asked: {error}", UNREACHABLE)
-    except KeyboardInterrupt:
-        print("\nthe plan stands: hafailover switchover --status, --cancel")
-        raise typer.Exit(NOT_GOOD) from None
+
+
+def _ended(
+    config: ConfigOption,
+    from_node: str,
+    document: dict[str, Any],
+    before: Production | None,
+    say: Callable[[str], None],
+) -> Ended:
+    """Looks at what a handover has cost, and at what comes of what is signed now."""
+    from hafailover.observe.arrival import await_arrival
+    from hafailover.observe.cost import plain
+
     cost = missed_since(before, config)
-    if as_json:
-        print(json.dumps({**asdict(done), **plain(cost)}))
-    else:
-        free = (
-            f"in the window from {done.start} to {(done.end or 1) - 1}" if at is None else f"at height {at}"
-        )
-        print(f"{done.to_node} is active in term {done.term}, {free}; {done.total_s:.1f} s in all")
-        _print_cost(cost)
-    _end_by_who_signs(to, done.from_node, done.to_node)
-
-
-def _end_by_who_signs(to: str | None, before: str, now: str) -> NoReturn:
-    """Ends the command: whoever goes on by its exit code may reboot the host that handed over.
-
-    :param to: the host that was to sign; ``None``: any other than ``before``.
-    """
-    if now != (to or now) or now == before:
-        fail(f"{to or 'another host'} was to take over, but {now} signs; see: hafailover status", ANOTHER)
-    raise typer.Exit(OK)
+    say(f"missed: {cost if cost is not None else UNKNOWN_COST}")
+    seen = await_arrival(*address_of(config), ARRIVES_WITHIN_S)
+    if not (seen.failure or seen.fault):
+        say(str(seen))
+    return Ended(from_node, seen, {**document, **plain(cost), **seen.to_plain()})
 
 
 def _forecast(config: ConfigOption, say: Callable[[str], None]) -> Forecast:
@@ -343,11 +421,9 @@ def production(config: ConfigOption) -> Production | None:
 
 
 def missed_since(before: Production | None, config: ConfigOption) -> Cost | None:
-    """What was expected and not produced since then; ``None`` if that cannot be told."""
-    if before is None:
-        return None
+    """What was expected and not produced since then, once the pool has settled; ``None``: cannot be told."""
     time.sleep(SETTLE_S)
-    return _look_again(config, before)[1]
+    return _look_again(config, before)[1] if before is not None else None
 
 
 def _look_again(config: ConfigOption, before: Production | None) -> tuple[Production | None, Cost | None]:
@@ -360,10 +436,3 @@ def _look_again(config: ConfigOption, before: Production | None) -> tuple[Produc
             return look_again(rpc, settings.account_id, before)
     except RpcError:
         return None, None
-
-
-def _print_cost(cost: Cost | None) -> None:
-    if cost is None:
-        print("missed: unknown, neard's RPC could not be asked or does not tell")
-    else:
-        print(f"missed: {cost}")

@@ -34,7 +34,7 @@ def test_a_switchover_in_a_window_loses_nothing(pool: LabPool) -> None:
     moved = json.loads(done.stdout)
     assert (moved["from_node"], moved["to_node"]) == (active, target.name)
     assert moved["start"] < moved["end"]
-    assert (moved["blocks_missed"], moved["chunks_missed"]) == (0, 0)
+    assert (moved["blocks_missed"], moved["chunks_missed"], moved["producing"]) == (0, 0, True)
     assert pool.wait_settled() == target.name
 
     # History and audit tell of it.
@@ -63,9 +63,10 @@ def test_now_takes_the_best_moment_of_the_next_seconds(pool: LabPool) -> None:
     target = standbys(pool, active)[0]
     done = command(target, "switchover", "--now", "--to", target.name)
     assert done.returncode == 0, done.stderr
-    first, *_, last = done.stdout.splitlines()
+    first, *_, cost, last = done.stdout.splitlines()
     assert first.startswith(("no duty at ", "no height of the next 10 s is free of duties"))
-    assert last.startswith("missed: 0 blocks, 0 chunks"), done.stdout
+    assert cost.startswith("missed: 0 blocks, 0 chunks"), done.stdout
+    assert last.startswith(f"{target.name} signs, and produces (last "), done.stdout
 
 
 def test_a_plan_outlives_a_restart_of_the_agent_and_can_be_taken_back(pool: LabPool) -> None:

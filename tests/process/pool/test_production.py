@@ -28,7 +28,9 @@ def test_a_new_holder_whose_work_does_not_arrive_is_not_called_good(pool: LabPoo
     target, onlooker = standbys(pool, active)
     # The stand-in holds the key then, and nothing that it should produce gets to anybody.
     set_fault(target, freeze_producing=True)
-    assert command(target, "switchover", "--now", "--to", target.name, "--json").returncode == 0
+    moved = command(target, "switchover", "--now", "--to", target.name, "--json")
+    assert (moved.returncode, json.loads(moved.stdout)["producing"]) == (1, False), moved.stderr
+    assert f"hafailover: {target.name} holds the key, and nothing of it arrives" in moved.stderr
 
     seen: list[str] = []
 

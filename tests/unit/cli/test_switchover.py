@@ -15,7 +15,7 @@ from hafailover.text import unix_time
 
 from ..near.keys import ACCOUNT
 from ..near.servers import STATUS, Peer, Server, answer
-from ..observe.pool import PAUSE_S, Active, beat, fill, publish_budget
+from ..observe.pool import PAUSE_S, Active, beat, fill, publish_budget, publish_signer
 from ..observe.tiny_consul import KEYS, TinyConsul, until
 from .command import Command
 
@@ -80,6 +80,7 @@ def settings(consul: TinyConsul, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HAFAILOVER_ACCOUNT_ID", ACCOUNT)
     monkeypatch.setenv("HAFAILOVER_CONSUL__ADDRESS", f"http://127.0.0.1:{consul.port}")
     monkeypatch.setattr(switchover, "SETTLE_S", 0.0)
+    monkeypatch.setattr(switchover, "ARRIVES_WITHIN_S", 0.0)
 
 
 @pytest.fixture
@@ -106,6 +107,8 @@ def test_what_it_cost(hafailover: Command, consul: TinyConsul, neard: Neard) -> 
         "blocks_missed",
         "chunks_missed",
         "endorsements_missed",
+        "producing",
+        "production",
     }
     assert (moved["from_node"], moved["to_node"], moved["term"]) == ("a", "c", 33)
     assert moved["gap_s"] >= PAUSE_S / 4
@@ -170,6 +173,7 @@ def test_a_person_reads_the_same(hafailover: Command, consul: TinyConsul, neard:
     assert lines[1].startswith("b is active in term 33: ")
     assert "ms between the two" in lines[1]
     assert lines[2] == "missed: 0 blocks, 0 chunks, 0 endorsements"
+    assert lines[3] == "b signs, and produces (last block 2 s ago, 9 of 9 duties)"
 
 
 def test_now_is_the_best_moment_of_the_next_seconds(
@@ -209,6 +213,7 @@ def test_a_moment_that_neard_takes_back_is_let_go_before_the_key_moves(
         neard.windows, neard.head = [(150, 190)], 124
         until(lambda: heights() == [124, 125, 0], "none is left")
         consul.put(KEYS.answer, {"id": wishes[-1][0], "accepted": True, "reason": "handing over to b"})
+        publish_signer(consul, "b")
         consul.put_beat(beat("b", 33))
 
     threading.Thread(target=play, daemon=True).start()
@@ -235,6 +240,7 @@ def test_a_moment_that_ends_as_the_key_moves_was_not_taken_back(
         time.sleep(0.5)
         neard.windows, neard.head = [(150, 190)], 130
         time.sleep(0.5)
+        publish_signer(consul, "b")
         consul.put_beat(beat("b", 33))
 
     threading.Thread(target=play, daemon=True).start()
@@ -256,6 +262,7 @@ def test_a_neard_that_falls_silent_leaves_the_moment_as_it_is(
         neard.windows, neard.head = None, 123
         time.sleep(0.5)
         consul.put(KEYS.answer, {"id": wish["id"], "accepted": True, "reason": "handing over to b"})
+        publish_signer(consul, "b")
         consul.put_beat(beat("b", 33))
 
     threading.Thread(target=play, daemon=True).start()
@@ -408,6 +415,19 @@ def test_without_a_named_host_any_other_will_do(hafailover: Command, consul: Tin
     assert hafailover("switchover", "--at-once").code == 0
 
 
+def planned(
+    consul: TinyConsul, monkeypatch: pytest.MonkeyPatch, taker: str, grade: str | None = "good"
+) -> None:
+    """The active's agent carries each plan out at once."""
+
+    def follow(*_: object) -> following.Moved:
+        publish_signer(consul, taker, grade)
+        consul.put_beat(beat(taker, 33))
+        return following.Moved("a", taker, 33, 50, 53, 2.0)
+
+    monkeypatch.setattr(following, "follow", follow)
+
+
 @pytest.mark.parametrize(
     ("to", "taker", "code"), [("c", "c", 0), ("c", "b", 6), (None, "b", 0), (None, "a", 6)]
 )
@@ -420,7 +440,143 @@ def test_a_planned_one_says_the_same(
     code: int,
 ) -> None:
     fill(consul)
-    moved = following.Moved("a", taker, 33, 50, 53, 2.0)
-    monkeypatch.setattr(following, "follow", lambda *_: moved)
+    planned(consul, monkeypatch, taker)
     done = hafailover("switchover", *(["--to", to] if to else []))
     assert (done.code, f"{taker} is active in term 33" in done.out) == (code, True)
+
+
+# --- what comes of what the new holder signs
+
+
+@pytest.mark.parametrize("how", ["planned", "--now", "--at-once"])
+@pytest.mark.parametrize(
+    ("grade", "told"),
+    [
+        ("deaf", "b holds the key, and nothing of it arrives: 0 of 9 blocks since 13:02:11 UTC"),
+        ("doubt", "b holds the key, and what it does is not seen to arrive yet: 0 of 9 blocks since"),
+        ("still", "b holds the key, but the chain stands still, or this site is cut off from it"),
+    ],
+)
+def test_it_is_1_where_nothing_of_what_the_new_holder_signs_arrives(
+    hafailover: Command,
+    consul: TinyConsul,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+    grade: str,
+    told: str,
+) -> None:
+    """`switchover && ssh a reboot` must not go on: the key has moved, and the validator does nothing."""
+    fill(consul)
+    if how == "planned":
+        planned(consul, monkeypatch, "b", grade)
+        done = hafailover("switchover")
+    else:
+        Active(consul, grade=grade)
+        done = hafailover("switchover", how)
+    assert (done.code, "b is active in term 33" in done.out) == (1, True)
+    assert f"hafailover: {told}" in done.err
+    assert "; see docs/runbook.md#hafailovernotproducing" in done.err
+
+
+@pytest.mark.parametrize("how", ["planned", "--at-once"])
+@pytest.mark.parametrize(
+    ("grade", "producing", "begins", "code"),
+    [
+        ("good", True, "signs, and produces", 0),
+        ("deaf", False, "holds the key, and nothing of it arrives", 1),
+        ("not due", None, "signs, and no duty has been due since 13:02:11 UTC", 0),
+        (None, None, "", 0),
+    ],
+)
+def test_a_program_reads_whether_it_produces(
+    hafailover: Command,
+    consul: TinyConsul,
+    monkeypatch: pytest.MonkeyPatch,
+    how: str,
+    grade: str | None,
+    producing: bool | None,
+    begins: str,
+    code: int,
+) -> None:
+    fill(consul)
+    if how == "planned":
+        planned(consul, monkeypatch, "b", grade)
+        done = hafailover("switchover", "--json")
+    else:
+        Active(consul, grade=grade)
+        done = hafailover("switchover", how, "--json")
+    moved = json.loads(done.out)
+    assert (done.code, moved["producing"]) == (code, producing)
+    assert moved["production"].startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("grade", "told"),
+    [
+        (None, "b signs; whether it produces is not known yet"),
+        ("unknown", "b signs; whether it produces is not known yet"),
+        (
+            "not due",
+            "b signs, and no duty has been due since 13:02:11 UTC; whether it produces is not known yet",
+        ),
+    ],
+)
+def test_what_is_not_known_yet_is_not_called_good(
+    hafailover: Command, consul: TinyConsul, grade: str | None, told: str
+) -> None:
+    fill(consul)
+    Active(consul, grade=grade)
+    done = hafailover("switchover", "--at-once")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.splitlines()[-1] == told
+
+
+def test_what_is_bad_at_first_is_looked_at_for_a_while(
+    hafailover: Command, consul: TinyConsul, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The network has to learn of the new holder: what it missed meanwhile is no failure."""
+    monkeypatch.setattr(switchover, "ARRIVES_WITHIN_S", 20.0)
+    fill(consul)
+    Active(consul, grade="doubt")
+
+    def heal() -> None:
+        until(lambda: consul.get(KEYS.heartbeat)["node"] == "b", "b's beat")
+        time.sleep(1.0)
+        publish_signer(consul, "b", "good")
+
+    threading.Thread(target=heal, daemon=True).start()
+    done = hafailover("switchover", "--at-once")
+    assert (done.code, done.err) == (0, "")
+    assert "b signs, and produces" in done.out
+
+
+def test_it_is_1_where_nobody_signs_in_the_end(hafailover: Command, consul: TinyConsul) -> None:
+    fill(consul)
+    Active(consul)
+
+    def die() -> None:
+        until(lambda: consul.get(KEYS.nodes + "b")["role"] == "active", "b signs")
+        consul.publish("b", None, role="active")
+
+    threading.Thread(target=die, daemon=True).start()
+    done = hafailover("switchover", "--at-once")
+    assert (done.code, "b is active in term 33" in done.out) == (1, True)
+    assert "hafailover: no host of this pool signs" in done.err
+
+
+def test_it_is_4_where_consul_fails_before_that_is_known(
+    hafailover: Command, consul: TinyConsul, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(consul)
+    planned(consul, monkeypatch, "b")
+    moves = following.follow
+
+    def follow(*_: object) -> following.Moved:
+        moved = moves(consul.address, ACCOUNT, None, "a", print, 1.0)  # type: ignore[arg-type]
+        consul.down = True
+        return moved
+
+    monkeypatch.setattr(following, "follow", follow)
+    done = hafailover("switchover", "--json")
+    assert (done.code, json.loads(done.out)["producing"]) == (4, None)
+    assert "hafailover: who signs now is not known: Consul could not be asked: " in done.err

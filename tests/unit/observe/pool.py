@@ -70,19 +70,48 @@ def publish_budget(consul: TinyConsul, missable: int, node: str = "a", *, alive:
     consul.publish(node, session, **role, ready=True, height=100, budget=budget)
 
 
+def publish_signer(consul: TinyConsul, node: str, grade: str | None = "good", term: int = 33) -> None:
+    """A host signs now, and has counted: of nine blocks that were due, nine or none. ``None``: not yet."""
+    done = 9 if grade == "good" else 0
+    blocks = {"produced": done, "expected": 9, "recent_produced": done, "recent_expected": 9, "last_s": 2.0}
+    production = {
+        "grade": grade,
+        "since": "13:02:11 UTC",
+        "blocks": blocks if grade in ("good", "deaf", "doubt") else {},
+        "routing": "relayed",
+        "signs_s": 9.0,
+    }
+    consul.publish(
+        node,
+        f"session-of-{node}",
+        role="active",
+        ready=True,
+        term=term,
+        height=100,
+        production=production if grade is not None else None,
+    )
+
+
 class Active:
     """Plays the active: waits for the wish, answers it, and moves the heartbeat to the target.
 
     :param taker: the host that takes over instead of the target.
+    :param grade: of what the new holder signs.
     """
 
     def __init__(
-        self, consul: TinyConsul, accepted: bool = True, moves: bool = True, taker: str | None = None
+        self,
+        consul: TinyConsul,
+        accepted: bool = True,
+        moves: bool = True,
+        taker: str | None = None,
+        grade: str | None = "good",
     ) -> None:
         self._consul = consul
         self._accepted = accepted
         self._moves = moves
         self._taker = taker
+        self._grade = grade
         self.asked: dict[str, object] = {}
         self.thread = threading.Thread(target=self._play, daemon=True)
         self.thread.start()
@@ -97,5 +126,6 @@ class Active:
         self._consul.put_beat(beat("a", 20, Phase.RELEASED))
         time.sleep(PAUSE_S)
         taker = self._taker or str(self.asked["to"])
+        publish_signer(self._consul, taker, self._grade)
         self._consul.put_beat(beat(taker, 33, Phase.WAITING))
         self._consul.put_beat(beat(taker, 33))
