@@ -6,6 +6,7 @@ import json
 import sys
 import time
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,10 +15,11 @@ from hafailover.cli.budget import DespiteBudgetOption, refuse_low_budget
 from hafailover.cli.common import ConfigOption, JsonOption, fail
 from hafailover.cli.exit_codes import NOT_GOOD, OK, REFUSED, UNREACHABLE, WRONG_SETTINGS
 from hafailover.cli.status import address_of, look_at
-from hafailover.cli.switchover import FOLLOW_S, missed_since, production, whoami
+from hafailover.cli.switchover import FOLLOW_S, arrival_in, missed_since, production, whoami
 
 if TYPE_CHECKING:
     from hafailover.lock.client import Address
+    from hafailover.observe.arrival import Arrival
     from hafailover.observe.cost import Cost
     from hafailover.observe.overview import Overview
     from hafailover.orders.exercise import Outcome
@@ -46,12 +48,15 @@ def drill(
 ) -> None:
     """Try a failover in earnest, on the pool as it is, and keep the result in the history.
 
-    It is refused (exit code 5) if no standby is ready, automatic failover is paused, or the validator may not
-    miss much more in this epoch. Exit code 1: the drill failed. By day, with people at hand.
+    It is refused (exit code 5) if no standby is ready, automatic failover is paused, what the active does is
+    not seen to arrive or `hafailover status` finds something else wrong, or the validator may not miss much
+    more in this epoch. Exit code 1: the drill failed, also where the new holder does not produce. By day,
+    with people at hand.
 
     Examples: hafailover drill; hafailover drill --kind neard; hafailover drill --kind host --yes --json
     """
     from hafailover.lock.errors import CallError
+    from hafailover.observe.arrival import Arrival
     from hafailover.observe.cost import plain
     from hafailover.orders import exercise
     from hafailover.orders.desk import DEADLINE_S, Desk
@@ -64,10 +69,10 @@ def drill(
         if clear:
             Desk(address, account_id, DEADLINE_S).end_drill()
             raise typer.Exit(OK)
-        if not despite_budget:
-            refuse_low_budget(address, account_id, "no drill")
-        view = _fit(look_at(address, account_id))
-        _ask(WHAT[kind].format(active=view.active), yes)
+        view = _fit(address, account_id, despite_budget)
+        if not yes:
+            _ask(WHAT[kind].format(active=view.active))
+            view = _unmoved(view, _fit(address, account_id, despite_budget))
         before = production(config)
         outcome = _hold(address, account_id, view, kind, as_json, despite_budget)
         cost = missed_since(before, config)
@@ -75,12 +80,17 @@ def drill(
         fail(f"no drill: {error}", REFUSED)
     except CallError as error:
         fail(f"Consul could not be asked: {error}", UNREACHABLE)
+    # Where nobody has taken over, that is what went wrong.
+    seen = arrival_in(address, account_id) if outcome.ok else Arrival()
+    outcome = _with_what_came_of_it(outcome, seen)
     kept = _keep(address, account_id, outcome, cost)
     if as_json:
-        print(json.dumps({**outcome.to_plain(), **plain(cost)}))
+        print(json.dumps({**outcome.to_plain(), **plain(cost), **seen.to_plain()}))
     else:
         print(f"{'passed' if outcome.ok else 'FAILED'}: {outcome.text}, after {outcome.seconds:.1f} s")
         print(f"{outcome.from_node} -> {outcome.to_node}, term {outcome.term}; missed: {cost or 'unknown'}")
+    if seen.advice:
+        print(f"hafailover: {seen.advice}", file=sys.stderr)
     if not outcome.ok:
         raise typer.Exit(NOT_GOOD)
     raise typer.Exit(OK if kept else UNREACHABLE)
@@ -102,7 +112,19 @@ def _keep(address: Address, account_id: str, outcome: Outcome, cost: Cost | None
     return True
 
 
-def _fit(view: Overview) -> Overview:
+def _with_what_came_of_it(outcome: Outcome, seen: Arrival) -> Outcome:
+    """A pool that has moved and does nothing has passed no drill, nor has one whose new holder is gone."""
+    if not outcome.ok or (seen.node == outcome.to_node and seen.producing):
+        return outcome
+    ok = seen.node == outcome.to_node and seen.producing is not False
+    return replace(outcome, ok=ok, text=f"{outcome.text}; {seen}")
+
+
+def _fit(address: Address, account_id: str, despite_budget: bool) -> Overview:
+    """The pool as it is now, or the end of the command if that is in no state for a drill."""
+    if not despite_budget:
+        refuse_low_budget(address, account_id, "no drill")
+    view = look_at(address, account_id)
     if view.active is None or view.term is None:
         fail(f"no drill: {view.verdict}", REFUSED)
     if view.paused:
@@ -111,12 +133,20 @@ def _fit(view: Overview) -> Overview:
         fail(f"no drill: a switchover is planned {view.plan}", REFUSED)
     if not view.standbys:
         fail("no drill: no standby is ready", REFUSED)
+    if not view.ok:
+        # Such as an active that does not produce: what the drill has broken could not be told from that.
+        fail(f"no drill: {view.verdict}; see: hafailover status", REFUSED)
     return view
 
 
-def _ask(what: str, yes: bool) -> None:
-    if yes:
-        return
+def _unmoved(before: Overview, view: Overview) -> Overview:
+    """The pool as it is now, where the host that was named to whoever was asked signs still."""
+    if (view.active, view.term) != (before.active, before.term):
+        fail(f"no drill: the pool has moved meanwhile: {view.active} signs in term {view.term}", REFUSED)
+    return view
+
+
+def _ask(what: str) -> None:
     if not sys.stdin.isatty():
         fail("--yes: is needed where nobody can be asked", WRONG_SETTINGS)
     # A program reads stdout.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hafailover.config.settings import Settings
+    from hafailover.lock.client import Address
     from hafailover.near.rpc import NeardRpc, Production
     from hafailover.observe.arrival import Arrival
     from hafailover.observe.cost import Cost
@@ -289,12 +290,11 @@ def _ended(
     say: Callable[[str], None],
 ) -> Ended:
     """Looks at what a handover has cost, and at what comes of what is signed now."""
-    from hafailover.observe.arrival import await_arrival
     from hafailover.observe.cost import plain
 
     cost = missed_since(before, config)
     say(f"missed: {cost if cost is not None else UNKNOWN_COST}")
-    seen = await_arrival(*address_of(config), ARRIVES_WITHIN_S)
+    seen = arrival_in(*address_of(config))
     if not (seen.failure or seen.fault):
         say(str(seen))
     return Ended(from_node, seen, {**document, **plain(cost), **seen.to_plain()})
@@ -424,6 +424,13 @@ def missed_since(before: Production | None, config: ConfigOption) -> Cost | None
     """What was expected and not produced since then, once the pool has settled; ``None``: cannot be told."""
     time.sleep(SETTLE_S)
     return _look_again(config, before)[1] if before is not None else None
+
+
+def arrival_in(address: Address, account_id: str) -> Arrival:
+    """Who signs once a change of signer has settled, and whether what it signs arrives."""
+    from hafailover.observe.arrival import await_arrival
+
+    return await_arrival(address, account_id, ARRIVES_WITHIN_S)
 
 
 def _look_again(config: ConfigOption, before: Production | None) -> tuple[Production | None, Cost | None]:

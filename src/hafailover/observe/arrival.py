@@ -12,6 +12,7 @@ from hafailover.lock.errors import CallError
 from hafailover.observe.look import Look
 from hafailover.observe.overview import Overview
 from hafailover.observe.production import advice, is_producing, of_active, words
+from hafailover.text import one_line
 
 LOOK_S = 0.5
 
@@ -32,6 +33,9 @@ class Arrival:
     """Why Consul could not be asked."""
 
     def __str__(self) -> str:
+        return one_line(self._told())
+
+    def _told(self) -> str:
         if self.failure:
             return f"who signs now is not known: Consul could not be asked: {self.failure}"
         if self.node is None:
