@@ -15,7 +15,7 @@ from hafailover.cli.common import ConfigOption, JsonOption, fail
 from hafailover.cli.exit_codes import OK, REFUSED, UNREACHABLE, WRONG_SETTINGS
 from hafailover.cli.names import host_names
 from hafailover.cli.status import address_of, known_or_exit, look_at
-from hafailover.cli.switchover import whoami
+from hafailover.cli.switchover import hand_over_in_a_window, whoami
 
 if TYPE_CHECKING:
     from hafailover.orders.desk import Desk
@@ -93,17 +93,23 @@ def resume(config: ConfigOption = None, as_json: JsonOption = False) -> None:
 def drain(
     node: NodeArgument,
     reason: ReasonOption = "",
+    at_once: Annotated[
+        bool, typer.Option("--at-once", help="The active hands over this very moment, and may miss a block.")
+    ] = False,
     despite_budget: DespiteBudgetOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Take a host out: it does not sign, and hands over at once if it is the active.
+    """Take a host out: it does not sign, and hands over first if it is the active.
 
-    To lose nothing, hand over in a window first: `hafailover switchover`. It stays out, also over restarts,
-    until `hafailover undrain`. Exit code 5: it is the active, and no other host is ready, or the validator
-    may not miss much more in this epoch.
+    The active hands over as with `hafailover switchover`, in a window where nothing is lost by it, and is
+    drained once another host signs; a validator that has a chunk to produce at each height has no window,
+    and needs `hafailover switchover --now` first, or --at-once. A host stays out, also over restarts, until
+    `hafailover undrain`. Exit codes as of switchover, and with another than 0 it is not drained: 1: what the
+    new holder does is not seen to arrive; 5: no other host is ready, the validator may not miss much more in
+    this epoch, or the handover came to nothing; 6: the same host signs again.
 
-    Example: hafailover drain host2 --reason "disk is replaced"
+    Examples: hafailover drain host2 --reason "disk is replaced"; hafailover drain host2 --at-once
     """
     from hafailover.orders.documents import Drain, utc
 
@@ -115,12 +121,25 @@ def drain(
             fail(f"{node} is the active, and no other host is ready: nobody would sign", REFUSED)
         if not despite_budget:
             refuse_low_budget(address, account_id, "not drained")
+    moved, fault, code = None, "", OK
+    if node == view.active and not at_once:
+        # Before the order stands: an active that finds itself drained waits for no window.
+        ended = hand_over_in_a_window(
+            config, view, f"to drain {node}", "not drained", as_json, despite_budget=despite_budget
+        )
+        moved, (fault, code) = ended.document, ended.fault()
     order = Drain(node=node, by=whoami(), reason=reason, at=utc(time.time()))
-    with _Desk(config) as desk:
-        desk.drain(order)
+    if code == OK:
+        with _Desk(config) as desk:
+            desk.drain(order)
     if as_json:
-        _end(order.model_dump())
-    moving = "; it hands over to a ready standby now" if node == view.active else ""
+        print(json.dumps({**order.model_dump(), "drained": code == OK, "handover": moved}))
+    if code != OK:
+        # It may be the only one whose work arrives.
+        fail(f"not drained: {fault}; once that is mended: hafailover drain {node}", code)
+    if as_json:
+        raise typer.Exit(OK)
+    moving = "; it hands over to a ready standby now" if node == view.active and at_once else ""
     print(f"{node} is drained{moving}")
     print(f"to take it back: hafailover undrain {node}")
 

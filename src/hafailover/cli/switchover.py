@@ -197,7 +197,7 @@ def _planned(
             order(Desk(address, account_id, DEADLINE_S), plan)
             _ordered(plan, target, as_json)
         assert view.active is not None
-        return _follow(config, plan, view.active, as_json)
+        return _follow(config, plan, view.active, "not switched over", as_json)
 
 
 def hand_over_in_a_window(
@@ -216,7 +216,7 @@ def hand_over_in_a_window(
         by = f"{whoami()}, {why}"
         plan = _plan(view, None, None, DEFAULT_BLOCKS, by, despite_budget=despite_budget)
         assert view.active is not None
-        return _follow(config, plan, view.active, as_json)
+        return _follow(config, plan, view.active, refused, as_json)
 
 
 def _plan(
@@ -237,7 +237,7 @@ def _plan(
     )
 
 
-def _follow(config: ConfigOption, plan: Plan, active: str, as_json: bool) -> Ended:
+def _follow(config: ConfigOption, plan: Plan, active: str, refused: str, as_json: bool) -> Ended:
     """Orders the plan and follows it to its end.
 
     :raises PlanError: it came to nothing, or takes longer. :raises CallError: Consul could not be asked.
@@ -256,7 +256,7 @@ def _follow(config: ConfigOption, plan: Plan, active: str, as_json: bool) -> End
     try:
         done = follow(address, account_id, plan, active, say, limit_s)
     except KeyboardInterrupt:
-        fail("the plan stands: hafailover switchover --status, --cancel", NOT_GOOD)
+        fail(f"{refused}: the plan stands: hafailover switchover --status, --cancel", NOT_GOOD)
     free = f"at height {plan.at_height}"
     if plan.at_height is None:
         free = f"in the window from {done.start} to {(done.end or 1) - 1}"

@@ -130,7 +130,8 @@ def test_a_drained_active_hands_over_and_stays_out(pool: LabPool) -> None:
     done = command(host, "drain", active, "--reason", "a test")
 
     assert done.returncode == 0, done.stderr
-    assert "hands over" in done.stdout
+    assert "in the window from" in done.stdout
+    assert f"{active} is drained\n" in done.stdout
     wait_until(lambda: roles(host)[active] == "drained", timeout_s=20, what="the drained host's role")
     wait_until(lambda: "active" in roles(host).values(), timeout_s=20, what="another host that signs")
     refused = command(host, "switchover", "--at-once", "--to", active)
