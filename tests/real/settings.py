@@ -94,8 +94,8 @@ def parse(arguments: Sequence[str]) -> Settings:
         parser.error("--handovers, --kills and --vanishings must be at least 1, and --only must name a part")
     if given.arrangement != RELAYED and (fixed := [part for part in parts if part in WITHOUT_ARRANGEMENT]):
         parser.error(f"--arrangement: {fixed[0]} has none; leave it out of --only")
-    if given.hold < 20 or given.block_time < 0.1:
-        parser.error("--hold must be at least 20 s, since a takeover takes 13 s; --block-time at least 0.1 s")
+    if given.hold < 30 or given.block_time < 0.1:
+        parser.error("--hold must be at least 30 s, as a takeover may take 19 s; --block-time at least 0.1 s")
     return Settings(
         neard="localneard" if given.stand_in else given.neard,
         parts=parts,

@@ -53,7 +53,7 @@ def test_what_is_asked_for_is_checked(capsys: pytest.CaptureFixture[str]) -> Non
     for words in (
         ["--only", "nothing"],
         ["--handovers", "0"],
-        ["--hold", "5"],
+        ["--hold", "20"],
         ["--arrangement", "direct", "--only", "now,demo"],
     ):
         with pytest.raises(SystemExit):

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from hafailover.observe.outage import BLOCK_S, minutes_to_early_kickout, table
+from hafailover.observe.outage import BLOCK_S, GONE_S, minutes_to_early_kickout, table
 
-PAGE = Path(__file__).parents[3] / "docs" / "operating.md"
+DOCS = Path(__file__).parents[3] / "docs"
+PAGE = DOCS / "operating.md"
 
 
 def test_the_page_has_the_table_as_it_is_computed() -> None:
     assert table() in PAGE.read_text(), "run: python -m hafailover.observe.outage"
+
+
+def test_the_time_that_a_vanished_host_takes_is_the_longest_that_was_measured() -> None:
+    (told,) = re.findall(r"loaded ([\d.,and ]+) s after the cut", (DOCS / "tested.md").read_text())
+    assert max(float(one) for one in re.findall(r"\d+\.\d", told)) == GONE_S
+    assert f"in the {GONE_S:g} s until another has the key" in " ".join(PAGE.read_text().split())
 
 
 @pytest.mark.parametrize(("of", "passed"), [(100, 1000), (11, 1000), (2, 1000), (11, 21_600), (2, 32_400)])
