@@ -20,6 +20,8 @@ MOST = 1 << 62
 """A neard's counts are not to be believed beyond reason: a record holds 63 bits."""
 MOST_ROWS = 32
 """What a host publishes; the scarcest come first."""
+SHOWN_SHARDS = 6
+"""In one line for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,24 @@ def _minutes(row: Allowance) -> str:
         if row.minutes >= 1
         else ", less than a minute without any"
     )
+
+
+def early_words(budget: Budget | None) -> str:
+    """What EarlyKickout leaves of each shard, the worst first; empty where it is not in force."""
+    rows = budget.rows if budget is not None else []
+    rows = [row for row in rows if row.rule == "early_kickout" and row.in_force]
+    if not rows:
+        return ""
+    rows.sort(key=lambda row: row.ratio)
+    told = ", ".join(
+        f"none on shard {row.shard} (lost)"
+        if row.lost
+        else f"{row.missable} of {row.full} on shard {row.shard}"
+        for row in rows[:SHOWN_SHARDS]
+    )
+    rest = len(rows) - SHOWN_SHARDS
+    more = f"; as much or more on {rest} other{'s' if rest > 1 else ''}" if rest > 0 else ""
+    return f"chunks that may still be missed in this epoch before EarlyKickout: {told}{more}"
 
 
 DESPITE = "--despite-budget"

@@ -11,7 +11,7 @@ from hafailover.core.beat import Phase, StoredBeat
 from hafailover.core.views import LockView, Role
 from hafailover.core.work import IDLE_ACTIVE_S
 from hafailover.lock.roster import Entry
-from hafailover.observe.budget import pools_budget
+from hafailover.observe.budget import early_words, pools_budget
 from hafailover.observe.history import Change, changes, drills
 from hafailover.observe.production import (
     advice,
@@ -77,6 +77,8 @@ class Overview:
     """What lies below the pool's prefix in Consul and is no record, in a sentence."""
     budget: Budget | None = None
     """What the validator may still miss in this epoch; ``None``: not known, or it is none."""
+    early_kickout: str = ""
+    """How many chunks may still be missed on each shard; empty: the rule is not in force, or nobody knows."""
 
     @property
     def standbys(self) -> list[NodeRecord]:
@@ -126,6 +128,7 @@ def overview(
     holder = beat.node if lock.session and beat and beat.phase is Phase.ACTIVE else None
     active = holder if holder in claims else None
     ready = [host for host in hosts if host.ready and host.node != active]
+    budget = pools_budget(hosts, active)
     book = book or OrderBook()
     paused = _paused(book)
     rows, held = changes(history), drills(history)
@@ -171,7 +174,8 @@ def overview(
         beat_still_s=round(still.age_s, 1) if still is not None and still.age_s else None,
         junk=next(iter(of_junk(junk)), None),
         last_drill=held[-1] if held else None,
-        budget=pools_budget(hosts, active),
+        budget=budget,
+        early_kickout=early_words(budget),
         duties=duties,
         production="; ".join(filter(None, (words(found), advice(found)))),
         producing=is_producing(found),

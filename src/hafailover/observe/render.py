@@ -33,6 +33,8 @@ def _notes(view: Overview) -> list[tuple[str, str]]:
         notes.append((view.duties, "yellow"))
     if view.this_epoch:
         notes.append((view.this_epoch, ""))
+    if view.early_kickout:
+        notes.append((view.early_kickout, ""))
     if view.last_change is not None and view.last_change.from_node is not None:
         last = view.last_change
         missed = f", {last.blocks_missed} blocks missed" if last.blocks_missed is not None else ""

@@ -13,6 +13,7 @@ from hafailover.observe.budget import (
     EARLY_KICKOUT,
     MOST_ROWS,
     budget_of,
+    early_words,
     low_texts,
     missable_in_epoch,
     pools_budget,
@@ -256,6 +257,34 @@ def test_texts() -> None:
     )
     assert refusal(None) is None
     assert scarce_text(None) == ""
+
+
+def on_shards(*shards: tuple[int, int, int], protocol: int | None = 87, producers: int = 5) -> Budget | None:
+    """The budget of a validator that has produced so many of so many chunks on each shard."""
+    by_shard = tuple(ShardCount(shard, Counted(done, due), producers) for shard, done, due in shards)
+    counts = EpochCounts(START, Counted(0, 0), Counted(0, 0), Counted(0, 0), by_shard)
+    return budget_of(counts, replace(NOW, protocol=protocol), START + 21_599)
+
+
+def test_what_may_be_missed_on_each_shard_is_told_the_worst_first() -> None:
+    found = on_shards((0, 400, 400), (3, 210, 300), (4, 40, 100), (6, 0, 120))
+    assert early_words(found) == (
+        "chunks that may still be missed in this epoch before EarlyKickout: none on shard 6 (lost), "
+        "9 of 99 on shard 3, 39 of 99 on shard 4, 100 of 100 on shard 0"
+    )
+    many = on_shards(*((shard, 40 + shard, 100) for shard in range(9)))
+    assert early_words(many).endswith("44 of 99 on shard 5; as much or more on 3 others")
+    assert len(early_words(on_shards(*((shard, 0, 10**18) for shard in range(256))))) < 300
+    assert early_words(on_shards(*((shard, 40 + shard, 100) for shard in range(7)))).endswith(
+        "; as much or more on 1 other"
+    )
+
+
+def test_nothing_is_told_of_a_rule_that_is_not_in_force() -> None:
+    for found in (None, on_shards((3, 210, 300), protocol=86), on_shards((3, 210, 300), producers=1)):
+        assert early_words(found) == ""
+    assert early_words(on_shards((3, 210, 300), protocol=None)) == ""
+    assert early_words(on_shards()) == ""
 
 
 def test_what_is_lost_holds_nothing_back() -> None:

@@ -395,6 +395,17 @@ def test_a_low_budget_is_told_and_is_no_fault_of_the_pool() -> None:
     assert look(host("a", "active", budget=enough), host("b", budget=LOW)).warnings == ()
 
 
+def test_what_may_be_missed_on_each_shard_is_shown_whether_it_is_low_or_not() -> None:
+    enough = {**LOW, "rows": [{**LOW["rows"][0], "missed": 9, "missable": 90, "low": False}]}  # type: ignore[index]
+    view = look(host("a", "active", budget=enough), host("b"))
+    assert (view.ok, view.warnings) == (True, ())
+    text = "chunks that may still be missed in this epoch before EarlyKickout: 90 of 99 on shard 3"
+    assert view.early_kickout == text
+    assert text in [line.strip() for line in shown(view).splitlines()]
+    assert look(A, host("b")).early_kickout == ""
+    assert "EarlyKickout" not in shown(look(A, host("b")))
+
+
 def test_a_budget_that_cannot_be_is_not_believed() -> None:
     for odd in ({**LOW, "rows": [{**LOW["rows"][0], "missable": -1}]}, {**LOW, "source": "x"}, {}, "low"):  # type: ignore[index]
         (host_b,) = (one for one in look(A, host("b", budget=odd)).hosts if one.node == "b")
@@ -449,6 +460,7 @@ def test_what_a_program_gets() -> None:
         "beat_still_s",
         "junk",
         "budget",
+        "early_kickout",
     }
     assert plain["ok"] is True
     assert plain["account_id"] == "pool.near"

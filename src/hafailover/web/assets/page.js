@@ -110,8 +110,9 @@ function showFreshness(status) {
 // What is wrong stands among the notes, with what to do.
 function showProduction(pool) {
   const good = Boolean(pool.production) && pool.producing !== false;
-  const epoch = pool.this_epoch ? `${pool.this_epoch[0].toUpperCase()}${pool.this_epoch.slice(1)}.` : "";
-  const text = [good ? `${pool.active} ${pool.production}.` : "", epoch].filter(Boolean).join(" ");
+  const sentence = (words) => (words ? `${words[0].toUpperCase()}${words.slice(1)}.` : "");
+  const does = good ? `${pool.active} ${pool.production}.` : "";
+  const text = [does, sentence(pool.this_epoch), sentence(pool.early_kickout)].filter(Boolean).join(" ");
   at("production").hidden = !text;
   put(at("production"), text);
 }
