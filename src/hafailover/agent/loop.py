@@ -372,6 +372,7 @@ class Agent:
         state, now = self._state, boottime()
         neard, hold = state.neard, state.hold
         left, disk = self._lease_left(state, now), self._disk.last()
+        budget_unknown_s, budget_unknown = self._budget.unknown()
         began = datetime.now(UTC).timestamp() - (now - state.role_since)
         return NodeRecord(
             node=state.config.node,
@@ -409,6 +410,8 @@ class Agent:
             alarm=state.guard.alarm[:MOST_TOLD] if state.guard else "",
             node_key=neard.node_key if neard else "",
             budget=self._budget.last(),
+            budget_unknown_s=budget_unknown_s,
+            budget_unknown=budget_unknown,
         )
 
     def _sources(self) -> Sources:
@@ -439,6 +442,7 @@ class Agent:
         self.metrics.show(state, gates.lag(state), is_ready(state, now), self._lease_left(state, now))
         self.metrics.state_dir.set(not self._state_dir.problem())
         self.metrics.show_budget(self._budget.last())
+        self.metrics.budget_known.set(self._budget.unknown()[0] == 0.0)
 
     def _lease_left(self, state: State, now: float) -> float | None:
         hold = state.hold

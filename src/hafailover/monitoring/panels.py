@@ -294,6 +294,14 @@ SECTIONS = (
                 "In a row, in this epoch; EarlyKickout is in force from protocol 87 on.",
             ),
             Panel(
+                "What may still be missed is known",
+                [Query(f"hafailover_budget_known * {POOL}")],
+                "No, where the host's neard does not tell it, or the protocol that EarlyKickout goes by.",
+                kind="state-timeline",
+                mappings=_value_names({"1": ("yes", "green"), "0": ("no", "orange")}),
+                options={"mergeValues": True, "showValue": "never"},
+            ),
+            Panel(
                 "Since the last drill",
                 [
                     Query(

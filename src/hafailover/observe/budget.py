@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from hafailover.near.epoch import Counted, EpochCounts, EpochRules
 from hafailover.observe.records import Allowance, Budget, NodeRecord
+from hafailover.text import one_line
 
 LOW_RATIO = 0.5
 """Our choice: with less than half of the budget left, nobody should spend any of it for a drill."""
@@ -22,6 +23,9 @@ MOST_ROWS = 32
 """What a host publishes; the scarcest come first."""
 SHOWN_SHARDS = 6
 """In one line for people."""
+LONG_UNKNOWN_S = 180.0
+"""Our choice: an agent asks every 10 s, and what its neard has told counts for two minutes."""
+LONGEST_WHY = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,10 +172,53 @@ def _seat(duty: str, counted: Counted, percent: int, in_force: bool, when: _When
 
 
 def pools_budget(hosts: Iterable[NodeRecord], active: str | None) -> Budget | None:
-    """The budget as the active's neard tells it; where it does not, by the host with the highest head."""
-    told = [host for host in hosts if host.budget is not None and host.role not in ("gone", "unknown")]
-    told.sort(key=lambda host: (host.node == active, host.budget.height if host.budget else 0))
-    return told[-1].budget if told else None
+    """The budget as the active's neard tells it; where it does not, by the host with the highest head.
+
+    One that tells of EarlyKickout comes before one that does not.
+    """
+    told = [(host.node == active, host.budget) for host in _there(hosts) if host.budget is not None]
+    told.sort(key=lambda one: (tells_early_kickout(one[1]), one[0], one[1].height))
+    return told[-1][1] if told else None
+
+
+def _there(hosts: Iterable[NodeRecord]) -> list[NodeRecord]:
+    return [host for host in hosts if host.role not in ("gone", "unknown")]
+
+
+def tells_early_kickout(budget: Budget) -> bool:
+    """Whether it is known if EarlyKickout is in force, where the validator has chunks to lose by it."""
+    return budget.protocol is not None or all(row.rule != "early_kickout" for row in budget.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Nobody in the pool knows what may still be missed, so nothing is refused for it."""
+
+    text: str
+    lasting: bool
+    """For so long that somebody should look."""
+
+
+def unknown_to_pool(hosts: Iterable[NodeRecord], active: str | None) -> Unknown | None:
+    """``None``: a host knows it, or that the account has no seat."""
+    there = _there(hosts)
+    if not there or any(_knows(host) for host in there):
+        return None
+    silent = [(host.node == active, host.budget_unknown_s or 0.0, host) for host in there]
+    _, silent_s, host = max(silent, key=lambda one: one[:2])
+    if not silent_s:
+        return Unknown("budget not known: no host tells how much may still be missed in this epoch", False)
+    lasting = f"{silent_s:.0f} s" if silent_s < LONG_UNKNOWN_S else f"{silent_s / 60:.0f} min"
+    return Unknown(
+        f"budget not known: for {lasting} {host.node}'s neard has not told how much may still be missed in "
+        f"this epoch ({one_line(host.budget_unknown[:LONGEST_WHY]) or 'no reason given'})",
+        silent_s >= LONG_UNKNOWN_S,
+    )
+
+
+def _knows(host: NodeRecord) -> bool:
+    """An older version says so by a budget alone."""
+    return host.budget_unknown_s == 0.0 or (host.budget is not None and tells_early_kickout(host.budget))
 
 
 def low_texts(budget: Budget | None) -> list[str]:

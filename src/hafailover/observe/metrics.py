@@ -90,6 +90,12 @@ class Metrics:
             ["rule", "duty", "shard"],
             registry=registry,
         )
+        self.budget_known = Gauge(
+            "hafailover_budget_known",
+            "0 while this host's neard does not tell what may still be missed in this epoch, or the protocol "
+            "that EarlyKickout goes by; else 1, also without a seat",
+            registry=registry,
+        )
         self._budget_rows: set[tuple[str, str, str]] = set()
         self.promotions = Counter("hafailover_promotions", "Times this host became active", registry=registry)
         self.demotions = Counter(

@@ -11,7 +11,7 @@ from hafailover.core.beat import Phase, StoredBeat
 from hafailover.core.views import LockView, Role
 from hafailover.core.work import IDLE_ACTIVE_S
 from hafailover.lock.roster import Entry
-from hafailover.observe.budget import early_words, pools_budget
+from hafailover.observe.budget import early_words, pools_budget, unknown_to_pool
 from hafailover.observe.history import Change, changes, drills
 from hafailover.observe.production import (
     advice,
@@ -79,6 +79,8 @@ class Overview:
     """What the validator may still miss in this epoch; ``None``: not known, or it is none."""
     early_kickout: str = ""
     """How many chunks may still be missed on each shard; empty: the rule is not in force, or nobody knows."""
+    budget_unknown: str = ""
+    """That no host knows what may still be missed, and why; empty: one does, or the account has no seat."""
 
     @property
     def standbys(self) -> list[NodeRecord]:
@@ -128,7 +130,7 @@ def overview(
     holder = beat.node if lock.session and beat and beat.phase is Phase.ACTIVE else None
     active = holder if holder in claims else None
     ready = [host for host in hosts if host.ready and host.node != active]
-    budget = pools_budget(hosts, active)
+    budget, unknown = pools_budget(hosts, active), unknown_to_pool(hosts, active)
     book = book or OrderBook()
     paused = _paused(book)
     rows, held = changes(history), drills(history)
@@ -176,6 +178,7 @@ def overview(
         last_drill=held[-1] if held else None,
         budget=budget,
         early_kickout=early_words(budget),
+        budget_unknown=unknown.text if unknown is not None else "",
         duties=duties,
         production="; ".join(filter(None, (words(found), advice(found)))),
         producing=is_producing(found),

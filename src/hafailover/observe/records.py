@@ -173,6 +173,11 @@ class NodeRecord(BaseModel):
     """Public key of neard's node_key.json, as its RPC shows it."""
     budget: Budget | None = None
     """What the validator may still miss in this epoch; ``None``: not known, or it is none."""
+    budget_unknown_s: Annotated[float, Field(ge=0, lt=1 << 40)] | None = None
+    """For how long that, or the protocol that EarlyKickout goes by, has not been known; 0: it is, or the
+    account has no seat; ``None`` of older versions."""
+    budget_unknown: str = ""
+    """Why not."""
 
 
 class TermRecord(BaseModel):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from hafailover.core.production import LEAST
-from hafailover.observe.budget import low_texts, pools_budget
+from hafailover.observe.budget import low_texts, pools_budget, unknown_to_pool
 from hafailover.observe.production import low
 from hafailover.observe.records import NodeRecord
 from hafailover.text import one_line
@@ -55,6 +55,7 @@ def warnings(
     alive = [host for host in hosts if host.role not in ("gone", "unknown")]
     found = [
         *low_texts(pools_budget(hosts, active)),
+        *_of_unknown_budget(hosts, active),
         *(text for host in alive if host.node == active for text in _of_work(host)),
         *_consul(consul),
         *of_junk(junk),
@@ -72,6 +73,15 @@ def warnings(
 
 def _timing(host: NodeRecord) -> str:
     return f"{host.profile} with {host.timing}" if host.timing else host.profile
+
+
+def _of_unknown_budget(hosts: Sequence[NodeRecord], active: str | None) -> list[str]:
+    found = unknown_to_pool(hosts, active)
+    if found is None or not found.lasting:
+        return []
+    return [
+        f"{found.text}, so drills and handovers are not refused: see docs/runbook.md#hafailoverbudgetunknown"
+    ]
 
 
 def _of_work(host: NodeRecord) -> list[str]:

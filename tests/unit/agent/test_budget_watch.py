@@ -21,6 +21,8 @@ class FakeRpc:
         self.account = "pool.near"
         self.asked: list[str] = []
         self.fails: set[str] = set()
+        self.why = "METHOD_NOT_FOUND"
+        self.protocol = 87
         self.closed = 0
 
     def status(self) -> Status:
@@ -29,7 +31,7 @@ class FakeRpc:
     def call(self, method: str, params: Any) -> Any:
         self.asked.append(method)
         if method in self.fails:
-            raise RpcError(f"{method}: METHOD_NOT_FOUND")
+            raise RpcError(f"{method}: {self.why}")
         if method == "validators":
             seat = {
                 "num_produced_blocks": 60,
@@ -42,7 +44,7 @@ class FakeRpc:
             }
             entries = [{"account_id": name, **seat} for name in ("other.near", self.account)]
             return {"current_validators": entries, "epoch_start_height": self.epoch_start}
-        return {"protocol_version": 87, "epoch_length": 43_200}
+        return {"protocol_version": self.protocol, "epoch_length": 43_200}
 
     def close(self) -> None:
         self.closed += 1
@@ -137,3 +139,91 @@ def test_a_neard_that_cannot_be_reached_ends_nothing() -> None:
     one = BudgetWatch(open_rpc, "pool.near")
     one.look()
     assert one.last() is None
+
+
+# --- what is not known
+
+
+def test_before_the_first_answer_it_is_not_known(neard: FakeRpc, clock: list[float]) -> None:
+    one = watch(neard)
+    assert one.unknown() == (0.1, "its neard has not answered yet"), "0 would be: it is known"
+    neard.fails = {"validators"}
+    clock[0] += 40
+    one.look()
+    assert one.unknown() == (40.0, "validators: METHOD_NOT_FOUND")
+    neard.fails = set()
+    one.look()
+    assert one.unknown() == (0.0, "")
+
+
+def test_what_is_too_old_is_not_known_and_the_reason_is_short(neard: FakeRpc, clock: list[float]) -> None:
+    one = watch(neard)
+    one.look()
+    neard.fails, neard.why = {"validators"}, "x" * 1000
+    clock[0] += budget_watch.OLD_S
+    one.look()
+    assert one.unknown() == (0.0, "")
+    clock[0] += 60
+    silent_s, why = one.unknown()
+    assert silent_s == budget_watch.OLD_S + 60
+    assert len(why) == budget_watch.LONGEST_WHY
+
+
+def test_whether_early_kickout_is_in_force_may_not_be_known(neard: FakeRpc, clock: list[float]) -> None:
+    neard.fails = {"EXPERIMENTAL_protocol_config"}
+    one = watch(neard)
+    clock[0] += 5
+    one.look()
+    assert one.last() is not None
+    silent_s, why = one.unknown()
+    assert silent_s == 5.0
+    assert why == budget_watch.NO_PROTOCOL
+    # It is asked again before long, and not after half an hour.
+    neard.fails = set()
+    clock[0] += budget_watch.RULES_AGAIN_S
+    one.look()
+    assert one.unknown() == (0.0, "")
+
+
+def test_a_protocol_stays_for_its_epoch(neard: FakeRpc, clock: list[float]) -> None:
+    one = watch(neard)
+    one.look()
+    neard.fails = {"EXPERIMENTAL_protocol_config"}
+    clock[0] += budget_watch.RULES_EVERY_S
+    one.look()
+    found = one.last()
+    assert found is not None
+    assert (found.protocol, one.unknown()) == (87, (0.0, ""))
+    neard.epoch_start += 1000
+    one.look()
+    found = one.last()
+    assert found is not None
+    assert found.protocol is None
+    assert one.unknown()[1] == budget_watch.NO_PROTOCOL
+
+
+@pytest.mark.parametrize("change", [{"account": "somebody.near"}, {"protocol": 86}], ids=["no seat", "86"])
+def test_who_has_nothing_to_lose_is_not_called_unknown(
+    neard: FakeRpc, clock: list[float], change: dict[str, Any]
+) -> None:
+    """Both change with an epoch alone: a neard that is away for some minutes makes nothing unknown."""
+    for name, value in change.items():
+        setattr(neard, name, value)
+    one = watch(neard)
+    one.look()
+    neard.fails = {"validators"}
+    clock[0] += budget_watch.OF_AN_EPOCH_S
+    one.look()
+    assert one.unknown() == (0.0, "")
+    clock[0] += 60
+    assert one.unknown() == (budget_watch.OF_AN_EPOCH_S + 60, "validators: METHOD_NOT_FOUND")
+
+
+def test_a_head_of_another_epoch_makes_nobody_a_host_without_a_seat(
+    neard: FakeRpc, clock: list[float]
+) -> None:
+    neard.height = neard.epoch_start - 1
+    one = watch(neard)
+    clock[0] += 3
+    one.look()
+    assert one.unknown() == (3.0, "its head is of another epoch than its counts")

@@ -14,7 +14,7 @@ from hafailover.orders import exercise, following
 from hafailover.orders.exercise import Outcome
 
 from ..near.keys import ACCOUNT
-from ..observe.pool import beat, fill, publish_budget, publish_signer
+from ..observe.pool import beat, fill, publish_budget, publish_signer, publish_unknown_budget
 from ..observe.tiny_consul import KEYS, TinyConsul
 from .command import Command
 
@@ -65,6 +65,20 @@ def test_a_drill_waits_for_a_better_epoch(
     assert refused.err.startswith("hafailover: no drill: budget low: 49 of 99 chunks may still be missed")
     assert "--despite-budget" in refused.err
     assert hafailover("drill", "--yes", "--json", "--despite-budget").code == 0
+
+
+def test_that_the_budget_is_not_known_is_said_before_a_drill(
+    hafailover: Command, consul: TinyConsul, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HAFAILOVER_ACCOUNT_ID", ACCOUNT)
+    monkeypatch.setenv("HAFAILOVER_CONSUL__ADDRESS", f"http://127.0.0.1:{consul.port}")
+    monkeypatch.setattr(switchover, "SETTLE_S", 0.0)
+    monkeypatch.setattr(following, "follow", lambda *_: following.Moved("a", "b", 33, 50, 53, 2.0))
+    fill(consul)
+    publish_unknown_budget(consul, 90.0, "no answer within 5 s")
+    done = hafailover("drill", "--yes", "--json")
+    assert done.code == 0
+    assert "budget not known: for 90 s a's neard has not told" in done.err
 
 
 @pytest.mark.parametrize(("taker", "code"), [("b", 0), ("a", 1)])

@@ -10,7 +10,7 @@ from hafailover.cli import switchover
 from hafailover.orders import following
 
 from ..near.keys import ACCOUNT
-from ..observe.pool import beat, fill, publish_budget, publish_signer
+from ..observe.pool import beat, fill, publish_budget, publish_signer, publish_unknown_budget
 from ..observe.tiny_consul import KEYS, TinyConsul
 from .command import Command
 
@@ -77,7 +77,8 @@ def test_enough_that_may_be_missed_holds_nothing_back(
     fill(consul)
     carries_out(consul, monkeypatch)
     publish_budget(consul, missable=50)
-    assert hafailover("drain", "a").code == 0
+    done = hafailover("drain", "a")
+    assert (done.code, done.err) == (0, "")
 
 
 def test_the_active_hands_over_in_a_window_and_is_drained_then(
@@ -185,3 +186,29 @@ def test_where_nobody_would_sign_it_is_refused(
     assert (refused.code, refused.out) == (5, "")
     assert "a is the active, and no other host is ready: nobody would sign" in refused.err
     assert not drained(consul, "a")
+
+
+def test_that_the_budget_is_not_known_is_said_and_refuses_nothing(
+    hafailover: Command, consul: TinyConsul, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(consul)
+    carries_out(consul, monkeypatch)
+    publish_unknown_budget(consul, 90.0, "no answer within 5 s")
+    done = hafailover("drain", "a", "--json")
+    assert (done.code, done.err) == (
+        0,
+        "hafailover: budget not known: for 90 s a's neard has not told how much may still be missed in this "
+        "epoch (no answer within 5 s); going on all the same\n",
+    )
+    assert drained(consul, "a")
+    # Nor of a standby, which costs nothing.
+    assert hafailover("drain", "b").err == ""
+
+
+def test_an_account_without_a_seat_has_nothing_that_could_be_unknown(
+    hafailover: Command, consul: TinyConsul, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(consul)
+    carries_out(consul, monkeypatch)
+    publish_unknown_budget(consul, 0.0)
+    assert hafailover("drain", "a").err == ""

@@ -15,7 +15,7 @@ from hafailover.text import unix_time
 
 from ..near.keys import ACCOUNT
 from ..near.servers import STATUS, Peer, Server, answer
-from ..observe.pool import PAUSE_S, Active, beat, fill, publish_budget, publish_signer
+from ..observe.pool import PAUSE_S, Active, beat, fill, publish_budget, publish_signer, publish_unknown_budget
 from ..observe.tiny_consul import KEYS, TinyConsul, until
 from .command import Command
 
@@ -161,6 +161,18 @@ def test_what_is_left_over_half_holds_nothing_back(
     publish_budget(consul, missable=0, node="c", alive=False)
     Active(consul)
     assert hafailover("switchover", "--now").code == 0
+
+
+def test_that_the_budget_is_not_known_is_said_before_the_key_moves(
+    hafailover: Command, consul: TinyConsul, neard: Neard
+) -> None:
+    fill(consul)
+    publish_unknown_budget(consul, 90.0, "no answer within 5 s")
+    Active(consul)
+    done = hafailover("switchover", "--now", "--json")
+    assert done.code == 0
+    assert "budget not known: for 90 s a's neard has not told" in done.err
+    assert json.loads(done.out)["to_node"] == "b"
 
 
 def test_a_person_reads_the_same(hafailover: Command, consul: TinyConsul, neard: Neard) -> None:

@@ -20,13 +20,20 @@ def beat(node: str, term: int, phase: Phase = Phase.ACTIVE) -> Beat:
 def fill(
     consul: TinyConsul, *, active: str | None = "a", standbys: tuple[str, ...] = ("b", "c"), term: int = 20
 ) -> None:
-    """An active that holds the lock and beats, and ready standbys."""
+    """An active that holds the lock and beats, and ready standbys; the account has no seat."""
     consul.beats = True
     if active is not None:
         consul.put(KEYS.lock, {"node": active}, f"session-of-{active}")
         consul.put_beat(beat(active, term))
         consul.publish(
-            active, f"session-of-{active}", role="active", ready=True, term=term, lease_left_s=6.2, height=100
+            active,
+            f"session-of-{active}",
+            role="active",
+            ready=True,
+            term=term,
+            lease_left_s=6.2,
+            height=100,
+            budget_unknown_s=0.0,
         )
         began = {"event": "began", "term": term, "node": active, "at": "2026-01-02T03:04:05+00:00"}
         consul.put(f"{KEYS.history}{term}.began", began)
@@ -89,6 +96,21 @@ def publish_signer(consul: TinyConsul, node: str, grade: str | None = "good", te
         term=term,
         height=100,
         production=production if grade is not None else None,
+    )
+
+
+def publish_unknown_budget(consul: TinyConsul, unknown_s: float, why: str = "") -> None:
+    """The active's neard has not told for so long what may still be missed; 0: the account has no seat."""
+    consul.publish(
+        "a",
+        "session-of-a",
+        role="active",
+        term=20,
+        lease_left_s=6.2,
+        ready=True,
+        height=100,
+        budget_unknown_s=unknown_s,
+        budget_unknown=why,
     )
 
 

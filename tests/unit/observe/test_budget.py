@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,8 @@ from hafailover.observe.budget import (
     pools_budget,
     refusal,
     scarce_text,
+    tells_early_kickout,
+    unknown_to_pool,
 )
 from hafailover.observe.records import Allowance, Budget, NodeRecord
 
@@ -259,11 +262,13 @@ def test_texts() -> None:
     assert scarce_text(None) == ""
 
 
-def on_shards(*shards: tuple[int, int, int], protocol: int | None = 87, producers: int = 5) -> Budget | None:
+def on_shards(*shards: tuple[int, int, int], protocol: int | None = 87, producers: int = 5) -> Budget:
     """The budget of a validator that has produced so many of so many chunks on each shard."""
     by_shard = tuple(ShardCount(shard, Counted(done, due), producers) for shard, done, due in shards)
     counts = EpochCounts(START, Counted(0, 0), Counted(0, 0), Counted(0, 0), by_shard)
-    return budget_of(counts, replace(NOW, protocol=protocol), START + 21_599)
+    found = budget_of(counts, replace(NOW, protocol=protocol), START + 21_599)
+    assert found is not None
+    return found
 
 
 def test_what_may_be_missed_on_each_shard_is_told_the_worst_first() -> None:
@@ -285,6 +290,67 @@ def test_nothing_is_told_of_a_rule_that_is_not_in_force() -> None:
         assert early_words(found) == ""
     assert early_words(on_shards((3, 210, 300), protocol=None)) == ""
     assert early_words(on_shards()) == ""
+
+
+def knows(node: str, unknown_s: float | None, why: str = "", **more: Any) -> NodeRecord:
+    return NodeRecord(node=node, role="standby", budget_unknown_s=unknown_s, budget_unknown=why, **more)
+
+
+def test_a_budget_without_a_protocol_does_not_tell_of_early_kickout() -> None:
+    assert tells_early_kickout(on_shards((3, 210, 300)))
+    assert tells_early_kickout(on_shards((3, 210, 300), protocol=86))
+    assert not tells_early_kickout(on_shards((3, 210, 300), protocol=None))
+    assert tells_early_kickout(on_shards(protocol=None)), "who has no chunks to make has none to lose"
+
+
+def test_a_host_that_knows_is_enough_for_the_pool() -> None:
+    silent = knows("a", 600.0, "no answer within 5 s")
+    for other in (
+        knows("b", 0.0, budget=on_shards((3, 210, 300))),
+        knows("b", 0.0),
+        # Of an older version.
+        knows("b", None, budget=on_shards((3, 210, 300))),
+    ):
+        assert unknown_to_pool([silent, other], "a") is None
+    assert unknown_to_pool([], None) is None
+    assert unknown_to_pool([knows("a", 600.0).model_copy(update={"role": "gone"})], None) is None
+
+
+def test_what_no_host_knows_is_told_with_the_actives_reason() -> None:
+    hosts = [
+        knows("a", 300.0, "no answer\nwithin 5 s" + "!" * 1000),
+        knows("b", 900.0, "connection refused", budget=on_shards((3, 210, 300), protocol=None)),
+    ]
+    found = unknown_to_pool(hosts, "a")
+    assert found is not None
+    assert found.text.startswith(
+        "budget not known: for 5 min a's neard has not told how much may still be missed in this epoch "
+        "(no answer\\nwithin 5 s!!"
+    )
+    assert found.text.isprintable()
+    assert len(found.text) < 350
+    assert found.lasting
+    # Without an active, whoever has not known for longest.
+    found = unknown_to_pool(hosts, None)
+    assert found is not None
+    assert "for 15 min b's neard" in found.text
+    found = unknown_to_pool([knows("a", 179.0, "connection refused")], "a")
+    assert found is not None
+    assert ("for 179 s" in found.text, found.lasting) == (True, False)
+    # Of an older version, which may have no seat.
+    found = unknown_to_pool([knows("a", None)], "a")
+    assert found is not None
+    assert (found.text, found.lasting) == (
+        "budget not known: no host tells how much may still be missed in this epoch",
+        False,
+    )
+
+
+def test_the_budget_that_tells_more_is_taken() -> None:
+    told, untold = on_shards((3, 210, 300)), on_shards((3, 210, 300), protocol=None)
+    hosts = [knows("a", 60.0, budget=untold), knows("b", 0.0, budget=told)]
+    assert pools_budget(hosts, "a") == told
+    assert pools_budget(hosts[:1], "a") == untold
 
 
 def test_what_is_lost_holds_nothing_back() -> None:

@@ -90,6 +90,7 @@ def test_the_names_that_dashboards_rely_on(metrics: Metrics) -> None:
         "hafailover_drained": "gauge",
         "hafailover_missable_duties": "gauge",
         "hafailover_budget_ratio": "gauge",
+        "hafailover_budget_known": "gauge",
         "hafailover_last_successful_drill_timestamp_seconds": "gauge",
         "hafailover_notifications": "counter",
     }

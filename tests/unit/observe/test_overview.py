@@ -406,6 +406,24 @@ def test_what_may_be_missed_on_each_shard_is_shown_whether_it_is_low_or_not() ->
     assert "EarlyKickout" not in shown(look(A, host("b")))
 
 
+def test_a_budget_that_has_not_been_known_for_long_is_a_warning_and_no_fault_of_the_pool() -> None:
+    silent: dict[str, Any] = {"budget_unknown_s": 700.0, "budget_unknown": "no answer within 5 s"}
+    view = look(host("a", "active", **silent), host("b", **silent))
+    assert view.ok
+    (warning,) = view.warnings
+    assert warning == (
+        "budget not known: for 12 min a's neard has not told how much may still be missed in this epoch (no "
+        "answer within 5 s), so drills and handovers are not refused: "
+        "see docs/runbook.md#hafailoverbudgetunknown"
+    )
+    assert view.budget_unknown in warning
+    assert "budget not known" in shown(view)
+    assert json.loads(json.dumps(view.to_plain()))["budget_unknown"] == view.budget_unknown
+    assert look(host("a", "active", **silent), host("b", budget_unknown_s=0.0)).budget_unknown == ""
+    short = look(host("a", "active", **{**silent, "budget_unknown_s": 60.0}), host("b"))
+    assert (bool(short.budget_unknown), short.warnings) == (True, ())
+
+
 def test_a_budget_that_cannot_be_is_not_believed() -> None:
     for odd in ({**LOW, "rows": [{**LOW["rows"][0], "missable": -1}]}, {**LOW, "source": "x"}, {}, "low"):  # type: ignore[index]
         (host_b,) = (one for one in look(A, host("b", budget=odd)).hosts if one.node == "b")
@@ -461,6 +479,7 @@ def test_what_a_program_gets() -> None:
         "junk",
         "budget",
         "early_kickout",
+        "budget_unknown",
     }
     assert plain["ok"] is True
     assert plain["account_id"] == "pool.near"
