@@ -70,11 +70,8 @@ def test_a_drill_waits_for_a_better_epoch(
 def test_that_the_budget_is_not_known_is_said_before_a_drill(
     hafailover: Command, consul: TinyConsul, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HAFAILOVER_ACCOUNT_ID", ACCOUNT)
-    monkeypatch.setenv("HAFAILOVER_CONSUL__ADDRESS", f"http://127.0.0.1:{consul.port}")
-    monkeypatch.setattr(switchover, "SETTLE_S", 0.0)
-    monkeypatch.setattr(following, "follow", lambda *_: following.Moved("a", "b", 33, 50, 53, 2.0))
     fill(consul)
+    held(consul, monkeypatch)
     publish_unknown_budget(consul, 90.0, "no answer within 5 s")
     done = hafailover("drill", "--yes", "--json")
     assert done.code == 0

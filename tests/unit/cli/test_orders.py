@@ -201,7 +201,13 @@ def test_that_the_budget_is_not_known_is_said_and_refuses_nothing(
         "epoch (no answer within 5 s); going on all the same\n",
     )
     assert drained(consul, "a")
-    # Nor of a standby, which costs nothing.
+
+
+def test_a_standby_costs_nothing_so_nothing_is_said_of_the_budget(
+    hafailover: Command, consul: TinyConsul
+) -> None:
+    fill(consul)
+    publish_unknown_budget(consul, 90.0, "no answer within 5 s")
     assert hafailover("drain", "b").err == ""
 
 
