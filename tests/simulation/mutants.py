@@ -164,7 +164,15 @@ def _anybody_held_it(patch: Patch) -> None:
 
 @mutant("a beat promises less than any host of the pool would take", course=hiding)
 def _any_promise(patch: Patch) -> None:
-    patch.setattr(sightings, "_promise_s", lambda beat, profile: beat.gone_within_s)
+    patch.setattr(sightings, "_promise_s", lambda seen, beat, profile: beat.gone_within_s)
+
+
+@mutant("what a host has promised in earlier terms is forgotten", within=44, step=5, course=hiding)
+def _earlier_promises_forgotten(patch: Patch) -> None:
+    """Pools with different profiles: each beat of a longer one is written over with a short promise."""
+    patch.setattr(
+        sightings, "_promise_s", lambda seen, beat, profile: max(beat.gone_within_s, profile.gone_within_s)
+    )
 
 
 @mutant(

@@ -344,7 +344,7 @@ def _no_earlier(wait: Wait, floor: Wait | None) -> Wait:
 
 
 def _wait_for(sightings: Sightings, beat: Beat, index: int | None, now: float, profile: Profile) -> Wait:
-    gone_within_s = _promise_s(beat, profile)
+    gone_within_s = _promise_s(sightings, beat, profile)
     if not lived(sightings, beat.term, beat.node, profile):
         unsure = f"this host has not seen for long enough that term {beat.term} is {beat.node}'s"
         return _unknown(_last_news(sightings, beat, index, now), profile, unsure)
@@ -363,12 +363,17 @@ def _wait_for(sightings: Sightings, beat: Beat, index: int | None, now: float, p
     return _timed(since, gone_within_s, profile, reason)
 
 
-def _promise_s(beat: Beat, profile: Profile) -> float:
-    """Within how many seconds the key is gone: what the beat says, but no less than this host would take.
+def _promise_s(sightings: Sightings, beat: Beat, profile: Profile) -> float:
+    """Within how many seconds the key is gone: what the beat says, but no less than this host would take, nor
+    than the beat's host has promised in earlier terms.
 
-    Somebody who writes over a holder's first beats may promise anything in its name.
+    Somebody who writes over a holder's beats may promise anything in its name. What was promised while it
+    waited was for others.
     """
-    return max(beat.gone_within_s, profile.gone_within_s)
+    before = [one.gone_within_s for one in sightings.promises if one.node == beat.node and not one.waiting]
+    return max(
+        beat.gone_within_s, profile.gone_within_s, min(LONGEST_GONE_WITHIN_S, max(before, default=0.0))
+    )
 
 
 def _last_news(sightings: Sightings, beat: Beat, index: int | None, now: float) -> float:

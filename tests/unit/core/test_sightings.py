@@ -49,6 +49,22 @@ def wait(
     return successor_wait(sightings, before, vouches, NOW, profile)
 
 
+def test_a_host_is_waited_for_as_long_as_it_has_promised_in_an_earlier_term() -> None:
+    """Somebody may write over each beat of its present term with a short promise in its name."""
+    before, forged = beat(10, 5, gone_within_s=15.0), beat(12, 5, gone_within_s=0.5)
+    other = beat(11, 5, "c", gone_within_s=14.0)
+    sightings = saw((before, 900, NOW - 60), (other, 950, NOW - 30), (forged, 1000, NOW - 5))
+    got = wait(sightings, forged, Vouches(upto=11))
+    assert got.not_before == pytest.approx(NOW - 5 + 15.0 * 1.01 + 0.5)
+    assert got.gone_within_s == 15.0
+
+
+def test_what_it_has_promised_while_it_waited_was_for_others() -> None:
+    waiting, last = beat(10, 5, gone_within_s=15.0, phase=Phase.WAITING), beat(12, 5)
+    got = wait(saw((waiting, 900, NOW - 60), (last, 1000, NOW - 5)), last, Vouches(upto=11))
+    assert got.not_before == pytest.approx(NOW - 5 + 8.5 * 1.01 + 0.5)
+
+
 def own(term: int, node: str = "b") -> Vouches:
     """A word that this node's key is gone."""
     return Vouches(nodes=((node, term),))
@@ -371,9 +387,9 @@ class TestLateBeats:
         assert got.not_before == pytest.approx(NOW - 4 + 15.65)
         assert got.gone_within_s == 15.0, "and is handed on"
 
-    def test_the_promise_of_another_term_that_is_over_is_nothing_to_it(self) -> None:
+    def test_the_promise_of_another_hosts_term_that_is_over_is_nothing_to_it(self) -> None:
         seen = saw(
-            (beat(9, 3, gone_within_s=15.0), 990, NOW - 8),
+            (beat(9, 3, "c", gone_within_s=15.0), 990, NOW - 8),
             (beat(10, 7), 1001, NOW - 5),
             (beat(10, 6), 1002, NOW - 4),
         )
