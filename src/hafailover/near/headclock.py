@@ -25,7 +25,8 @@ TURN_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """``age_s``: how long ago the head's block was made; infinite until that is known.
+    """``age_s``: how long ago the head's block was made; infinite until that is known. It is at least as
+    old as it has been seen here: a block may be stamped with a clock that is ahead.
 
     ``steady``: whether every block has come in time for a while. ``live``: whether, beyond that, this is all
     that there is. ``lacking``: how many more blocks are to be seen before the age is known.
