@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hafailover.core import foreign, gates, leaving
 from hafailover.core.beat import Phase
+from hafailover.core.changed import replace
 from hafailover.core.effects import ArmGuard, CheckWord, RecordTerm, WatchClosely
 from hafailover.core.sightings import successor_wait, with_short_memory, without
 from hafailover.core.state import Hold, Stage, State, Step

@@ -6,11 +6,12 @@ the same facts lead to the same act in whatever order they came.
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from hafailover.core import arming, forced, foreign, gates, history, holder, leaving, standby
 from hafailover.core import events as ev
 from hafailover.core.beat import StoredBeat
+from hafailover.core.changed import replace
 from hafailover.core.effects import Effect
 from hafailover.core.sightings import Sightings, forget, note
 from hafailover.core.state import Config, Decision, Forced, Hold, Stage, State

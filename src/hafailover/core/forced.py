@@ -9,10 +9,9 @@ word is all that there is.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hafailover.core import events as ev
 from hafailover.core import gates, leaving
+from hafailover.core.changed import replace
 from hafailover.core.effects import AnswerTakeover, ArmGuard, DropGuard, Effect, GrantGuard, RecordTerm
 from hafailover.core.state import Forced, State, Step
 from hafailover.core.views import FORCED, KeyState, NeardPhase

@@ -9,10 +9,10 @@ holder with no active before it on record arms only once the chain has shown tha
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 
 from hafailover.core import gates
 from hafailover.core.beat import Beat, Phase, StoredBeat
+from hafailover.core.changed import replace
 from hafailover.core.effects import Effect, EndFirstTermOrder
 from hafailover.core.production import NOT_WELL, UNKNOWN_S, Grade, HeadSeen, Tally, follow, stands_still
 from hafailover.core.state import Hold, Stage, State

@@ -6,8 +6,7 @@ made anew. The id, made once in Consul's KV, tells such a history from the one b
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+from hafailover.core.changed import replace
 from hafailover.core.sightings import Sightings
 from hafailover.core.state import State
 from hafailover.core.words import Vouches

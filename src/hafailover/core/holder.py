@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from hafailover.core import arming, gates, leaving, signing
 from hafailover.core import events as ev
 from hafailover.core.beat import Beat, Phase
+from hafailover.core.changed import replace
 from hafailover.core.effects import AbandonSession, DropGuard, Effect, GrantGuard, KillHand, SendBeat
 from hafailover.core.state import Hold, Stage, State, Step
 from hafailover.core.views import KeyState

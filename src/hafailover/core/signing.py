@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hafailover.core import gates, leaving
+from hafailover.core.changed import replace
 from hafailover.core.effects import AnswerRequest, LookAtMembers, WatchClosely
 from hafailover.core.state import Hold, Stage, State, Step
 from hafailover.core.views import KeyState, Member, NeardPhase, Request

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from hafailover.core import events as ev
 from hafailover.core import foreign, gates, history
 from hafailover.core.beat import Phase, StoredBeat
+from hafailover.core.changed import replace
 from hafailover.core.effects import (
     AbandonSession,
     Acquire,

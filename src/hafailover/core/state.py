@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from hafailover.core.beat import Beat, Phase, StoredBeat
+from hafailover.core.changed import replace
 from hafailover.core.effects import Effect
 from hafailover.core.production import HeadSeen, Tally
 from hafailover.core.sightings import Sightings, Wait
@@ -150,9 +151,9 @@ class Forced:
     history: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class State:
-    """Everything the core remembers between two events."""
+    """Everything the core remembers between two events. Without slots: see ``changed``."""
 
     config: Config
     role: Role = Role.STARTING

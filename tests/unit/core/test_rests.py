@@ -9,6 +9,7 @@ import pytest
 from hafailover.core import effects as ef
 from hafailover.core import events as ev
 from hafailover.core.beat import Phase
+from hafailover.core.changed import replace
 from hafailover.core.views import KeyState, LockView, Orders, Request, Role
 
 from .bench import OTHER, SESSION, Core, beat, member, of, stored
@@ -83,9 +84,7 @@ def test_each_rest_is_named(make: Callable[[], Core], why: str) -> None:
 
 def test_what_holds_the_lock_is_not_known_yet() -> None:
     core = Core().stand_by()
-    core.state = type(core.state)(
-        **{name: getattr(core.state, name) for name in core.state.__slots__ if name != "lock"}
-    )
+    core.state = replace(core.state, lock=None)
     core.tick()
     assert core.reason == "ready, but it does not know yet who holds the lock"
 
