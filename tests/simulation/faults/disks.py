@@ -13,9 +13,17 @@ LONG_S = 60.0
 """Nobody notices that a leader's disk hangs, or the state folder's: it may take as long as it likes."""
 
 
+FOR_EVER = 0.2
+"""So many hang until somebody comes: to the end of all faults, up to three minutes."""
+
+
+def lasts(world: World, rng: random.Random, longest: float) -> float:
+    return world.faults_end - world.now if rng.random() < FOR_EVER else world.lasts(rng, longest)
+
+
 def hang(world: World, disk: Disk, rng: random.Random, longest: float = 15.0) -> bool:
     """Half of them are frozen, so that reading goes on, as under ``fsfreeze``."""
-    return disk.hang(world.lasts(rng, longest), reads=rng.random() < 0.5)
+    return disk.hang(lasts(world, rng, longest), reads=rng.random() < 0.5)
 
 
 @kind("disk hung under neard's home")
@@ -44,7 +52,7 @@ def consuls(world: World, host: Host, rng: random.Random) -> bool:
 
 @kind("all disks of a host hung")
 def all_of_them(world: World, host: Host, rng: random.Random) -> bool:
-    seconds, reads = world.lasts(rng, 15.0), rng.random() < 0.5
+    seconds, reads = lasts(world, rng, 15.0), rng.random() < 0.5
     disks = [host.home, host.data, host.state, host.server.disk]
     done = [disk.hang(seconds, reads) for disk in disks if disk is not None]
     return any(done)
