@@ -17,8 +17,7 @@ from typing import Self
 
 from hafailover.lab import _launch
 from hafailover.lab.errors import LabError, LabTimeoutError
-from hafailover.lab.procfs import ProcessId
-from hafailover.lab.waiting import wait_until
+from hafailover.lab.procfs import ProcessId, freeze_tree
 
 _LAUNCHER = [sys.executable, "-I", "-S", _launch.__file__]
 _DETACH_TIMEOUT_S = 10.0
@@ -198,12 +197,23 @@ class ManagedProcess:
                 os.killpg(self.pid, number)
 
     def freeze(self) -> None:
-        """SIGSTOP the group; returns once the process has stopped. Raises LabError if it has ended."""
+        """SIGSTOP the group; returns once the process, and what it started in its group, has stopped.
+
+        Raises LabError if it has ended.
+        """
         self._require_alive()
+        try:
+            freeze_tree(self.id, belongs=self._has_in_group)
+        except LabTimeoutError as error:
+            raise LabTimeoutError(f"{self.name}: {error}") from None
+        # Those of the group whose parent has ended are in no family.
         self.signal_group(signal.SIGSTOP)
-        wait_until(
-            lambda: self.id.state in "TtX", timeout_s=5.0, what=f"stop of {self.name}", interval_s=0.002
-        )
+
+    def _has_in_group(self, one: ProcessId) -> bool:
+        try:
+            return os.getpgid(one.pid) == self.pid
+        except ProcessLookupError:
+            return False
 
     def thaw(self) -> None:
         """SIGCONT the group."""

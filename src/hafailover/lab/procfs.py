@@ -3,7 +3,7 @@
 import os
 import select
 import signal
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -123,22 +123,30 @@ def signal_all(processes: Iterable[ProcessId], number: int) -> None:
         process.signal(number)
 
 
-def freeze_tree(root: ProcessId, timeout_s: float = 5.0) -> list[ProcessId]:
+def freeze_tree(
+    root: ProcessId, timeout_s: float = 5.0, *, belongs: Callable[[ProcessId], bool] = lambda _: True
+) -> list[ProcessId]:
     """SIGSTOP a process and all its descendants; returns them, the process itself first.
 
-    When this returns none of them runs. Raises LabTimeoutError if one still does after `timeout_s`.
+    When this returns none of them runs. Raises LabTimeoutError if one still does `timeout_s` after its
+    signal. A descendant that does not belong is left alone, with what it has started itself.
     """
     family: dict[ProcessId, None] = {}
-    # A process that is being stopped may just have started another; none can once all are stopped.
-    while new := [one for one in (root, *descendants_of(root.pid)) if one not in family]:
+    new = [root]
+    # Parents before their children: shells and Python start a program by vfork(2), in which the parent does
+    # not stop until the child has its program. It never would if the child were stopped before that. And only
+    # once a process has stopped does it start no more children.
+    while new:
         signal_all(new, signal.SIGSTOP)
         family.update(dict.fromkeys(new))
         wait_until(
             lambda: all(one.state in "TtX" for one in family),
             timeout_s=timeout_s,
             what=lambda: f"stop of processes {[one.pid for one in family if one.state not in 'TtX']}",
-            interval_s=0.005,
+            interval_s=0.002,
         )
+        children = [child for one in family for child in children_of(one.pid)]
+        new = [child for child in children if child not in family and belongs(child)]
     return list(family)
 
 

@@ -1,11 +1,14 @@
 """Child processes of the lab: they can be killed, frozen and waited for, and none is left behind."""
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,12 +22,54 @@ from hafailover.lab.waiting import wait_until
 PYTHON = sys.executable
 # A shell that starts another process in its own group, and one in a group apart.
 FAMILY = "sleep 300 & setsid sleep 301 & echo ready; wait"
+# It starts another as vfork(2) does, and waits until that one has opened a FIFO and become `sleep`.
+SPAWNER = """
+import os, sys, time
+opening = (os.POSIX_SPAWN_OPEN, 0, sys.argv[2], os.O_RDONLY, 0)
+os.posix_spawn(sys.argv[1], ["sleep", "300"], {}, file_actions=[opening])
+time.sleep(300)
+"""
 
 
 @pytest.fixture
 def sleeper(tmp_path: Path) -> Iterator[ManagedProcess]:
     with ManagedProcess.start("sleeper", ["sleep", "300"], log_path=tmp_path / "log") as process:
         yield process
+
+
+@pytest.fixture
+def spawner(tmp_path: Path) -> Iterator[tuple[ManagedProcess, Path]]:
+    """A program that waits in vfork for its child, and the FIFO whose other end lets the child go on."""
+    sleep, fifo = shutil.which("sleep"), tmp_path / "fifo"
+    assert sleep is not None
+    os.mkfifo(fifo)
+    command = [PYTHON, "-c", SPAWNER, sleep, str(fifo)]
+    with ManagedProcess.start("spawner", command, log_path=tmp_path / "log") as process:
+        wait_until(
+            lambda: process.id.state == "D" and len(children_of(process.pid)) == 1,
+            timeout_s=10,
+            what="a wait in vfork",
+        )
+        yield process, fifo
+
+
+def apart_from(process: ManagedProcess) -> list[ProcessId]:
+    """Its children that are in groups of their own."""
+    return [one for one in children_of(process.pid) if os.getpgid(one.pid) != process.pid]
+
+
+@contextlib.contextmanager
+def opened_soon(fifo: Path) -> Iterator[None]:
+    """Open the FIFO a little after the block has begun, and close it with the block."""
+    opened: list[int] = []
+    # To open it for both never blocks, whether or not a reader is there.
+    timer = threading.Timer(0.3, lambda: opened.append(os.open(fifo, os.O_RDWR)))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.join()
+        os.close(*opened)
 
 
 def wait_for_line(process: ManagedProcess, line: str) -> None:
@@ -112,6 +157,38 @@ def test_freeze_and_thaw(tmp_path: Path) -> None:
         wait_until(lambda: process.log_path.stat().st_size > size, timeout_s=5, what="another tick")
 
 
+def test_a_process_in_vfork_is_frozen(spawner: tuple[ManagedProcess, Path]) -> None:
+    process, fifo = spawner
+    with opened_soon(fifo):
+        process.freeze()
+        (child,) = children_of(process.pid)
+        assert (process.id.state, child.state) == ("T", "T")
+        process.thaw()
+        wait_until(lambda: process.id.state == child.state == "S", timeout_s=5, what="thaw of both")
+
+
+def test_a_shell_that_always_starts_programs_is_frozen_each_time(tmp_path: Path) -> None:
+    """A signal may come at any point of its starting one."""
+    command = ["sh", "-c", "sh -c 'while :; do /bin/true; done' & while :; do /bin/true; done"]
+    with ManagedProcess.start("starter", command, log_path=tmp_path / "log") as process:
+        for _ in range(20):
+            time.sleep(0.01)
+            process.freeze()
+            assert {one.state for one in (process.id, *descendants_of(process.pid))} == {"T"}
+            process.thaw()
+
+
+def test_freeze_leaves_another_group_alone(tmp_path: Path) -> None:
+    with ManagedProcess.start("shell", ["sh", "-c", FAMILY], log_path=tmp_path / "log") as shell:
+        wait_for_line(shell, "ready")
+        wait_until(lambda: len(apart_from(shell)) == 1, timeout_s=10, what="the child in a group apart")
+        (apart,) = apart_from(shell)
+        shell.freeze()
+        assert apart.state not in "TX"
+        assert [one.state for one in children_of(shell.pid) if one != apart] == ["T"]
+        apart.signal(signal.SIGKILL)
+
+
 def test_signals_reach_the_process_until_it_has_ended(tmp_path: Path) -> None:
     command = ["sh", "-c", "trap 'echo hup' HUP; echo ready; while :; do sleep 0.05; done"]
     with ManagedProcess.start("listener", command, log_path=tmp_path / "log") as process:
@@ -176,6 +253,14 @@ def test_the_family_is_found_frozen_and_killed_across_groups(tmp_path: Path) -> 
         signal_all([shell.id, *children], signal.SIGCONT)
         assert kill_tree(shell.id) == [shell.id, *children]
         assert not any(one.is_alive() for one in (shell.id, *children))
+
+
+def test_a_family_in_vfork_is_frozen(spawner: tuple[ManagedProcess, Path]) -> None:
+    process, fifo = spawner
+    with opened_soon(fifo):
+        family = freeze_tree(process.id)
+    assert family == [process.id, *children_of(process.pid)]
+    assert [one.state for one in family] == ["T", "T"]
 
 
 def test_a_pid_that_came_to_mean_another_process_is_left_alone(sleeper: ManagedProcess) -> None:
