@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hafailover.core import gates
+from hafailover.core import foreign, gates
 from hafailover.core.state import Stage, State
 from hafailover.core.views import Role
+from hafailover.observe.production import is_alarming, record_of, trouble
 
 STALL_S = 5.0
 GUARD_S = 10.0
@@ -38,11 +39,16 @@ def healthz(state: State, now: float, without_session_s: float) -> Answer:
 
 
 def readyz(state: State, now: float) -> Answer:
-    """Whether this host signs, or would take over if the active died now."""
+    """Whether this host signs and its work is not seen to be lost, or would take over if the active died now.
+
+    The same as :func:`is_ready` but for a host that signs for nothing: others only care whether it has the key.
+    """
     stalled = now - state.last_now
     if stalled > STALL_S:
         return Answer(False, f"the agent has decided nothing for {stalled:.0f} s")
-    return Answer(is_ready(state, now), f"{state.role}: {state.reason}")
+    does = record_of(foreign.production(state, now), now)
+    text = "; ".join(filter(None, (f"{state.role}: {state.reason}", trouble(does))))
+    return Answer(is_ready(state, now) and not is_alarming(does), text)
 
 
 def is_ready(state: State, now: float) -> bool:

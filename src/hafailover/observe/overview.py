@@ -16,10 +16,8 @@ from hafailover.observe.history import Change, changes, drills
 from hafailover.observe.production import (
     advice,
     epoch_words,
-    is_bad,
     is_producing,
-    is_seatless,
-    is_unknown,
+    is_unwell,
     of_active,
     words,
 )
@@ -138,7 +136,7 @@ def overview(
     signer = next((host for host in hosts if host.node == active), None)
     duties, idle = duties_of(signer)
     found = of_active(signer)
-    unwell = is_bad(found) or is_unknown(found) or is_seatless(found)
+    unwell = is_unwell(found)
     verdict = _verdict(active, claims, ready, holder, hosts) + (f"; paused {paused}" if paused else "")
     if foreign:
         verdict = f"{foreign}; {verdict}"

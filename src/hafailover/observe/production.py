@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from datetime import UTC, datetime
 
-from hafailover.core.production import LEAST, LONG, NOT_WELL, UNKNOWN_S, Grade, Kind, Share, Tally
+from hafailover.core.production import BAD, LEAST, LONG, NOT_WELL, UNKNOWN_S, Grade, Kind, Share, Tally
 from hafailover.core.work import Counts
 from hafailover.observe.records import DutyRecord, NodeRecord, ProductionRecord
 from hafailover.text import one_line
@@ -119,6 +119,21 @@ def is_unknown(production: ProductionRecord | None) -> bool:
     if production is None or _grade(production) is not Grade.UNKNOWN:
         return False
     return production.unknown_s >= UNKNOWN_S
+
+
+def is_unwell(production: ProductionRecord | None) -> bool:
+    """Whether a host that signs is never to be called well: what it does is bad, unknown, or for nothing."""
+    return is_bad(production) or is_unknown(production) or is_seatless(production)
+
+
+def is_alarming(production: ProductionRecord | None) -> bool:
+    """Whether somebody is woken for it: nothing arrives, or nobody would see it if that were so."""
+    return production is not None and (_grade(production) in BAD or is_unknown(production))
+
+
+def trouble(production: ProductionRecord | None) -> str:
+    """The same as :func:`words` where that is not well; else empty."""
+    return words(production) if is_unwell(production) else ""
 
 
 def _grade(production: ProductionRecord) -> Grade:

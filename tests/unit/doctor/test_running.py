@@ -90,3 +90,5 @@ def test_what_is_told(facts: RunningFacts, expected: dict[str, Severity]) -> Non
 def test_a_host_that_is_well_and_not_ready() -> None:
     found = judge(RunningFacts(Guard.RUNS, WELL, Health(503, "standby: syncing"), "root"), "s", "l")
     assert one(found, "running.ready").severity is Severity.INFO
+    # Said of an active that produces nothing, too.
+    assert one(found, "running.ready").text == "this host is not ready: standby: syncing"

@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from hafailover.core import events as ev
-from hafailover.core.state import Stage
-from hafailover.core.views import NeardPhase
+from hafailover.core import foreign
+from hafailover.core.production import Grade, Kind, Share, Tally
+from hafailover.core.state import Forced, Stage
+from hafailover.core.views import NeardPhase, Role
 from hafailover.observe.health import Answer, healthz, is_ready, readyz
 
 from ..core.bench import Core, guard, neard
@@ -100,3 +102,48 @@ def test_of_those_who_hold_the_lock_only_one_with_the_key_is_ready(stage: Stage)
     core = Core().arm()
     state = replace(core.state, hold=replace(core.hold, stage=stage))
     assert is_ready(state, core.now) is (stage is Stage.ARMED)
+
+
+def untold(core: Core) -> None:
+    """Half a minute of neard's ``/status`` without a word on the account's work."""
+    core.no_validator = False
+    for height in range(101, 131):
+        core.feed(ev.NeardSeen(neard(height=height)))
+        core.wait(1)
+
+
+@pytest.mark.parametrize(
+    ("grade", "good", "told"),
+    [
+        (Grade.GOOD, True, ""),
+        (Grade.NOT_DUE, True, ""),
+        (Grade.NO_VALIDATOR, True, "; holds the key, but the account is no validator of this epoch"),
+        (Grade.DOUBT, True, "; holds the key, and what it does is not seen to arrive yet: 0 of 9 blocks since"),
+        (Grade.DEAF, False, "; holds the key, and nothing of it arrives: 0 of 9 blocks since"),
+        (Grade.OTHER_KEY, False, "; holds the key, but the account's stake is with another key"),
+        (Grade.STILL, False, "; holds the key, but the chain stands still, or this site is cut off from it"),
+    ],
+)
+@pytest.mark.parametrize("forced", [False, True])
+def test_who_signs_and_is_seen_to_do_nothing_is_not_ready(
+    grade: Grade, good: bool, told: str, forced: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = Core().arm()
+    if forced:
+        order = Forced("o1", "root@a", 99, core.now, core.now, loaded_at=core.now)
+        core.state = replace(core.state, hold=None, forced=order, role=Role.FORCED)
+    missed = Kind(Share(0, 9), None, (Share(0, 9),))
+    tally = Tally(core.now, grade=grade, blocks=missed, head_made_at=core.now)
+    monkeypatch.setattr(foreign, "production", lambda *_: tally)
+    answer = readyz(core.state, core.now)
+    assert answer.good is good
+    assert answer.text.startswith(f"{core.role}: {core.reason}{told}")
+    assert told or answer.text == f"{core.role}: {core.reason}"
+
+
+def test_who_signs_and_is_not_known_to_do_anything_for_long_is_not_ready() -> None:
+    core = Core().arm()
+    untold(core)
+    answer = readyz(core.state, core.now)
+    assert "signing; signs; whether it produces is not known: neard has not told for" in answer.text
+    assert not answer.good

@@ -43,6 +43,6 @@ def _agent(facts: RunningFacts, listen: str) -> list[Finding]:
     found = [ok("running.agent", health.text)]
     if ready.status == UNAVAILABLE:
         found.append(
-            info("running.ready", f"this host could not take over now: {ready.text}", "hafailover explain")
+            info("running.ready", f"this host is not ready: {ready.text}", "hafailover explain")
         )
     return found
