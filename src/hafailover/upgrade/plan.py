@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hafailover.observe.overview import Overview
-from hafailover.observe.records import NodeRecord
+from hafailover.observe.production import advice, is_bad, is_seatless, is_unknown, of_active, words
+from hafailover.observe.records import NodeRecord, ProductionRecord
 from hafailover.observe.warnings import differ
 from hafailover.upgrade.recipes import Recipes
 from hafailover.upgrade.versions import key, newest, reaches
@@ -81,7 +82,21 @@ def _unfit(view: Overview, alive: Sequence[NodeRecord]) -> list[str]:
         reasons = "; ".join(f"{host.node} {host.role}: {host.reason}" for host in others)
         found.append(f"no standby is ready, so nothing could take over: {reasons or 'there is none'}")
     found += differ("the key", alive, lambda host: host.public_key[:20])
+    does = _production(view)
+    if is_bad(does) or is_unknown(does):
+        # Another step would hide what was wrong before it; after the handover, the old holder is the way back.
+        found.append(_told(view))
     return found
+
+
+def _production(view: Overview) -> ProductionRecord | None:
+    return of_active(next((host for host in view.hosts if host.node == view.active), None))
+
+
+def _told(view: Overview) -> str:
+    """What the active does of its duties, the likely cause and what to do."""
+    does = _production(view)
+    return f"{view.active} {words(does)}; {advice(does)}"
 
 
 def _mixed(
@@ -120,6 +135,8 @@ def _notes(view: Overview, alive: Sequence[NodeRecord], target: str) -> list[str
             )
     if sum(host.ready for host in standbys) == 1:
         found.append("only one standby is ready: while its neard restarts, nothing could take over")
+    if is_seatless(_production(view)):
+        found.append(_told(view))
     return found
 
 
@@ -143,7 +160,8 @@ def _neards(view: Overview, alive: Sequence[NodeRecord], target: str, recipes: R
         to = _successor(standbys)
         text = f"takes over from {active.node}, where nothing is lost by it"
         steps.append(Step(to, text, recipes.switchover(to)))
-        last = replace(last, text=f"{last.text}; only once status says that it is a standby")
+        after = f"only once status says that it is a standby and that {to} produces"
+        last = replace(last, text=f"{last.text}; {after}")
     return (*steps, last)
 
 

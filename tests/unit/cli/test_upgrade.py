@@ -8,7 +8,7 @@ import re
 import pytest
 
 from ..near.keys import ACCOUNT
-from ..observe.pool import fill
+from ..observe.pool import fill, publish_signer
 from ..observe.tiny_consul import TinyConsul
 from .command import Command
 
@@ -46,6 +46,16 @@ def test_not_now(hafailover: Command, consul: TinyConsul) -> None:
     assert "no standby is ready" in done.out
     plan = json.loads(hafailover("upgrade-plan", "--json").out)
     assert plan["neard"] == plan["agent"] == []
+
+
+def test_not_while_the_active_produces_nothing(hafailover: Command, consul: TinyConsul) -> None:
+    fill(consul)
+    publish_signer(consul, "a", "deaf", term=20)
+    done = hafailover("upgrade-plan", "--neard", "2.11.0")
+    assert done.code == 1
+    assert "not now:\n  a holds the key, and nothing of it arrives: 0 of 9 blocks since" in done.out
+    publish_signer(consul, "a", "good", term=20)
+    assert hafailover("upgrade-plan", "--neard", "2.11.0").code == 0
 
 
 def test_without_consul(hafailover: Command, consul: TinyConsul) -> None:

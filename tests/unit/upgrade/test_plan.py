@@ -56,7 +56,7 @@ def test_standbys_first_then_a_switchover_then_the_one_that_signed() -> None:
     found = planned(pool(), neard=NEW)
     assert found.refused == ()
     assert shape(found.neard) == ["c upgrade", "b upgrade", "b switchover", "a upgrade"]
-    assert "only once status says that it is a standby" in found.neard[-1].text
+    assert found.neard[-1].text.endswith("; only once status says that it is a standby and that b produces")
 
 
 def test_without_a_name_one_version_everywhere_is_the_old_one() -> None:
@@ -132,6 +132,46 @@ def test_not_now(view: Overview, reason: str) -> None:
     found = planned(view)
     assert any(reason in one for one in found.refused), found.refused
     assert found.neard == found.agent == ()
+
+
+def producing(grade: str, **more: object) -> Overview:
+    """A pool whose active does this of nine blocks that were due."""
+    blocks = {"produced": 0, "expected": 9, "recent_produced": 0, "recent_expected": 9}
+    production = {"grade": grade, "since": "13:02:11 UTC", "blocks": blocks, **more}
+    return pool(host("a", "active", production=production), B, C)
+
+
+@pytest.mark.parametrize(
+    ("view", "told"),
+    [
+        (producing("deaf"), "a holds the key, and nothing of it arrives: 0 of 9 blocks since 13:02:11 UTC"),
+        (producing("doubt"), "a holds the key, and what it does is not seen to arrive yet: 0 of 9 blocks"),
+        (producing("still", head_age_s=41.0), "a holds the key, but the chain stands still"),
+        (producing("other key"), "a holds the key, but the account's stake is with another key"),
+        (producing("unknown", unknown_s=41.0), "a signs; whether it produces is not known"),
+    ],
+)
+@pytest.mark.parametrize("neard", [NEW, OLD])
+def test_no_step_while_the_active_is_not_seen_to_produce(view: Overview, told: str, neard: str) -> None:
+    """Before the first step as well as after the handover, when another host is the active."""
+    found = planned(view, neard=neard)
+    (reason,) = found.refused
+    assert reason.startswith(told)
+    assert "docs/runbook.md#hafailover" in reason
+    assert found.neard == found.agent == ()
+
+
+@pytest.mark.parametrize("view", [producing("good"), producing("not due"), producing("unknown", unknown_s=9.0)])
+def test_an_active_that_produces_or_has_nothing_to_is_no_reason(view: Overview) -> None:
+    assert (planned(view).refused, planned(view).notes) == ((), ())
+
+
+def test_an_account_without_a_seat_may_be_upgraded_and_is_noted() -> None:
+    """As before its first epoch; but then nothing shows whether a new holder produces."""
+    found = planned(producing("no validator"), neard=NEW)
+    assert shape(found.neard) == ["c upgrade", "b upgrade", "b switchover", "a upgrade"]
+    (note,) = found.notes
+    assert note.startswith("a holds the key, but the account is no validator of this epoch: nothing is due")
 
 
 def test_three_versions_are_no_reason_once_the_target_is_named() -> None:
