@@ -136,6 +136,14 @@ def trouble(production: ProductionRecord | None) -> str:
     return words(production) if is_unwell(production) else ""
 
 
+def brief_trouble(tally: Tally | None, now: float) -> str:
+    """The same without figures and what came from neard, for where it stands until the next change."""
+    if tally is None or tally.grade in (Grade.GOOD, Grade.NOT_DUE):
+        # Asked at every step, and a record is dear.
+        return ""
+    return trouble(record_of(tally, now)).partition(":")[0]
+
+
 def _grade(production: ProductionRecord) -> Grade:
     try:
         return Grade(production.grade)

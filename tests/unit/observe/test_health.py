@@ -118,7 +118,11 @@ def untold(core: Core) -> None:
         (Grade.GOOD, True, ""),
         (Grade.NOT_DUE, True, ""),
         (Grade.NO_VALIDATOR, True, "; holds the key, but the account is no validator of this epoch"),
-        (Grade.DOUBT, True, "; holds the key, and what it does is not seen to arrive yet: 0 of 9 blocks since"),
+        (
+            Grade.DOUBT,
+            True,
+            "; holds the key, and what it does is not seen to arrive yet: 0 of 9 blocks since",
+        ),
         (Grade.DEAF, False, "; holds the key, and nothing of it arrives: 0 of 9 blocks since"),
         (Grade.OTHER_KEY, False, "; holds the key, but the account's stake is with another key"),
         (Grade.STILL, False, "; holds the key, but the chain stands still, or this site is cut off from it"),

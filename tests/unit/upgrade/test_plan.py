@@ -161,7 +161,9 @@ def test_no_step_while_the_active_is_not_seen_to_produce(view: Overview, told: s
     assert found.neard == found.agent == ()
 
 
-@pytest.mark.parametrize("view", [producing("good"), producing("not due"), producing("unknown", unknown_s=9.0)])
+@pytest.mark.parametrize(
+    "view", [producing("good"), producing("not due"), producing("unknown", unknown_s=9.0)]
+)
 def test_an_active_that_produces_or_has_nothing_to_is_no_reason(view: Overview) -> None:
     assert (planned(view).refused, planned(view).notes) == ((), ())
 

@@ -42,7 +42,5 @@ def _agent(facts: RunningFacts, listen: str) -> list[Finding]:
         ]
     found = [ok("running.agent", health.text)]
     if ready.status == UNAVAILABLE:
-        found.append(
-            info("running.ready", f"this host is not ready: {ready.text}", "hafailover explain")
-        )
+        found.append(info("running.ready", f"this host is not ready: {ready.text}", "hafailover explain"))
     return found
