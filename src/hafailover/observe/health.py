@@ -39,9 +39,9 @@ def healthz(state: State, now: float, without_session_s: float) -> Answer:
 
 
 def readyz(state: State, now: float) -> Answer:
-    """Whether this host signs and its work is not seen to be lost, or would take over if the active died now.
+    """Whether this host signs and is not seen to do so for nothing, or would take over if the active died now.
 
-    The same as :func:`is_ready` but for a host that signs for nothing: others only care whether it has the key.
+    :func:`is_ready` is without what comes of it, since the pool goes by who has the key.
     """
     stalled = now - state.last_now
     if stalled > STALL_S:

@@ -84,7 +84,7 @@ def _unfit(view: Overview, alive: Sequence[NodeRecord]) -> list[str]:
     found += differ("the key", alive, lambda host: host.public_key[:20])
     does = _production(view)
     if is_bad(does) or is_unknown(does):
-        # Another step would hide what was wrong before it; after the handover, the old holder is the way back.
+        # Another step would hide what was wrong before it; after a handover the old holder is the way back.
         found.append(_told(view))
     return found
 

@@ -121,7 +121,7 @@ def untold(core: Core) -> None:
         (
             Grade.DOUBT,
             True,
-            "; holds the key, and what it does is not seen to arrive yet: 0 of 9 blocks since",
+            "; holds the key, and what it does is not seen to arrive yet: 0 of 9",
         ),
         (Grade.DEAF, False, "; holds the key, and nothing of it arrives: 0 of 9 blocks since"),
         (Grade.OTHER_KEY, False, "; holds the key, but the account's stake is with another key"),
