@@ -178,7 +178,7 @@ class Agent:
             self._settings.timing.profile,
             server.url,
         )
-        local.serve(self._settings, self._address, self._newest_beat)
+        local.serve(self._settings, self._address, self._newest_beat, self.record)
         parts = (self._hand, self._neard, self._lease, self._keeper, self._chores, self._planner, self._eyes)
         others = (self._cost, self._disk, self._reloader, self._news, self._takeover, self._commits)
         for part in (*parts, *others, self._work_watch, self._first_term):

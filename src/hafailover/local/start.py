@@ -10,21 +10,30 @@ from hafailover.deadline import deadline
 from hafailover.local.place import Place
 from hafailover.local.server import LookServer
 from hafailover.lock.client import Address
+from hafailover.lock.errors import CallError
 from hafailover.observe.duties import NextWindow, look_with_window
 from hafailover.observe.look import Look
 from hafailover.observe.moving import FirstSeen
+from hafailover.observe.overview import forced_words, with_forced
+from hafailover.observe.records import NodeRecord
 
 LOOK_S = 2.4
 WINDOW_S = 0.05
 """What a command waits for neard's next window; a slow answer is there for the next command."""
 
 
-def serve(settings: Settings, consul: Address, newest_beat: FirstSeen | None = None) -> None:
+def serve(
+    settings: Settings,
+    consul: Address,
+    newest_beat: FirstSeen | None = None,
+    own: Callable[[], NodeRecord] | None = None,
+) -> None:
     """Starts answering commands.
 
     :param newest_beat: the one that the agent has seen last, and when first.
+    :param own: this host's record, as it is now.
     """
-    LookServer(place_in(settings), lambda: _eyes(settings, consul, newest_beat)).start()
+    LookServer(place_in(settings), lambda: _eyes(settings, consul, newest_beat, own)).start()
 
 
 def place_in(settings: Settings) -> Place:
@@ -32,11 +41,23 @@ def place_in(settings: Settings) -> Place:
     return Place(str(settings.state_dir), settings.account_id, settings.node_name, settings.consul.address)
 
 
-def _eyes(settings: Settings, consul: Address, newest_beat: FirstSeen | None) -> Callable[[], dict[str, Any]]:
+def _eyes(
+    settings: Settings,
+    consul: Address,
+    newest_beat: FirstSeen | None,
+    own: Callable[[], NodeRecord] | None,
+) -> Callable[[], dict[str, Any]]:
     look, window = Look(consul, settings.account_id, newest_beat), NextWindow(settings)
 
     def take() -> dict[str, Any]:
-        with deadline(LOOK_S):
-            return look_with_window(look, window, WINDOW_S).to_plain()
+        host = own() if own is not None else None
+        try:
+            with deadline(LOOK_S):
+                view = look_with_window(look, window, WINDOW_S)
+        except CallError as error:
+            if host is None or not (told := forced_words(host)):
+                raise
+            raise CallError(error.kind, f"{error}; {told}") from None
+        return (with_forced(view, host) if host is not None else view).to_plain()
 
     return take

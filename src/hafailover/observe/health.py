@@ -39,7 +39,7 @@ def healthz(state: State, now: float, without_session_s: float) -> Answer:
 
 
 def readyz(state: State, now: float) -> Answer:
-    """Whether this host signs and is not seen to do so for nothing, or would take over if the active died now.
+    """Whether this host signs, not seen to do so for nothing, or would take over if the active died now.
 
     :func:`is_ready` is without what comes of it, since the pool goes by who has the key.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from hafailover.core.beat import Phase, StoredBeat
@@ -19,6 +19,7 @@ from hafailover.observe.production import (
     is_producing,
     is_unwell,
     of_active,
+    trouble,
     words,
 )
 from hafailover.observe.records import Budget, NodeRecord, TermRecord, parse_record
@@ -192,6 +193,39 @@ def _of_still(still: Still, holder: str, active: str | None, verdict: str) -> tu
         # The holder has fenced itself, or soon does, and cannot write that it has.
         return f"{still.stuck}; {age}", None
     return f"{age}: its agent or guard hangs, or its way to Consul; before that: {verdict}", active
+
+
+def forced_words(host: NodeRecord) -> str:
+    """What is to be said of a host that signs without a lease; empty of any other.
+
+    Without figures where it produces, since it is read out whenever it changes.
+
+    :param host: by its own agent: what Consul holds of it is of before its death.
+    """
+    if host.role != Role.FORCED:
+        return ""
+    found = host.production
+    does = "signs, and produces" if is_producing(found) else trouble(found)
+    return "; ".join(
+        filter(
+            None,
+            (
+                f"{host.node} signs without a lease, by order: nothing but people keeps others from signing",
+                f"it {does}" if does else "",
+                advice(found),
+            ),
+        )
+    )
+
+
+def with_forced(view: Overview, host: NodeRecord) -> Overview:
+    """The pool on a host that signs without a lease, with what its own agent says of it."""
+    told = forced_words(host)
+    if not told:
+        return view
+    others = tuple(one for one in view.hosts if one.node != host.node)
+    hosts = tuple(sorted((*others, host), key=lambda one: one.node))
+    return replace(view, ok=False, verdict=f"{told}; {view.verdict}", hosts=hosts)
 
 
 def duties_of(active: NodeRecord | None) -> tuple[str, bool]:

@@ -14,7 +14,7 @@ from hafailover.core.production import BAD
 from hafailover.core.views import Role
 from hafailover.observe.health import Answer as Health
 from hafailover.observe.history import Change, changes, drills, productions
-from hafailover.observe.overview import Overview
+from hafailover.observe.overview import Overview, forced_words
 from hafailover.observe.records import NodeRecord, TermRecord
 from hafailover.web.pool_watch import View
 
@@ -137,8 +137,7 @@ def history(account_id: str, node: str, view: View, now: float) -> HistoryDocume
 
 def verdict(host: NodeRecord, view: View, now: float) -> Verdict:
     seen = view.seen
-    if host.role == Role.FORCED:
-        text = f"{host.node} signs without a lease, by order: nothing but people keeps others from signing"
+    if text := forced_words(host):
         return Verdict(level="danger", text=text)
     if seen is None or now - seen.at > FRESH_S:
         # Nothing in it that changes by the second: it is read out whenever it changes.

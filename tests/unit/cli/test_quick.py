@@ -12,6 +12,7 @@ import pytest
 
 from hafailover.config.load import consul_address, load_settings
 from hafailover.local import client, start
+from hafailover.observe.records import NodeRecord
 
 from ..near.keys import ACCOUNT
 from ..observe.pool import fill
@@ -135,3 +136,32 @@ finally:
     assert (done.returncode, done.stderr) == (0, "")
     assert "a signs, and b and c are ready" in done.stdout
     assert done.stdout.splitlines()[-1] == "loaded:"
+
+
+DEAF = {"grade": "deaf", "since": "13:02:11 UTC", "blocks": {"expected": 9, "recent_expected": 9}}
+NOTHING = (
+    "a signs without a lease, by order: nothing but people keeps others from signing; it holds the key, and "
+    "nothing of it arrives: 0 of 9 blocks since 13:02:11 UTC; "
+)
+
+
+@pytest.mark.parametrize(("prepare", "seen"), [(leaderless, True), (down, False)], ids=["no leader", "dead"])
+def test_on_a_host_that_signs_without_a_lease_its_agent_says_what_comes_of_it(
+    hafailover: Command,
+    consul: TinyConsul,
+    config: Path,
+    prepare: Callable[[TinyConsul], None],
+    seen: bool,
+) -> None:
+    """Nobody else can: Consul is dead, and neither the host's role nor its production get into it."""
+    prepare(consul)
+    own = NodeRecord.model_validate({"node": "a", "role": "forced", "reason": "WITHOUT", "production": DEAF})
+    settings = load_settings(config)
+    start.serve(settings, consul_address(settings), own=lambda: own)
+    done = hafailover("status", "--config", str(config))
+    assert done.code == 4
+    assert NOTHING in " ".join((done.out if seen else done.err).split())
+    if seen:
+        plain = json.loads(hafailover("status", "--json", "--config", str(config)).out)
+        assert plain["verdict"].startswith(NOTHING)
+        assert (plain["hosts"][0]["node"], plain["hosts"][0]["role"]) == ("a", "forced")

@@ -9,9 +9,12 @@ import pytest
 
 from hafailover.core import effects as ef
 from hafailover.core import events as ev
+from hafailover.core import foreign
 from hafailover.core.decide import OUTAGE_S
 from hafailover.core.forced import FORCE_AFTER_S
+from hafailover.core.production import Grade
 from hafailover.core.views import KeyState, LockView, NeardPhase, Orders, Role
+from hafailover.core.work import Counts, Work
 from hafailover.timing import LONGEST_GONE_WITHIN_S, PROFILES
 
 from .bench import DEFAULT, Core, beat, drops, guard, neard, of, stored
@@ -55,6 +58,18 @@ def refusal(core: Core, silent_s: float = 0.0) -> str:
     answer = of(ef.AnswerTakeover, effects)[0]
     assert not answer.signs
     return str(answer.text)
+
+
+def test_what_it_signs_is_held_against_what_is_due() -> None:
+    core = forced()
+    core.no_validator = False
+    for second in range(12):
+        core.wait(1)
+        core.feed(ev.NeardSeen(neard(101 + second, looked_at=core.now)))
+        due = Counts(second, 0, 2 * second)
+        core.feed(ev.WorkSeen(Work(core.now, 1, True, Counts(0, 0, 0), due)))
+    found = foreign.production(core.state, core.now)
+    assert (core.role, found is not None and found.grade) == (Role.FORCED, Grade.DEAF)
 
 
 def test_the_guards_deadline_counts_from_the_question_that_consul_did_not_answer() -> None:

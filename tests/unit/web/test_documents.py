@@ -105,6 +105,33 @@ def test_a_host_that_signs_without_a_lease_is_a_danger_whatever_consul_told(seen
     assert "without a lease" in found.text
 
 
+@pytest.mark.parametrize(
+    ("production", "told"),
+    [
+        (None, "nothing but people keeps others from signing"),
+        (
+            {"grade": "good", "blocks": {"produced": 9, "expected": 9, "last_s": 2.0}},
+            "; it signs, and produces",
+        ),
+        ({"grade": "unknown", "unknown_s": 9.0}, "nothing but people keeps others from signing"),
+        (
+            {"grade": "still", "head_age_s": 41.0},
+            "; it holds the key, but the chain stands still, or this site",
+        ),
+        (
+            {"grade": "deaf", "since": "13:02:11 UTC", "blocks": {"expected": 9, "recent_expected": 9}},
+            "; it holds the key, and nothing of it arrives: 0 of 9 blocks since 13:02:11 UTC; if",
+        ),
+    ],
+)
+def test_what_a_host_without_a_lease_does_of_its_duties_is_told(production: Any, told: str) -> None:
+    forced = NodeRecord.model_validate({"node": "a", "role": "forced", "production": production})
+    found = documents.verdict(forced, View(), NOW)
+    assert found.level == "danger"
+    assert told in found.text
+    assert " ago" not in found.text or production["grade"] == "still", "it is read out whenever it changes"
+
+
 def test_the_published_schema_is_the_documents_own() -> None:
     assert (DOCS / "http-schema.json").read_text() == documents.schema_text(), "run: make docs"
 
