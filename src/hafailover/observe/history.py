@@ -9,6 +9,10 @@ from typing import Any
 
 from hafailover.core.views import FORCED
 from hafailover.observe.records import TermRecord
+from hafailover.text import one_line
+
+LONGEST_CAUSE, LONGEST_TIME, LONGEST_TEXT = 400, 40, 500
+"""What is shown at most of what another host wrote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class Change:
     endorsements_missed: int | None
     ended: bool
     """Whether the end of this term is on record."""
+    production: str = ""
+    """What was told of the new signer in this term if what it signed did not arrive; empty: nothing was."""
 
     def to_plain(self) -> dict[str, Any]:
         return asdict(self)
@@ -64,6 +70,7 @@ def changes(records: Sequence[TermRecord]) -> list[Change]:
     began = {record.term: record for record in records if record.event == "began"}
     ended = {record.term: record for record in records if record.event == "ended"}
     measured = {record.term: record for record in records if record.event == "measured"}
+    worked = productions(records)
     rows: list[Change] = []
     before: TermRecord | None = None
     for term in sorted(began):
@@ -84,6 +91,9 @@ def changes(records: Sequence[TermRecord]) -> list[Change]:
                 chunks_missed=cost.chunks_missed if cost is not None else None,
                 endorsements_missed=cost.endorsements_missed if cost is not None else None,
                 ended=term in ended,
+                production=_production(
+                    [one for one in worked if (one.term, one.node) == (term, record.node)]
+                ),
             )
         )
         before = record
@@ -94,3 +104,12 @@ def _cause(record: TermRecord, last: TermRecord | None) -> str:
     """Why the one before ceased, which says more than how long this one waited; but not of a forced one."""
     told = last is not None and last.cause and not record.cause.startswith(FORCED)
     return last.cause if last is not None and told else record.cause
+
+
+def _production(told: Sequence[TermRecord]) -> str:
+    """:param told: of one term, oldest first."""
+    bad = [one for one in told if one.event == "not_producing"]
+    if not bad:
+        return ""
+    again = f"; it arrives again since {told[-1].at[:LONGEST_TIME]}" if told[-1] is not bad[-1] else ""
+    return one_line(f"{bad[-1].cause[:LONGEST_CAUSE]}{again}")[:LONGEST_TEXT]

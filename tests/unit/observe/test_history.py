@@ -44,6 +44,28 @@ def test_a_forced_takeover_shows_as_such() -> None:
     assert rows[-1].cause == "forced by root@b, without a lease"
 
 
+NOTHING = "holds the key, and nothing of it arrives: 0 of 9 blocks since 13:02:11 UTC"
+
+
+def told(event: str, term: int, node: str, at: str, cause: str = NOTHING) -> TermRecord:
+    return TermRecord(event=event, term=term, node=node, at=at, cause=cause)
+
+
+def test_a_term_whose_work_did_not_arrive_shows_as_such() -> None:
+    bad = told("not_producing", 20, "b", "2026-01-01T01:00:00Z")
+    again = told("producing", 20, "b", "2026-01-01T01:05:00Z", "signs, and produces")
+    first, second, third = changes([*GOOD, bad])
+    assert (first.production, second.production, third.production) == ("", NOTHING, "")
+    cured = f"{NOTHING}; it arrives again since 2026-01-01T01:05:00Z"
+    assert changes([*GOOD, again, bad])[1].production == cured, "in whatever order Consul names them"
+    worse = told("not_producing", 20, "b", "2026-01-01T01:09:00Z", "holds the key, and little\nof it arrives")
+    assert changes([*GOOD, bad, again, worse])[1].production == "holds the key, and little\\nof it arrives"
+    assert changes([*GOOD, told("not_producing", 20, "x", "2026")])[1].production == "", (
+        "of no host of that term"
+    )
+    assert len(changes([*GOOD, told("not_producing", 20, "b", "", "x" * 9999)])[1].production) <= 500
+
+
 def test_an_empty_history_has_no_rows() -> None:
     assert changes([]) == []
     assert changes([ended(10, "a", 5)]) == []

@@ -256,7 +256,7 @@ function showChanges() {
       { text: String(row.term), class: "number", name: "term" },
       { text: row.silent_s === null ? "–" : `${row.silent_s.toFixed(1)} s`, class: "number", name: "silent" },
       { text: row.blocks_missed === null ? "–" : String(row.blocks_missed), class: "number", name: "blocks missed" },
-      { text: row.cause, class: "why" },
+      { text: row.production ? `${row.cause}; ${row.to_node} ${row.production}` : row.cause, class: "why" },
     ],
   })));
 }
