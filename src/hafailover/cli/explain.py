@@ -13,6 +13,8 @@ from hafailover.cli.names import host_names
 from hafailover.cli.status import address_of, known_or_exit, look_at
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from hafailover.observe.overview import Overview
     from hafailover.observe.prospects import Prospects
     from hafailover.observe.records import NodeRecord
@@ -96,10 +98,28 @@ def _print(view: Overview, hosts: list[NodeRecord], found: Prospects, *, every: 
         console.print(
             f"  in about {found.told_s:g} s where its end is told (neard or guard dies, a clean stop),"
         )
-        console.print(
-            f"  in about {found.waited_s:g} s where it is waited out (the host or its network is gone)"
-        )
+        _print_waited(console, found)
     else:
         console.print(Text(f"  nobody would take over: {found.why_nobody}", style="bold red"))
     for name, why in found.others.items():
         console.print(Text(f"  not {name}: {why}"))
+
+
+def _print_waited(console: Console, found: Prospects) -> None:
+    """How long it takes where the active's host vanishes, and why no less."""
+    from rich.text import Text
+
+    span = f"{found.waited_least_s:.0f} to {found.waited_s:.0f} s"
+    lines = [
+        f"  in about {span} where it is waited out (the host or its network is gone):",
+        f"    {found.waited_least_s:g} s after its last beat its key is surely gone,",
+        "    then a block has to come that is newer than that;",
+    ]
+    if round(found.longest_s) > round(found.waited_s):
+        lines.append(f"    up to about {found.longest_s:.0f} s where its term has just begun")
+    lines.append("    what is missed meanwhile: docs/operating.md#what-an-outage-costs")
+    for line in lines:
+        console.print(line)
+    if found.no_blocks:
+        told = f"    {found.no_blocks}; see docs/decisions/validator-routing.md"
+        console.print(Text(told, style="bold yellow"))

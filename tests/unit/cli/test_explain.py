@@ -37,6 +37,21 @@ def test_each_condition_of_those_that_do_not_meet_all(hafailover: Command) -> No
     assert "  not c: syncing: neard is syncing\n" in done.out
 
 
+def test_a_vanished_host_is_forecast_with_its_range_and_the_reason(
+    hafailover: Command, consul: TinyConsul
+) -> None:
+    out = hafailover("explain").out
+    assert "  in about 9 to 13 s where it is waited out (the host or its network is gone):\n" in out
+    assert "    9.1 s after its last beat its key is surely gone,\n" in out
+    assert "up to about 19 s where its term has just begun" in out
+    assert "docs/operating.md#what-an-outage-costs" in out
+    assert "validator_routing" not in out
+    production = {"routing": "direct"}
+    consul.publish("a", "session-of-a", role="active", ready=True, production=production)
+    out = hafailover("explain").out.replace("\n", "")
+    assert "produces 0 blocks until then; see docs/decisions/validator-routing.md" in out
+
+
 def test_a_host_that_is_named_has_every_line(hafailover: Command) -> None:
     out = hafailover("explain", "b").out
     assert "  pass neard in sync\n  pass neard has peers\n" in out

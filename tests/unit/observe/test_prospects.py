@@ -49,6 +49,41 @@ def test_how_long_it_takes_goes_by_the_actives_profile() -> None:
     assert times[0] < times[1]
 
 
+@pytest.mark.parametrize(
+    ("profile", "least", "most", "longest"),
+    [("default", 9, 13, 19), ("fast", 7, 10, 19), ("wide", 16, 20, 20)],
+)
+def test_a_host_that_vanishes_is_waited_for_as_long_as_the_docs_say(
+    profile: str, least: int, most: int, longest: int
+) -> None:
+    """docs/how-it-works.md: 9 to 13 s, and 19 s where the term has just begun."""
+    found = prospects(look(host("a", "active", profile=profile), host("b", profile=profile)))
+    told = (found.waited_least_s, found.waited_s, found.longest_s)
+    assert tuple(round(one) for one in told) == (least, most, longest)
+
+
+def test_the_wait_goes_by_the_timing_in_force_and_never_by_less_than_the_successors() -> None:
+    def least(active: str, successor: str) -> float:
+        hosts = (host("a", "active", profile="default", timing=active), host("b", timing=successor))
+        return prospects(look(*hosts)).waited_least_s
+
+    plain = least("", "")
+    assert least("fence_after_s=10, margin_s=1", "") == pytest.approx(plain + 3 * 1.01, abs=0.11)
+    assert least("", "fence_after_s=10") == pytest.approx(plain + 3 * 1.01, abs=0.11)
+    assert least("", "margin_s=2") == pytest.approx(plain + 1.5, abs=0.11)
+    # Nothing that a host could run with.
+    for odd in ("fence_after_s=0.1", "fence_after_s=nan", "margin_s=1e300", "name=3", "beat_s", "x" * 9999):
+        assert least(odd, odd) == plain
+
+
+def test_peers_that_go_on_sending_to_a_vanished_host_are_told() -> None:
+    def said(routing: str) -> str:
+        return prospects(look(host("a", "active", production={"routing": routing}), host("b"))).no_blocks
+
+    assert (said("relayed"), said("")) == ("", "")
+    assert said("direct").startswith("neard.validator_routing is direct: if the active's host vanishes ")
+
+
 def test_nobody_takes_over_without_a_ready_standby_or_in_a_pause() -> None:
     assert prospects(look(A, host("b", ready=False))).why_nobody == "no standby is ready"
     found = prospects(look(A, host("b"), book=paused(600)))
