@@ -195,7 +195,7 @@ def _planned(
             _say_what_would_happen(config, view, plan, target, as_json, soon)
         if not wait:
             order(Desk(address, account_id, DEADLINE_S), plan)
-            _ordered(plan, target, as_json)
+            _ordered(plan, target, view.budget_unknown, as_json)
         assert view.active is not None
         return _follow(config, plan, view.active, "not switched over", as_json)
 
@@ -343,15 +343,16 @@ def _say_what_would_happen(
             start, end = slot.start, slot.end
             when = f"at height {start}" + ("" if plan.at_height else f", free of duties up to {end - 1}")
     if as_json:
-        print(json.dumps({"from_node": view.active, "to_node": target, "start": start, "end": end}))
+        told = {"from_node": view.active, "to_node": target, "start": start, "end": end}
+        print(json.dumps({**told, "budget_unknown": view.budget_unknown}))
     else:
         print(f"{view.active} would hand over to {target} {when}; {target} is ready. Nothing was done.")
     raise typer.Exit(OK)
 
 
-def _ordered(plan: Plan, target: str, as_json: bool) -> NoReturn:
+def _ordered(plan: Plan, target: str, budget_unknown: str, as_json: bool) -> NoReturn:
     if as_json:
-        print(json.dumps(plan.model_dump()))
+        print(json.dumps({**plan.model_dump(), "budget_unknown": budget_unknown}))
     else:
         when = f"at height {plan.at_height}" if plan.at_height is not None else "in the next window"
         print(f"planned: {plan.to or f'the best standby, now {target}'} takes over {when}")

@@ -175,6 +175,26 @@ def test_that_the_budget_is_not_known_is_said_before_the_key_moves(
     assert json.loads(done.out)["to_node"] == "b"
 
 
+@pytest.mark.parametrize("silent_s", [0.0, 90.0])
+@pytest.mark.parametrize(
+    "how", [("--dry-run",), ("--no-wait",), ("--dry-run", "--despite-budget")], ids=" ".join
+)
+def test_a_plan_for_programs_tells_that_the_budget_is_not_known(
+    hafailover: Command, consul: TinyConsul, neard: Neard, how: tuple[str, ...], silent_s: float
+) -> None:
+    fill(consul)
+    neard.windows = [(126, 131)]
+    if silent_s:
+        publish_unknown_budget(consul, silent_s, "no answer within 5 s")
+    told = json.loads(hafailover("switchover", *how, "--json").out)["budget_unknown"]
+    assert told == (
+        "budget not known: for 90 s a's neard has not told how much may still be missed in this epoch "
+        "(no answer within 5 s)"
+        if silent_s
+        else ""
+    )
+
+
 def test_a_person_reads_the_same(hafailover: Command, consul: TinyConsul, neard: Neard) -> None:
     fill(consul)
     Active(consul)
