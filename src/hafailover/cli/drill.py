@@ -168,7 +168,14 @@ def _hold(
     number = uuid.uuid4().hex
     if kind != "switchover":
         wanted = Drill.model_validate(
-            {"id": number, "kind": kind, "node": view.active, "term": view.term, "by": whoami()}
+            {
+                "id": number,
+                "kind": kind,
+                "node": view.active,
+                "term": view.term,
+                "despite_budget": despite_budget,
+                "by": whoami(),
+            }
         )
         return exercise.hold(address, account_id, wanted, prospects(view).waited_s)
     plan = Plan(

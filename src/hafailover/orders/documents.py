@@ -85,6 +85,8 @@ class Drill(BaseModel):
     kind: Literal["neard", "agent", "host"]
     node: str
     term: Height
+    despite_budget: bool = False
+    """Also where the validator may not miss much more in this epoch."""
     by: str = ""
     refused: str = ""
     """Why the agent did not."""

@@ -169,6 +169,8 @@ class Planner:
             refusal = "no standby is ready"
         elif boottime() < self._paused_until:
             refusal = "automatic failover is paused"
+        elif standing.scarce and not drill.despite_budget:
+            refusal = f"the budget is low ({standing.scarce}); to hold it all the same: {DESPITE}"
         if refusal:
             self._desk.drill(drill.model_copy(update={"refused": refusal}), index)
         elif self._desk.take_drill(drill, index):

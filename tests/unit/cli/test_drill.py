@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import typer
@@ -65,6 +66,25 @@ def test_a_drill_waits_for_a_better_epoch(
     assert refused.err.startswith("hafailover: no drill: budget low: 49 of 99 chunks may still be missed")
     assert "--despite-budget" in refused.err
     assert hafailover("drill", "--yes", "--json", "--despite-budget").code == 0
+
+
+@pytest.mark.parametrize("option", [[], ["--despite-budget"]], ids=["-", "despite"])
+def test_a_drill_carries_what_it_was_ordered_with(
+    hafailover: Command, consul: TinyConsul, monkeypatch: pytest.MonkeyPatch, option: list[str]
+) -> None:
+    """The active's agent looks at the budget again."""
+    fill(consul)
+    held(consul, monkeypatch)
+    ordered: list[Any] = []
+    done = exercise.hold
+
+    def hold(*given: Any) -> Outcome:
+        ordered.append(given[2])
+        return done(*given)
+
+    monkeypatch.setattr(exercise, "hold", hold)
+    assert hafailover("drill", "--kind", "neard", "--yes", *option).code == 0
+    assert ordered[0].despite_budget is bool(option)
 
 
 def test_that_the_budget_is_not_known_is_said_before_a_drill(

@@ -94,6 +94,24 @@ def test_the_agent_looks_again(consul: TinyConsul, standing: Standing, why: str)
     assert (performed, consul.get(KEY)["refused"]) == ([], why)
 
 
+LOW = "39 of 99 chunks may still be missed on shard 3"
+
+
+@pytest.mark.parametrize("despite_budget", [False, True])
+def test_the_agent_looks_at_the_budget_itself(consul: TinyConsul, despite_budget: bool) -> None:
+    """An order of a client that did not look says nothing of it."""
+    performed: list[str] = []
+    given = order().model_dump(exclude={"despite_budget"})
+    consul.put(KEY, {**given, "despite_budget": True} if despite_budget else given)
+    book = desk(consul).read()
+    assert book.drill is not None
+    scarce = Standing(20, 100, ("b",), ("b",), scarce=LOW)
+    planner(consul, performed, scarce).drill(book.drill, book.drill_index)
+    assert performed == (["neard"] if despite_budget else [])
+    told = f"the budget is low ({LOW}); to hold it all the same: --despite-budget"
+    assert consul.get(KEY)["refused"] == ("" if despite_budget else told)
+
+
 # --- who ordered it
 
 
