@@ -13,6 +13,8 @@ from hafailover.near.overlay import effective_shards
 from hafailover.near.port import port_number
 
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
+DEFAULT_RPC_ADDR = "0.0.0.0:3030"
+"""neard's own, where config.json leaves rpc.addr out."""
 
 
 class HomeError(Exception):
@@ -118,7 +120,7 @@ def _can_be_a_path(text: str) -> bool:
 
 def _rpc_address(path: Path, data: dict[str, Any]) -> tuple[str, int]:
     rpc = data.get("rpc", {})
-    address = rpc.get("addr", "0.0.0.0:3030") if isinstance(rpc, dict) else None
+    address = rpc.get("addr", DEFAULT_RPC_ADDR) if isinstance(rpc, dict) else None
     if not isinstance(address, str):
         raise HomeError(f"{path}: rpc is switched off, but a failover cannot do without it; set rpc.addr")
     host, _, digits = address.rpartition(":")

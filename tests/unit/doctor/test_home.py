@@ -125,6 +125,16 @@ def test_what_is_seldom_meant(home: Path, change: dict[str, Any]) -> None:
     assert bad(examined(home, {**GOOD, **change})) == {"home.config": Severity.WARNING}
 
 
+@pytest.mark.parametrize("rpc", [{}, {"rpc": {}}, {"rpc": {"enable_debug_rpc": False}}], ids=str)
+def test_an_rpc_that_is_left_out_is_judged_as_neards_default(home: Path, rpc: dict[str, Any]) -> None:
+    found = examined(home, {**{name: value for name, value in GOOD.items() if name != "rpc"}, **rpc})
+    assert bad(found) == {"home.config": Severity.WARNING}
+    said = one(found, "home.config").text
+    assert said.startswith(
+        "config.json: rpc.addr is left out, and neard's default 0.0.0.0:3030 lets other machines"
+    )
+
+
 @pytest.mark.parametrize("store", [{}, None])
 def test_without_tries_in_memory(home: Path, store: Any) -> None:
     assert bad(examined(home, {**GOOD, "store": store or {}})) == {"home.memtries": Severity.WARNING}

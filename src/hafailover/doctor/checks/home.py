@@ -8,6 +8,7 @@ from hafailover.config.settings import Settings
 from hafailover.doctor.checks import routing
 from hafailover.doctor.facts.home import HomeFacts
 from hafailover.doctor.finding import Finding, error, info, ok, skipped, warning
+from hafailover.near.home import DEFAULT_RPC_ADDR
 from hafailover.near.overlay import (
     OLD_SHARD_KEYS,
     OWN_FILES,
@@ -81,6 +82,16 @@ def _config(config: dict[str, Any], settings: Settings, chain_id: str, neard: st
         warning("home.config", f"config.json: {one}", f"change config.json, {UNTIL_RESTART}")
         for one in (*result.warnings, *old)
     ]
+    rpc = config.get("rpc", {})
+    if isinstance(rpc, dict) and "addr" not in rpc:
+        found.append(
+            warning(
+                "home.config",
+                f"config.json: rpc.addr is left out, and neard's default {DEFAULT_RPC_ADDR} lets other "
+                "machines reach neard's RPC; 127.0.0.1 is enough",
+                f"set rpc.addr, {UNTIL_RESTART}",
+            )
+        )
     store = config.get("store")
     if not isinstance(store, dict) or MEMTRIES not in store:
         found.append(
