@@ -49,6 +49,7 @@ from hafailover.lock.consul import ConsulLease, ConsulWatch
 from hafailover.lock.roster import RequestWatch, Roster, whom_to_stop_in
 from hafailover.log import fields, remember
 from hafailover.log_writer import flush
+from hafailover.near import routing
 from hafailover.near.rpc import NeardRpc
 from hafailover.notify.notice import Notice
 from hafailover.observe import production
@@ -427,6 +428,9 @@ class Agent:
             blocks_lacking=neard.blocks_lacking if neard else 0,
             guard_problem=state.guard.problem[:MOST_TOLD] if state.guard else "",
             alarm=state.guard.alarm[:MOST_TOLD] if state.guard else "",
+            routing_problem=routing.contradiction(
+                self._settings.neard.validator_routing, tier1=state.guard is not None and state.guard.tier1
+            ),
             node_key=neard.node_key if neard else "",
             budget=self._budget.last(),
             budget_unknown_s=budget_unknown_s,

@@ -60,6 +60,8 @@ class GuardView:
     """The highest term that it will never arm again. With the key absent, this is the proof of a drop."""
     alarm: str = ""
     """It has seen a neard with a key that it had not given to it; kept until the guard starts anew."""
+    tier1: bool = False
+    """Its neard was started with a config.json that leaves TIER1 on; for people, nothing is decided by it."""
     history: str = ""
     """Of Consul's history: what ``term``, ``retired`` and ``refused_term`` belong to."""
     word: Claim | None = None

@@ -161,7 +161,7 @@ class GuardLoop:
         self._send("")
 
     def _send(self, event: str) -> None:
-        self._socket.send(protocol.describe(self._guard, event, os.getpid()))
+        self._socket.send(protocol.describe(self._guard, event, os.getpid(), tier1=self._home.tier1))
 
     def _set_timer(self) -> None:
         if self._timer is not None:

@@ -111,8 +111,11 @@ def parse_command(data: dict[str, Any]) -> m.GuardEvent | None:
     raise ProtocolError("an unknown command")
 
 
-def describe(guard: m.Guard, event: str, guard_pid: int) -> dict[str, Any]:
-    """The guard's state as it goes over the socket."""
+def describe(guard: m.Guard, event: str, guard_pid: int, *, tier1: bool = False) -> dict[str, Any]:
+    """The guard's state as it goes over the socket.
+
+    :param tier1: whether neard was started with a config.json that leaves TIER1 on.
+    """
     return {
         "v": VERSION,
         "event": event,
@@ -128,6 +131,7 @@ def describe(guard: m.Guard, event: str, guard_pid: int) -> dict[str, Any]:
         "height": guard.height,
         "problem": "; ".join(filter(None, (guard.stranger, guard.file_problem or guard.problem))),
         "alarm": guard.alarm,
+        "tier1": tier1,
         "public_key": guard.config.public_key,
         "account_id": guard.config.account_id,
         "restarts": max(guard.restarts, 0),
@@ -155,6 +159,7 @@ def parse_report(data: dict[str, Any]) -> GuardReport:
         refused_term=_whole(data, "refused_term"),
         retired=_whole(data, "retired"),
         alarm=_text(data, "alarm") if "alarm" in data else "",
+        tier1=data.get("tier1") is True,
         drop_budget_s=_duration(data.get("drop_budget_s")) or 0.0,
         history=_history(data),
         word=_claim(data["word"]) if data.get("word") is not None else None,

@@ -11,6 +11,7 @@ from hafailover.near import jsonc
 from hafailover.near.files import read_regular
 from hafailover.near.overlay import effective_shards
 from hafailover.near.port import port_number
+from hafailover.near.routing import open_switches
 
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
 DEFAULT_RPC_ADDR = "0.0.0.0:3030"
@@ -32,6 +33,8 @@ class NeardHome:
     rpc_port: int
     tracked_shards: Any
     """``tracked_shards_config`` as neard takes it from config.json, or ``None``."""
+    tier1: bool
+    """Whether TIER1 is left on there, by either name of its switches."""
 
     @property
     def config(self) -> Path:
@@ -60,6 +63,7 @@ def load_home(path: Path) -> NeardHome:
         rpc_host=host,
         rpc_port=port,
         tracked_shards=effective_shards(data),
+        tier1=bool(open_switches(data)),
     )
 
 

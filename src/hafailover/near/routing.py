@@ -77,6 +77,16 @@ def open_switches(config: Json, neard: str = "") -> list[str]:
     return found
 
 
+def contradiction(routing: ValidatorRouting, *, tier1: bool) -> str:
+    """What is wrong with a neard that was started with TIER1 on against the setting; empty: nothing."""
+    if routing != "relayed" or not tier1:
+        return ""
+    return (
+        "its neard was started with a config.json that leaves TIER1 on, though neard.validator_routing is "
+        f"relayed: {COST}"
+    )
+
+
 def slow_news(config: Json) -> list[str]:
     """Without TIER1: what in ``config`` makes neard look for its own address first when it gets a key."""
     network = config.get("network")

@@ -10,6 +10,8 @@ from hafailover.near.routing import COST
 from hafailover.observe.overview import Overview
 from hafailover.observe.production import of_active
 from hafailover.observe.records import NodeRecord
+from hafailover.observe.warnings import LONGEST_ROUTING
+from hafailover.text import one_line
 from hafailover.timing import LONGEST_GONE_WITHIN_S, PROFILES, Profile, violations, with_changes
 
 TOLD_S = 1.5
@@ -87,6 +89,8 @@ def _profile(host: NodeRecord | None) -> Profile:
 
 
 def _no_blocks(active: NodeRecord | None) -> str:
+    if active is not None and active.routing_problem:
+        return one_line(active.routing_problem[:LONGEST_ROUTING])
     production = of_active(active)
     if production is None or production.routing != "direct":
         return ""

@@ -169,6 +169,8 @@ class NodeRecord(BaseModel):
     """Why its guard would not arm now, such as a neard that it has not started itself."""
     alarm: str = ""
     """What its guard has seen and must never be: a neard with a key that it had not given to it."""
+    routing_problem: str = ""
+    """That its neard was started with TIER1 on against ``neard.validator_routing``, and what that costs."""
     node_key: str = ""
     """Public key of neard's node_key.json, as its RPC shows it."""
     budget: Budget | None = None

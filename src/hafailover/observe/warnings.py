@@ -18,6 +18,7 @@ CLOCK_S = 3.0
 GIB = 1 << 30
 SHOWN_KEYS = 3
 LONGEST_KEY = 80
+LONGEST_ROUTING = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,11 @@ def _of_one(host: NodeRecord) -> list[str]:
         found.append(f"{host.node}: ALARM: {host.alarm}; see docs/runbook.md#hafailoverkeynotgiven")
     if host.guard_problem:
         found.append(f"{host.node}: its guard would not load the key: {host.guard_problem}")
+    if host.routing_problem:
+        told = one_line(host.routing_problem[:LONGEST_ROUTING])
+        found.append(
+            f"{host.node}: {told}; run `hafailover prepare-home` there, then restart neard (the active last)"
+        )
     free, ratio, ahead = host.disk_free_bytes, host.disk_free_ratio, host.clock_ahead_s
     if free is not None and ratio is not None and ratio < LOW_DISK_RATIO:
         found.append(f"{host.node}: {free / GIB:.1f} GiB are left on neard's disk, {ratio:.1%}")

@@ -179,6 +179,14 @@ def test_a_report_arrives_as_it_was_sent(
     assert (report.restarts, report.load_s, report.drop_s) == (3, *seconds)
 
 
+def test_that_neard_was_started_with_tier1_on_is_told() -> None:
+    on = protocol.describe(Bench().guard, "", 1, tier1=True)
+    assert protocol.parse_report(over_the_wire(on)).view.tier1
+    assert not protocol.parse_report(REPORT).view.tier1
+    older = {name: value for name, value in REPORT.items() if name != "tier1"}
+    assert not protocol.parse_report(older).view.tier1
+
+
 def test_a_guard_before_its_first_start_reports_no_restarts() -> None:
     assert protocol.parse_report(protocol.describe(Bench().guard, "", 1)).restarts == 0
 

@@ -36,6 +36,7 @@ def test_neards_defaults(folder: Path) -> None:
     assert home.node_key == folder / "node_key.json"
     assert (home.rpc_host, home.rpc_port) == ("127.0.0.1", 3030)
     assert home.tracked_shards is None
+    assert home.tier1
     assert home.config == folder / "config.json"
 
 
@@ -45,12 +46,13 @@ def test_what_config_says(folder: Path) -> None:
         "node_key_file": "my_node.json",
         "rpc": {"addr": "[::1]:4040", "enable_debug_rpc": False},
         "tracked_shards_config": {"ShadowValidator": "pool.near"},
-        "network": {"addr": "0.0.0.0:24567"},
+        "network": {"addr": "0.0.0.0:24567", "tier1": {"enable_inbound": False, "enable_outbound": False}},
     }
     home = load_home(config(folder, "// mine\n" + json.dumps(data) + "# end"))
     assert home.validator_key == folder / "my_key.json"
     assert home.node_key == folder / "my_node.json"
     assert (home.rpc_host, home.rpc_port) == ("::1", 4040)
+    assert not home.tier1
     assert home.shadows("pool.near")
     assert not home.shadows("other.near")
 

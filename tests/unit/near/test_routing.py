@@ -7,7 +7,14 @@ from typing import Any
 import pytest
 
 from hafailover.near.overlay import merge
-from hafailover.near.routing import contradictions, open_switches, release_of, slow_news, wishes
+from hafailover.near.routing import (
+    contradiction,
+    contradictions,
+    open_switches,
+    release_of,
+    slow_news,
+    wishes,
+)
 
 OFF = {"enable_inbound": False, "enable_outbound": False}
 OLD_OFF = {"tier1_enable_inbound": False, "tier1_enable_outbound": False}
@@ -108,3 +115,10 @@ def test_a_wish_against_the_setting_is_named() -> None:
 )
 def test_releases(text: str, release: tuple[int, ...]) -> None:
     assert release_of(text) == release
+
+
+def test_a_neard_that_was_started_with_tier1_on_against_the_setting() -> None:
+    assert contradiction("relayed", tier1=True).startswith(
+        "its neard was started with a config.json that leaves"
+    )
+    assert [contradiction("relayed", tier1=False), contradiction("direct", tier1=True)] == ["", ""]

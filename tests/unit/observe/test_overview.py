@@ -63,6 +63,16 @@ def test_why_a_guard_would_not_load_the_key_is_a_warning() -> None:
     assert "c: its guard would not load the key: pid 4711 (neard) listens" in view.warnings
 
 
+def test_a_neard_that_runs_with_another_routing_than_the_settings_is_a_warning() -> None:
+    view = look(A, host("b", routing_problem="its neard was started with TIER1 on\x1b[2J" + "x" * 999))
+    assert view.ok
+    (said,) = [one for one in view.warnings if "TIER1" in one]
+    assert said.startswith("b: its neard was started with TIER1 on")
+    assert said.endswith("x; run `hafailover prepare-home` there, then restart neard (the active last)")
+    assert "\x1b" not in said
+    assert len(said) < 600
+
+
 @pytest.mark.parametrize(
     "others",
     [

@@ -81,6 +81,8 @@ def test_peers_that_go_on_sending_to_a_vanished_host_are_told() -> None:
         return prospects(look(host("a", "active", production={"routing": routing}), host("b"))).no_blocks
 
     assert (said("relayed"), said("")) == ("", "")
+    started = host("a", "active", production={"routing": "relayed"}, routing_problem="TIER1 is on")
+    assert prospects(look(started, host("b"))).no_blocks == "TIER1 is on"
     assert said("direct").startswith("neard.validator_routing is direct: if the active's host vanishes ")
 
 

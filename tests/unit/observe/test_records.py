@@ -62,6 +62,7 @@ RECORD = NodeRecord(
     blocks_lacking=4,
     guard_problem="a launcher",
     alarm="a key",
+    routing_problem="TIER1 is on",
     node_key="ed25519:host",
     budget_unknown_s=60.5,
     budget_unknown="no answer within 5 s",
