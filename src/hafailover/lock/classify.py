@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import requests
 import urllib3
 from consul import base
 
@@ -23,10 +22,10 @@ LOCK_OPERATIONS = (0, 1)
 """The first operations of our transactions take the lock, or check its session and index: nothing else can
 make them fail."""
 
-# Everything that python-consul2, requests and the parsing of their answers can raise.
+# Everything that python-consul2, urllib3 and the parsing of their answers can raise.
 RAISED = (
     base.ConsulException,
-    requests.RequestException,
+    TooBigError,
     OSError,
     ValueError,
     KeyError,
@@ -81,17 +80,19 @@ def _classified(what: str, rule: str, error: BaseException) -> CallError:
         return CallError(Kind.SERVER, f"{what}: Consul answered {_short(text)}")
     if isinstance(error, TooBigError):
         return CallError(Kind.GARBAGE, f"{what}: {error}; consul kv get -keys shows what lies there")
-    if isinstance(error, requests.exceptions.SSLError):
+    if isinstance(error, urllib3.exceptions.SSLError):
         return CallError(
             Kind.UNREACHABLE, f"{what}: TLS with Consul failed; check consul.ca_file and consul.cert_file"
         )
-    if isinstance(error, requests.exceptions.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
+    # Of the library's kinds of timeout, but none: nobody listens.
+    nobody = isinstance(error, urllib3.exceptions.NewConnectionError)
+    if not nobody and isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
         return CallError(Kind.UNREACHABLE, f"{what}: no answer from Consul in time")
     if _was_closed_at_once(error):
         return CallError(
             Kind.UNREACHABLE, f"{what}: Consul closed the connection without an answer, perhaps {TOO_MANY}"
         )
-    if isinstance(error, requests.exceptions.ConnectionError | urllib3.exceptions.HTTPError | OSError):
+    if isinstance(error, urllib3.exceptions.HTTPError | OSError):
         return CallError(Kind.UNREACHABLE, f"{what}: no connection to Consul")
     return CallError(
         Kind.GARBAGE, f"{what}: Consul gave an answer that makes no sense ({type(error).__name__})"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import requests
+import urllib3
 from consul import base
 
 from hafailover.deadline import DeadlineAdapter, deadline
@@ -67,31 +67,31 @@ class UnknownTokenError(base.ACLPermissionDenied):  # type: ignore[misc]
     """Consul does not know the token, and there is no other one. The text says what to do."""
 
 
-class _Session(requests.Session):
-    """One that leaves redirections alone: to see where they lead, requests would read the whole body."""
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        return None
-
-
 class DeadlineClient(base.HTTPClient):  # type: ignore[misc]
-    """HTTP for python-consul2 whose calls end within ``timeout`` seconds, dripping bodies included."""
+    """HTTP for python-consul2 whose calls end within ``timeout`` seconds, dripping bodies included.
+
+    Without a session of requests: that takes as long for each call as all the rest, several times a second.
+    Nor has the environment a say, with its proxies, .netrc and CA bundles.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._session = _Session()
-        # Proxies, .netrc and CA bundles of the environment are not meant for this.
-        self._session.trust_env = False
-        # Compressing a few hundred bytes costs more than sending them.
-        self._session.headers["Accept-Encoding"] = "identity"
         self._token = Token(None)
+        self._adapter = DeadlineAdapter(pool_maxsize=1)
+        self._pool: urllib3.HTTPConnectionPool | None = None
 
     def talk_to(self, address: Address) -> None:
         """Whose token is shown, and who must be there to be shown it."""
         self._token, users = address.token, address.users
-        adapter = DeadlineAdapter(pool_maxsize=1, look_at=lambda made: check_listener(made, users))
-        self._session.mount("http://", adapter)
-        self._session.mount("https://", adapter)
+        self._adapter = DeadlineAdapter(pool_maxsize=1, look_at=lambda made: check_listener(made, users))
+
+    def _connections(self) -> urllib3.HTTPConnectionPool:
+        """:raises OSError: a file for TLS is not there."""
+        if self._pool is None:
+            pool = self._adapter.poolmanager.connection_from_url(self.base_uri)
+            self._adapter.cert_verify(pool, self.base_uri, self.verify, self.cert)
+            self._pool = pool
+        return self._pool
 
     def get(self, callback: Callable[[Any], Any], path: str, params: Any = None, headers: Any = None) -> Any:
         return self._call("GET", callback, path, params, headers, None)
@@ -142,26 +142,37 @@ class DeadlineClient(base.HTTPClient):  # type: ignore[misc]
     def _exchange(
         self, method: str, path: str, params: Any, headers: Any, data: Any, token: str | None
     ) -> base.Response:
-        with self._session.request(
+        target = self.uri(path, params).removeprefix(self.base_uri)
+        response = self._connections().urlopen(
             method,
-            self.uri(path, params),
-            headers={**(headers or {}), **({"X-Consul-Token": token} if token else {})},
-            data=data,
-            verify=self.verify,
-            cert=self.cert,
-            timeout=self.timeout,
-            stream=True,
-            allow_redirects=False,
-        ) as response:
-            body = _read(response)
-            text = body.decode("utf-8", "replace")
-            if response.status_code != 200:
-                # An error's text goes into the log, and may repeat what Consul was given.
-                text = text.replace(token, "...") if token else text
-                if not 400 <= response.status_code < 600:
-                    # To the library this is a success, but a redirection or half a body proves nothing.
-                    raise base.ConsulException(f"{response.status_code} {text}")
-            return base.Response(response.status_code, response.headers, text, body)
+            target,
+            body=data or None,
+            headers={
+                # Compressing a few hundred bytes costs more than sending them.
+                "Accept-Encoding": "identity",
+                **(headers or {}),
+                **({"X-Consul-Token": token} if token else {}),
+            },
+            redirect=False,
+            retries=False,
+            timeout=urllib3.Timeout(connect=self.timeout, read=self.timeout),
+            preload_content=False,
+            decode_content=False,
+        )
+        try:
+            body = _read(response, target)
+        finally:
+            # What was not read to its end is cut off.
+            response.close()
+            response.release_conn()
+        text = body.decode("utf-8", "replace")
+        if response.status != 200:
+            # An error's text goes into the log, and may repeat what Consul was given.
+            text = text.replace(token, "...") if token else text
+            if not 400 <= response.status < 600:
+                # To the library this is a success, but a redirection or half a body proves nothing.
+                raise base.ConsulException(f"{response.status} {text}")
+        return base.Response(response.status, response.headers, text, body)
 
 
 def connect(address: Address, deadline_s: float) -> base.Consul:
@@ -200,21 +211,21 @@ def _is_denied(answer: base.Response) -> bool:
     return answer.code == 403 or (answer.code == 409 and "ermission denied" in answer.body)
 
 
-def _path(url: str) -> str:
-    """What was asked for, without the address and the query."""
-    return one_line(unquote(urlsplit(url).path))[:LONGEST_PATH]
+def _path(target: str) -> str:
+    """What was asked for, without the query."""
+    return one_line(unquote(urlsplit(target).path))[:LONGEST_PATH]
 
 
-class TooBigError(requests.exceptions.RequestException):
+class TooBigError(Exception):
     """An answer of more than :data:`MAX_BODY_BYTES`."""
 
 
-def _read(response: requests.Response) -> bytes:
+def _read(response: urllib3.BaseHTTPResponse, target: str) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    while chunk := response.raw.read1(65536):
+    while chunk := response.read1(65536):
         chunks.append(chunk)
         size += len(chunk)
         if size > MAX_BODY_BYTES:
-            raise TooBigError(f"Consul's answer for {_path(response.url)} has more than 8 MiB")
+            raise TooBigError(f"Consul's answer for {_path(target)} has more than 8 MiB")
     return b"".join(chunks)
