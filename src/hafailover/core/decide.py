@@ -201,6 +201,8 @@ def _neard_seen(state: State, neard: NeardView, now: float) -> State:
 
 def _with_role(state: State, now: float) -> State:
     role, reason = _role(state, now)
+    if role is state.role and reason == state.reason:
+        return state
     since = now if role is not state.role else state.role_since
     return replace(state, role=role, reason=reason, role_since=since)
 
