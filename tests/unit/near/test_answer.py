@@ -131,3 +131,15 @@ def test_a_text_that_is_too_long_is_none() -> None:
         body = json.dumps({**STATUS, **changes}).encode()
         with Server(raw(head(body))) as server, pytest.raises(RpcError, match="not neard's status"):
             NeardRpc(server.host, server.port, 5.0).status()
+
+
+@pytest.mark.parametrize("text", [b'["%s", 7]' % (b"1" * 64), b'{"%s": 7, "a": [1.5, -2]}' % (b"9" * 41)])
+def test_a_text_may_have_more_digits_than_a_number(text: bytes) -> None:
+    assert parse(text, BOUND) == json.loads(text)
+
+
+@pytest.mark.parametrize("sign", [b"", b"-"])
+def test_as_many_digits_as_a_number_may_have(sign: bytes) -> None:
+    assert parse(sign + b"1" * (40 - len(sign)), BOUND) == int(sign + b"1" * (40 - len(sign)))
+    with pytest.raises(ValueError):
+        parse(b"[5, " + sign + b"1" * 41 + b"]", BOUND)
