@@ -79,6 +79,14 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = HTTPSConnection
 
 
+def plain_pool(host: str, port: int) -> urllib3.HTTPConnectionPool:
+    """Connections without TLS alone: an adapter makes a context for it, which takes longer than many calls.
+
+    :raises ValueError: ``host`` cannot be one.
+    """
+    return _Pool(host, port, maxsize=1)
+
+
 class DeadlineAdapter(requests.adapters.HTTPAdapter):
     """For a requests session whose calls are made within :func:`deadline`.
 

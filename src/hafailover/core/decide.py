@@ -42,7 +42,6 @@ def decide(state: State, event: ev.Event, now: float) -> Decision:
     if now - state.last_now > STALL_S:
         # This process was frozen, so silence in that time says nothing about the guard.
         state = replace(state, guard_at=state.guard_at + (now - state.last_now), awake_at=now)
-    state = replace(state, last_now=max(now, state.last_now))
     state, effects = _absorb(state, event, now)
     for _ in range(MAX_STEPS):
         hold, order = state.hold, state.forced
@@ -50,7 +49,7 @@ def decide(state: State, event: ev.Event, now: float) -> Decision:
         effects += more
         if not more and state.hold is hold and state.forced is order:
             break
-    state = _with_role(state, now)
+    state = _closed(state, now)
     return Decision(state, tuple(effects), state.reason)
 
 
@@ -199,12 +198,11 @@ def _neard_seen(state: State, neard: NeardView, now: float) -> State:
     )
 
 
-def _with_role(state: State, now: float) -> State:
+def _closed(state: State, now: float) -> State:
+    """What every step leaves behind: the role, with its reason, and the time."""
     role, reason = _role(state, now)
-    if role is state.role and reason == state.reason:
-        return state
     since = now if role is not state.role else state.role_since
-    return replace(state, role=role, reason=reason, role_since=since)
+    return replace(state, role=role, reason=reason, role_since=since, last_now=max(now, state.last_now))
 
 
 def _role(state: State, now: float) -> tuple[Role, str]:

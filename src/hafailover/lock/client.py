@@ -77,19 +77,19 @@ class DeadlineClient(base.HTTPClient):  # type: ignore[misc]
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._token = Token(None)
-        self._adapter = DeadlineAdapter(pool_maxsize=1)
+        self._users: frozenset[int] = frozenset()
         self._pool: urllib3.HTTPConnectionPool | None = None
 
     def talk_to(self, address: Address) -> None:
         """Whose token is shown, and who must be there to be shown it."""
-        self._token, users = address.token, address.users
-        self._adapter = DeadlineAdapter(pool_maxsize=1, look_at=lambda made: check_listener(made, users))
+        self._token, self._users = address.token, address.users
 
     def _connections(self) -> urllib3.HTTPConnectionPool:
         """:raises OSError: a file for TLS is not there."""
         if self._pool is None:
-            pool = self._adapter.poolmanager.connection_from_url(self.base_uri)
-            self._adapter.cert_verify(pool, self.base_uri, self.verify, self.cert)
+            adapter = DeadlineAdapter(pool_maxsize=1, look_at=lambda made: check_listener(made, self._users))
+            pool = adapter.poolmanager.connection_from_url(self.base_uri)
+            adapter.cert_verify(pool, self.base_uri, self.verify, self.cert)
             self._pool = pool
         return self._pool
 

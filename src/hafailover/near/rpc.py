@@ -9,7 +9,7 @@ from typing import Any, Self, TypeGuard
 import urllib3
 
 from hafailover.clock import boottime
-from hafailover.deadline import DeadlineAdapter, deadline
+from hafailover.deadline import deadline, plain_pool
 from hafailover.near.answer import Bound, TooMuchError, parse
 from hafailover.text import is_text, unix_time
 
@@ -88,7 +88,7 @@ class NeardRpc:
         self._deadline_s = deadline_s
         # Its connections end in time even where the head of an answer comes drop by drop.
         try:
-            self._pool = DeadlineAdapter(pool_maxsize=1).poolmanager.connection_from_host(host, port, "http")
+            self._pool = plain_pool(host, port)
         except ValueError:
             raise RpcError("the address of neard's RPC is none") from None
 
