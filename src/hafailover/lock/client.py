@@ -89,7 +89,7 @@ class DeadlineClient(base.HTTPClient):  # type: ignore[misc]
         if self._pool is None:
             adapter = DeadlineAdapter(pool_maxsize=1, look_at=lambda made: check_listener(made, self._users))
             pool = adapter.poolmanager.connection_from_url(self.base_uri)
-            adapter.cert_verify(pool, self.base_uri, self.verify, self.cert)
+            adapter.cert_verify(pool, self.base_uri, self.verify, self.cert)  # type: ignore[no-untyped-call]
             self._pool = pool
         return self._pool
 
