@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from hafailover.clock import boottime
+from hafailover.clock import boottime, until_next
 from hafailover.near.epoch import EpochRules, epoch_counts, epoch_rules
 from hafailover.near.rpc import NeardRpc, RpcError
 from hafailover.observe.budget import EARLY_KICKOUT, budget_of, tells_early_kickout
@@ -73,7 +73,7 @@ class BudgetWatch:
         pause = threading.Event()
         while True:
             self.look()
-            pause.wait(SECOND_AFTER_S if len(self._heads) == 1 else EVERY_S)
+            pause.wait(SECOND_AFTER_S if len(self._heads) == 1 else until_next(EVERY_S))
 
     def look(self) -> None:
         """One look; where neard does not answer, the last one stands until it is old."""

@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 PUBLISH_EVERY_S = 2.0
 MEMBERS_EVERY_S = 2.0
 """Two beats: so soon this host learns that Consul has forgotten its record, too."""
+KEY_EVERY_S = 10.0
+"""The pool's public key hardly ever changes; it is read whenever the records are wanted at once, too."""
+LONG_AGO = -60.0
+"""On the clock, so that something is due at once."""
 MISSING_AGAIN_S = 0.5
 """A look may be a moment behind the record that was written last."""
 TRY_FOR_S = 60.0
@@ -59,7 +63,8 @@ class Chores:
         self._delayed = Complaints("what is to be written in Consul")
         self._published: dict[str, Any] = {}
         self._published_at = 0.0
-        self._members_at = -MEMBERS_EVERY_S
+        self._members_at = self._key_at = LONG_AGO
+        self._key: str | None = None
         self._told_term, self._told = 0, 0
 
     def start(self) -> None:
@@ -72,12 +77,12 @@ class Chores:
 
     def touch(self) -> None:
         """This host's role has changed: publish it now, and look at the others."""
-        self._published_at = self._members_at = -PUBLISH_EVERY_S - MEMBERS_EVERY_S
+        self._published_at = self._members_at = self._key_at = LONG_AGO
         self._jobs.put(("", lambda: None, boottime()))
 
     def look_at_members(self) -> None:
         """Reads the others' records now."""
-        self._members_at = -MEMBERS_EVERY_S
+        self._members_at = self._key_at = LONG_AGO
         self._jobs.put(("", lambda: None, boottime()))
 
     def record_dropped(self, claim: Claim) -> None:
@@ -143,7 +148,8 @@ class Chores:
         """Publishes what has changed; whether there was anything."""
         if self._session is None or now - self._published_at < PUBLISH_EVERY_S:
             return False
-        self._published_at = now
+        # Counted from the last whole multiple, so that it wakes up together with others.
+        self._published_at = now - now % PUBLISH_EVERY_S
         data = self._record().model_dump()
         if data == self._published:
             return False
@@ -162,11 +168,13 @@ class Chores:
         """Reads the others' records if it is time; whether it was."""
         if now - self._members_at < MEMBERS_EVERY_S:
             return False
-        self._members_at = now
+        self._members_at = now - now % MEMBERS_EVERY_S
         entries = self._roster.entries()
         self._look_for_own(entries, now)
         members = tuple(member_of(entry) for entry in entries)
-        self._emit(ev.MembersSeen(members, self._roster.pool_public_key()))
+        if now - self._key_at >= KEY_EVERY_S:
+            self._key, self._key_at = self._roster.pool_public_key(), now - now % KEY_EVERY_S
+        self._emit(ev.MembersSeen(members, self._key))
         return True
 
     def _look_for_own(self, entries: list[Entry], now: float) -> None:
@@ -174,5 +182,5 @@ class Chores:
         session = self._session
         if session is None or any(one.node == self._node and one.session == session for one in entries):
             return
-        self._published, self._published_at = {}, -PUBLISH_EVERY_S
+        self._published, self._published_at = {}, LONG_AGO
         self._members_at = now - MEMBERS_EVERY_S + MISSING_AGAIN_S

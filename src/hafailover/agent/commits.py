@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from hafailover.clock import boottime
+from hafailover.clock import boottime, until_next
 from hafailover.core import events as ev
 from hafailover.lock.errors import CallError
 from hafailover.log import fields
@@ -54,7 +54,7 @@ class CommitWatch:
         pause = threading.Event()
         while True:
             self.look()
-            pause.wait(EVERY_S)
+            pause.wait(until_next(EVERY_S))
 
     def look(self) -> None:
         """One try."""

@@ -7,7 +7,7 @@ import queue
 import threading
 from collections.abc import Callable
 
-from hafailover.clock import boottime
+from hafailover.clock import boottime, until_next
 from hafailover.near.rpc import NeardRpc, Production, RpcError
 from hafailover.observe.cost import Cost, look_again
 
@@ -50,7 +50,7 @@ class CostWatch:
     def _run(self) -> None:
         while True:
             try:
-                term = self._news.get(timeout=LOOK_EVERY_S)
+                term = self._news.get(timeout=until_next(LOOK_EVERY_S))
             except queue.Empty:
                 term = None
             if term is None:

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
+from hafailover.clock import until_next
 from hafailover.core import events as ev
 from hafailover.core.work import Pass
 from hafailover.log import fields
@@ -13,11 +14,11 @@ from hafailover.takeover.first_term import FirstTermFile
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 0.5
+LOOK_S = 1.0
 
 
 class FirstTermDesk:
-    """Looks for an order twice a second, in a thread of its own: nothing else waits for the disk."""
+    """Looks for an order once a second, in a thread of its own: nothing else waits for the disk."""
 
     def __init__(self, file: FirstTermFile, emit: Callable[[ev.Event], None]) -> None:
         self._file = file
@@ -45,7 +46,7 @@ class FirstTermDesk:
                 self.look()
             except OSError as error:
                 log.warning("the order for a first term cannot be removed: %s", error.strerror)
-            pause.wait(LOOK_S)
+            pause.wait(until_next(LOOK_S))
 
     def look(self) -> None:
         """One look. :raises OSError: an order that was used cannot be taken away."""

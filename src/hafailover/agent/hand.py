@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hafailover.agent.persist import Complaints
+from hafailover.clock import until_next
 from hafailover.core import events as ev
 from hafailover.guard import protocol
 
@@ -141,7 +142,7 @@ class Hand:
 
     def _ping_forever(self) -> None:
         pause = threading.Event()
-        while not pause.wait(PING_EVERY_S):
+        while not pause.wait(until_next(PING_EVERY_S)):
             self.send(protocol.PING)
 
     def _await_end(self) -> None:

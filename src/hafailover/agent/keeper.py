@@ -9,7 +9,7 @@ from typing import Any
 
 from hafailover.agent.identity import SessionNote
 from hafailover.agent.persist import Complaints, persist
-from hafailover.clock import boottime
+from hafailover.clock import boottime, until_next
 from hafailover.core import events as ev
 from hafailover.lock.base import LeaseStore
 from hafailover.lock.errors import CallError, Kind
@@ -84,7 +84,7 @@ class SessionKeeper:
             except NameTakenError as error:
                 self._on_fatal(str(error))
                 return
-            self._wake.wait(self._feed_every_s)
+            self._wake.wait(until_next(self._feed_every_s))
             self._wake.clear()
 
     @property

@@ -286,6 +286,8 @@ class Agent:
     def _say(self, before: State) -> None:
         """One line for each decision: when the role changes, or the reason in more than its figures."""
         state = self._state
+        if self._said and (before.role, before.reason) == (state.role, state.reason):
+            return
         text = f"{state.role}: {state.reason}"
         plain = re.sub(r"\d+", "0", text)
         if plain == self._said:

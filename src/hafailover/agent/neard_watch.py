@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from hafailover.agent.persist import Complaints
-from hafailover.clock import boottime
+from hafailover.clock import boottime, until_next
 from hafailover.core import events as ev
 from hafailover.core.views import NeardView
 from hafailover.near.headclock import HeadClock
@@ -59,7 +59,7 @@ class NeardWatch:
         while True:
             closely = self._closely
             self._look(closely)
-            every = CLOSELY_EVERY_S if closely else EVERY_S
+            every = CLOSELY_EVERY_S if closely else until_next(EVERY_S)
             self._since_peers += every
             self._wake.wait(every)
             self._wake.clear()

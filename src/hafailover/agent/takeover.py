@@ -8,20 +8,20 @@ import queue
 import threading
 from collections.abc import Callable
 
-from hafailover.clock import boottime
+from hafailover.clock import boottime, until_next
 from hafailover.core import events as ev
 from hafailover.takeover.documents import Answer, Files, Order
 from hafailover.takeover.silence import Consul, Probe
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 0.5
+LOOK_S = 1.0
 ASK_S = 1.0
 REMIND_S = 30.0
 
 
 class TakeoverDesk:
-    """Looks for an order twice a second, and asks Consul while one stands.
+    """Looks for an order once a second, and asks Consul while one stands.
 
     The order and the answer are files. They have a thread of their own, as the disk may hang: then no order
     comes, and one that stands goes by what Consul says, as before.
@@ -71,7 +71,7 @@ class TakeoverDesk:
             log.warning("the order to sign without a lease cannot be handled: %s", error.strerror)
         while True:
             try:
-                self.look_at_files(LOOK_S)
+                self.look_at_files(until_next(LOOK_S))
             except OSError as error:
                 log.warning("the order to sign without a lease cannot be handled: %s", error.strerror)
 
@@ -90,7 +90,7 @@ class TakeoverDesk:
         pause = threading.Event()
         while True:
             self.look()
-            pause.wait(LOOK_S)
+            pause.wait(until_next(LOOK_S))
 
     def look(self) -> None:
         """One look at the order as it was read last."""

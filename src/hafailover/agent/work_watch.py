@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 
-from hafailover.clock import boottime
+from hafailover.clock import boottime, until_next
 from hafailover.core import events as ev
 from hafailover.core.production import EARLY_S
 from hafailover.core.work import Counts, Work
@@ -59,7 +59,7 @@ class WorkWatch:
     def _run(self) -> None:
         while True:
             self.look()
-            self._wake.wait(self.every_s())
+            self._wake.wait(until_next(self.every_s()))
             self._wake.clear()
 
     def look(self) -> None:

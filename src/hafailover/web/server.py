@@ -90,7 +90,9 @@ class WebServer:
     def _watch(self) -> None:
         sweep_at = boottime() + SWEEP_S
         while not self._stopping:
-            for key, _ in self._selector.select(max(0.0, sweep_at - boottime())):
+            # Nobody waits where nobody is connected.
+            left = max(0.0, sweep_at - boottime()) if self._parked else None
+            for key, _ in self._selector.select(left):
                 if key.fileobj is self._listener:
                     self._accept()
                 elif key.fileobj is self._wake_out:
