@@ -1,7 +1,7 @@
 """What somebody with another host's token can write: by the documented policy, all below the pool's prefix.
 
-Every word that the pool's guards have given is at hand. No attack can make the holder's key go sooner; each
-is made to bring a successor forward.
+Every word that the pool's guards have given is at hand, and a guard that has not the key gives another. No
+attack can make the holder's key go sooner; each is made to bring a successor forward.
 """
 
 from __future__ import annotations
@@ -162,14 +162,19 @@ class Forger:
         )
 
     def _released_by_another(self) -> bool:
-        """A compromised agent has its own guard vouch for itself, in the active's term or a later one."""
+        """A compromised agent has its own guard vouch for itself, in the active's term or a later one.
+
+        That may be the host that waits in this term: its guard never arms for it from then on.
+        """
         beat = self._active()
         others = [host for host in self._world.hosts if host is not self._world.holder() and host.guard]
         if beat is None or not others:
             return False
         host = self._rng.choice(others)
         term = min(beat.term + self._rng.choice((0, 0, 1)), self._world.consul.index)
-        claim = WORDS.give(Claim(term, beat.history, host.name, beat.height), armed=False)
+        claim = host.guard.word_for(term, beat.history, beat.height) if host.guard is not None else None
+        if claim is None:
+            return False
         phase = self._rng.choice((Phase.RELEASED, Phase.PASSED))
         inherits = self._old(beat) if phase is Phase.PASSED else None
         return self._write(

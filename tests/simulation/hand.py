@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hafailover.core.views import GuardView, KeyState, NeardPhase
+from hafailover.core.words import Claim
 from hafailover.guard import model as m
 from hafailover.guard import watchdog
 from hafailover.guard.decide import decide
@@ -68,6 +69,12 @@ class GuardProcess:
     @property
     def view(self) -> GuardView:
         return parse_report(describe(self.guard, "", 1)).view
+
+    def word_for(self, term: int, history: str, height: int) -> Claim | None:
+        """Has it vouched for, as whoever commands it can; ``None``: it does not answer, or will not."""
+        self.feed(m.VouchAsked(term, history, height, None))
+        word = self.guard.word
+        return word if word is not None and (word.term, word.history) == (term, history) else None
 
     def feed(self, event: m.GuardEvent | None) -> None:
         """Takes an event, or ``None`` for a ping; a guard that stands still takes it when it goes on."""
