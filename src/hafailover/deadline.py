@@ -55,11 +55,26 @@ class _Socket(socket.socket):
         return super().recv_into(*args, **kwargs)
 
 
-class _TlsSocket(ssl.SSLSocket):
+class TlsSocket(ssl.SSLSocket):
+    """For a context whose connections are used within :func:`deadline`."""
+
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
         if (left := _left()) is not None:
             self.settimeout(left)
         return super().recv_into(*args, **kwargs)
+
+
+def open_socket(host: str, port: int, timeout_s: float | None) -> socket.socket:
+    """A connection whose reads end in time.
+
+    :raises OSError: nobody answers there, within so many seconds for each address of ``host``.
+    """
+    plain = socket.create_connection((host, port), timeout_s)
+    bounded = _Socket(fileno=plain.detach())
+    bounded.settimeout(timeout_s)
+    # What is short goes at once.
+    bounded.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return bounded
 
 
 class _Connection(HTTPConnection):
@@ -102,7 +117,7 @@ class DeadlineAdapter(requests.adapters.HTTPAdapter):
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         context = create_urllib3_context()
-        context.sslsocket_class = _TlsSocket
+        context.sslsocket_class = TlsSocket
         super().init_poolmanager(*args, **kwargs, ssl_context=context)
         plain = _Pool if self._look_at is None else _looking_pool(self._look_at)
         self.poolmanager.pool_classes_by_scheme = {"http": plain, "https": _TlsPool}

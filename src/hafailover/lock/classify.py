@@ -5,10 +5,10 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import ssl
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import urllib3
 from consul import base
 
 from hafailover.lock.client import TooBigError, UnknownTokenError
@@ -22,7 +22,7 @@ LOCK_OPERATIONS = (0, 1)
 """The first operations of our transactions take the lock, or check its session and index: nothing else can
 make them fail."""
 
-# Everything that python-consul2, urllib3 and the parsing of their answers can raise.
+# Everything that python-consul2, http.client and the parsing of their answers can raise.
 RAISED = (
     base.ConsulException,
     TooBigError,
@@ -34,7 +34,7 @@ RAISED = (
     AttributeError,
     ArithmeticError,
     RecursionError,
-    urllib3.exceptions.HTTPError,
+    http.client.HTTPException,
     StrangerError,
 )
 
@@ -80,34 +80,22 @@ def _classified(what: str, rule: str, error: BaseException) -> CallError:
         return CallError(Kind.SERVER, f"{what}: Consul answered {_short(text)}")
     if isinstance(error, TooBigError):
         return CallError(Kind.GARBAGE, f"{what}: {error}; consul kv get -keys shows what lies there")
-    if isinstance(error, urllib3.exceptions.SSLError):
+    if isinstance(error, ssl.SSLError):
         return CallError(
             Kind.UNREACHABLE, f"{what}: TLS with Consul failed; check consul.ca_file and consul.cert_file"
         )
-    # Of the library's kinds of timeout, but none: nobody listens.
-    nobody = isinstance(error, urllib3.exceptions.NewConnectionError)
-    if not nobody and isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
+    if isinstance(error, TimeoutError):
         return CallError(Kind.UNREACHABLE, f"{what}: no answer from Consul in time")
-    if _was_closed_at_once(error):
+    if isinstance(error, ConnectionResetError | BrokenPipeError):
+        # Somebody accepted the connection and closed it without a word, as Consul does over its limit.
         return CallError(
             Kind.UNREACHABLE, f"{what}: Consul closed the connection without an answer, perhaps {TOO_MANY}"
         )
-    if isinstance(error, urllib3.exceptions.HTTPError | OSError):
+    if isinstance(error, http.client.HTTPException | OSError):
         return CallError(Kind.UNREACHABLE, f"{what}: no connection to Consul")
     return CallError(
         Kind.GARBAGE, f"{what}: Consul gave an answer that makes no sense ({type(error).__name__})"
     )
-
-
-def _was_closed_at_once(error: BaseException) -> bool:
-    """Somebody accepted the connection and closed it without a word, as Consul does over its limit."""
-    seen: BaseException | None = error
-    for _ in range(8):
-        if isinstance(seen, ConnectionResetError | BrokenPipeError | http.client.RemoteDisconnected):
-            return True
-        causes = [one for one in getattr(seen, "args", ()) if isinstance(one, BaseException)]
-        seen = causes[-1] if causes else getattr(seen, "reason", None) or getattr(seen, "__cause__", None)
-    return False
 
 
 def denied(what: str, rule: str) -> CallError:

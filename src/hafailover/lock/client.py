@@ -6,18 +6,20 @@ This gives it a client that bounds connection, answer and body together, and cle
 
 from __future__ import annotations
 
+import http.client
 import os
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import urllib3
 from consul import base
 
-from hafailover.deadline import DeadlineAdapter, deadline
+from hafailover.deadline import deadline
 from hafailover.lock.listener import believed, check_listener
 from hafailover.lock.token import Token
+from hafailover.lock.wire import Wire
 from hafailover.text import one_line
 
 MAX_BODY_BYTES = 8 << 20
@@ -70,28 +72,24 @@ class UnknownTokenError(base.ACLPermissionDenied):  # type: ignore[misc]
 class DeadlineClient(base.HTTPClient):  # type: ignore[misc]
     """HTTP for python-consul2 whose calls end within ``timeout`` seconds, dripping bodies included.
 
-    Without a session of requests: that takes as long for each call as all the rest, several times a second.
-    Nor has the environment a say, with its proxies, .netrc and CA bundles.
+    The environment has no say, with its proxies, .netrc and CA bundles.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._token = Token(None)
-        self._users: frozenset[int] = frozenset()
-        self._pool: urllib3.HTTPConnectionPool | None = None
+        self._wire: Wire | None = None
 
     def talk_to(self, address: Address) -> None:
         """Whose token is shown, and who must be there to be shown it."""
-        self._token, self._users = address.token, address.users
-
-    def _connections(self) -> urllib3.HTTPConnectionPool:
-        """:raises OSError: a file for TLS is not there."""
-        if self._pool is None:
-            adapter = DeadlineAdapter(pool_maxsize=1, look_at=lambda made: check_listener(made, self._users))
-            pool = adapter.poolmanager.connection_from_url(self.base_uri)
-            adapter.cert_verify(pool, self.base_uri, self.verify, self.cert)  # type: ignore[no-untyped-call]
-            self._pool = pool
-        return self._pool
+        self._token = address.token
+        self._wire = Wire(
+            self.base_uri,
+            self.verify,
+            self.cert,
+            self.timeout,
+            lambda made: check_listener(made, address.users),
+        )
 
     def get(self, callback: Callable[[Any], Any], path: str, params: Any = None, headers: Any = None) -> Any:
         return self._call("GET", callback, path, params, headers, None)
@@ -142,29 +140,11 @@ class DeadlineClient(base.HTTPClient):  # type: ignore[misc]
     def _exchange(
         self, method: str, path: str, params: Any, headers: Any, data: Any, token: str | None
     ) -> base.Response:
+        assert self._wire is not None
         target = self.uri(path, params).removeprefix(self.base_uri)
-        response = self._connections().urlopen(
-            method,
-            target,
-            body=data or None,
-            headers={
-                # Compressing a few hundred bytes costs more than sending them.
-                "Accept-Encoding": "identity",
-                **(headers or {}),
-                **({"X-Consul-Token": token} if token else {}),
-            },
-            redirect=False,
-            retries=False,
-            timeout=urllib3.Timeout(connect=self.timeout, read=self.timeout),
-            preload_content=False,
-            decode_content=False,
-        )
-        try:
-            body = _read(response, target)
-        finally:
-            # What was not read to its end is cut off.
-            response.close()
-            response.release_conn()
+        sent = data.encode() if isinstance(data, str) else data
+        shown = {**(headers or {}), **({"X-Consul-Token": token} if token else {})}
+        response, body = self._wire.call(method, target, sent or None, shown, partial(_read, target))
         text = body.decode("utf-8", "replace")
         if response.status != 200:
             # An error's text goes into the log, and may repeat what Consul was given.
@@ -220,7 +200,7 @@ class TooBigError(Exception):
     """An answer of more than :data:`MAX_BODY_BYTES`."""
 
 
-def _read(response: urllib3.BaseHTTPResponse, target: str) -> bytes:
+def _read(target: str, response: http.client.HTTPResponse) -> bytes:
     chunks: list[bytes] = []
     size = 0
     while chunk := response.read1(65536):
