@@ -67,6 +67,8 @@ class Consul:
         """When all servers lost what they knew."""
         self.given: deque[Beat] = deque(maxlen=WORDS_KEPT)
         """The beats that carried a guard's word: what a forger may have read."""
+        self.released: set[tuple[str, int]] = set()
+        """Histories and terms whose own holders have freed the lock."""
         self.beaten_at = 0.0
         self.began: dict[tuple[int, str], float] = {}
         """When each term began, by its number and its host: a Consul that lost everything counts anew."""
@@ -127,6 +129,7 @@ class Consul:
 
     def release(self, session: str, beat: Beat) -> None:
         self.beat(session, beat)
+        self.released.add((beat.history, beat.term))
         self._set_lock(None)
 
     def history_id(self) -> str:
