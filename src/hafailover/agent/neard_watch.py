@@ -1,4 +1,4 @@
-"""Looks at neard: once a second, and closely when this host is about to sign."""
+"""Looks at neard: once a second, sooner after a failure, and closely when this host is about to sign."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
 CLOSELY_EVERY_S = 0.05
+AGAIN_S = 0.25
+"""After a failure, which may have taken a call's whole deadline. With a second on top, an active would give
+way although its neard answered again: it had not been asked."""
 PEERS_EVERY_S = 10.0
 MOST_BLOCKS = 20
 """Blocks read at most in one look; older ones say nothing about who signs now."""
@@ -58,13 +61,15 @@ class NeardWatch:
     def _run(self) -> None:
         while True:
             closely = self._closely
-            self._look(closely)
-            every = CLOSELY_EVERY_S if closely else until_next(EVERY_S)
+            answered = self._look(closely)
+            usual = until_next(EVERY_S) if answered else AGAIN_S
+            every = CLOSELY_EVERY_S if closely else usual
             self._since_peers += every
             self._wake.wait(every)
             self._wake.clear()
 
-    def _look(self, closely: bool) -> None:
+    def _look(self, closely: bool) -> bool:
+        """Whether neard answered."""
         try:
             if self._rpc is None:
                 self._rpc = self._open_rpc()
@@ -74,6 +79,7 @@ class NeardWatch:
             self._complaints.fine()
             self._emit(ev.NeardSeen(self._view(status, looked_at)))
             self._read_blocks(self._rpc, status.height, closely)
+            return True
         except RpcError as error:
             if self._rpc is not None:
                 self._rpc.close()
@@ -81,6 +87,7 @@ class NeardWatch:
             self._uptime_s = -1
             self._complaints.trouble(str(error))
             self._emit(ev.NeardFailed(str(error)))
+            return False
 
     def _learn_more(self, rpc: NeardRpc, status: Status) -> None:
         """What changes seldom: asked of each new process, and the peers now and then."""

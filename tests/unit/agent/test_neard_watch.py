@@ -122,6 +122,19 @@ def test_a_failure_is_told_and_a_new_connection_made(watch: NeardWatch, rpc: Fak
     assert rpc.opened == 2
 
 
+def test_after_a_failure_it_asks_again_before_a_second_is_over(
+    watch: NeardWatch, rpc: FakeRpc, events: Events
+) -> None:
+    watch.start()
+    events.wait(ev.NeardSeen)
+    rpc.error = RpcError("no answer within 1 s")
+    watch.closely(False)
+    events.wait(ev.NeardFailed)
+    began = time.monotonic()
+    events.wait(ev.NeardFailed, 3)
+    assert time.monotonic() - began < 0.9
+
+
 def test_a_home_that_cannot_be_read_for_now_is_a_failure_too(events: Events, mortals: Mortals) -> None:
     class Opener:
         def open(self) -> NeardRpc:
