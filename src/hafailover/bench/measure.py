@@ -62,7 +62,7 @@ class Bench:
             expected = self._production()
             since = boottime()
             try:
-                switch_over(self._address(target), self.pool.account_id, target, lambda _: None)
+                self._switch_over(target)
             except (HandoverRefusedError, CallError) as error:
                 gap.problems.append(f"run {run + 1}: {error}")
                 continue
@@ -185,8 +185,13 @@ class Bench:
         if (leader == active) == leader_on_active:
             return active
         target = leader if leader_on_active else self._other(active)
-        switch_over(self._address(target), self.pool.account_id, target, lambda _: None)
+        self._switch_over(target)
         return self.pool.wait_settled(SETTLE_S)
+
+    def _switch_over(self, to: str) -> None:
+        account = self.pool.account_id
+        # What else is measured on this pool may have cost it much already.
+        switch_over(self._address(to), account, to, lambda _: None, despite_budget=True)
 
     def _await_key(self, row: Row, active: str, since: float, scale: float, run: int, runs: int) -> None:
         others = [host for host in self.pool.hosts if host.name != active]

@@ -130,7 +130,7 @@ def switchover(
         refuse_low_budget(*address_of(config), "not switched over")
     soon = "now" if now else "at once" if at_once else ""
     if soon and not dry_run:
-        ended = _without_a_plan(config, to, as_json, best=now)
+        ended = _without_a_plan(config, to, as_json, best=now, despite_budget=despite_budget)
     else:
         waits = at is None if wait is None else wait
         ended = _planned(config, to, at, blocks, waits, dry_run, as_json, soon, despite_budget=despite_budget)
@@ -142,7 +142,9 @@ def switchover(
     raise typer.Exit(OK)
 
 
-def _without_a_plan(config: ConfigOption, to: str | None, as_json: bool, *, best: bool) -> Ended:
+def _without_a_plan(
+    config: ConfigOption, to: str | None, as_json: bool, *, best: bool, despite_budget: bool
+) -> Ended:
     """:param best: in the best moment of the next seconds, where one is known; or this very moment."""
     from hafailover.observe.handover import switch_over
 
@@ -152,16 +154,16 @@ def _without_a_plan(config: ConfigOption, to: str | None, as_json: bool, *, best
 
     address, account_id = address_of(config)
     before = production(config)
+    ask = partial(switch_over, address, account_id, to, say, despite_budget=despite_budget)
     with refusals("not switched over"):
         if best:
             forecast = _forecast(config, say)
             moment = forecast.best()
             say(moment.why)
             with forecast.watched():
-                height = moment.from_height
-                done = switch_over(address, account_id, to, say, height, forecast.change, forecast.end)
+                done = ask(moment.from_height, forecast.change, forecast.end)
         else:
-            done = switch_over(address, account_id, to, say)
+            done = ask()
     say(
         f"{done.to_node} is active in term {done.term}: "
         f"{done.gap_s * 1000:.0f} ms between the two, {done.total_s:.1f} s in all"

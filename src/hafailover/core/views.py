@@ -148,6 +148,8 @@ class Request:
     """The key moves once the active's own head is so high, and not before; 0: at once."""
     to_height: int = 0
     """Its head must not be higher by then, or the time is missed; 0: no limit."""
+    despite_budget: bool = False
+    """Also where the validator may not miss much more in this epoch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ def _switch_over(pool: LabPool, active: str) -> tuple[str, float]:
     at = boottime()
     height = slot.from_height if slot is not None else 0
     address = pool.host(target).consul_address
-    moved = switch_over(address, pool.account_id, target, lambda _: None, height)
+    moved = switch_over(address, pool.account_id, target, lambda _: None, height, despite_budget=True)
     return f"a switchover to {moved.to_node} was asked for", at
 
 
@@ -136,7 +136,7 @@ def _lead_elsewhere(pool: LabPool, active: str) -> None:
         address = pool.host(active).consul_address
         # A host that was active shortly before is about to restart its neard.
         pool.wait_settled(steady=True)
-        switch_over(address, pool.account_id, target, lambda _: None)
+        switch_over(address, pool.account_id, target, lambda _: None, despite_budget=True)
         pool.wait_settled()
 
 

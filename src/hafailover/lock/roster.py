@@ -227,7 +227,8 @@ def _request(value: dict[str, Any] | None) -> Request | None:
         return None
     if not (_is_whole(term) and _is_whole(first) and _is_whole(last)):
         return None
-    return Request(request_id, to, term, first, last)
+    # Not in the wish of an older version; whoever meant it can say so again.
+    return Request(request_id, to, term, first, last, value.get("despite_budget") is True)
 
 
 def _is_whole(value: Any) -> TypeGuard[int]:

@@ -53,6 +53,8 @@ def switch_over(
     from_height: int = 0,
     change: Callable[[], int | None] = lambda: None,
     answered: Callable[[], None] = lambda: None,
+    *,
+    despite_budget: bool = False,
 ) -> Handover:
     """Asks the active to hand over, and waits until another host is active.
 
@@ -61,6 +63,7 @@ def switch_over(
     :param from_height: the key moves once the active's head is so high, or some seconds later; 0: at once.
     :param change: another such height once there is a reason for one; asked until the active answers.
     :param answered: called as soon as it has accepted.
+    :param despite_budget: also where its agent knows that the validator may not miss much more in this epoch.
     :raises HandoverRefusedError: nobody is active, the target is not ready, or the active refused.
     :raises CallError: Consul could not be asked; while the wish stands, for longer than an election takes.
     """
@@ -71,7 +74,7 @@ def switch_over(
     watch = ConsulWatch(address, account_id, WATCH_S)
     # Not when the release may be there already: the first call takes longer than the others.
     watch.heartbeat(None, 0.0, fast=True)
-    request = Request(uuid.uuid4().hex, to, view.term, from_height)
+    request = Request(uuid.uuid4().hex, to, view.term, from_height, despite_budget=despite_budget)
     started = boottime()
     answer_within_s = ANSWER_WITHIN_S + (MOMENT_S if from_height else 0.0)
     lacking = next((host.blocks_lacking for host in view.hosts if host.node == to), 0)

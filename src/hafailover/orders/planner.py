@@ -266,7 +266,9 @@ class Planner:
         asked = self._write(stored, state="asked", text=text, start=slot.start, end=slot.end)
         if asked is None:
             return
-        request = Request(uuid.uuid4().hex, to, plan.term, slot.from_height, slot.to_height)
+        request = Request(
+            uuid.uuid4().hex, to, plan.term, slot.from_height, slot.to_height, plan.despite_budget
+        )
         accepted, reason = self._wish(plan.id, request, slot if plan.at_height is None else None)
         if accepted:
             self._write(asked, state="done", text=reason)

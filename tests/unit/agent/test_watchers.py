@@ -144,6 +144,17 @@ def test_what_is_there_is_seen_at_once(consul: TinyConsul, events: Events, eyes:
     assert events.wait(ev.RequestSeen).request == Request("wish-1", "b", 20)
 
 
+@pytest.mark.parametrize(("said", "despite"), [(True, True), (False, False), ("true", False), (1, False)])
+def test_a_wish_says_whether_it_was_put_despite_the_budget(
+    consul: TinyConsul, events: Events, eyes: LeaseEyes, said: object, despite: bool
+) -> None:
+    """One of an older version does not say so, and is refused rather than carried out."""
+    wish = {"id": "wish-1", "to": "b", "term": 20, "despite_budget": said}
+    consul.put(KEYS.request, wish, "session-of-asker")
+    eyes.start()
+    assert events.wait(ev.RequestSeen).request == Request("wish-1", "b", 20, despite_budget=despite)
+
+
 def test_every_change_wakes_its_watcher(consul: TinyConsul, events: Events, eyes: LeaseEyes) -> None:
     fill(consul)
     consul.beats = False

@@ -56,6 +56,7 @@ def test_the_active_is_not_drained_while_little_may_be_missed(
     assert not drained(consul, "a")
     assert hafailover("drain", "a", *how, "--despite-budget").code == 0
     assert drained(consul, "a")
+    assert consul.get(KEYS.request) is None, "by which the active's agent would be asked, and might refuse"
     if not how:
         assert consul.get(KEYS.orders + "plan")["despite_budget"] is True
 

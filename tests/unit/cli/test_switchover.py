@@ -142,6 +142,18 @@ def test_a_handover_that_ends_the_loss_can_be_had(
     assert hafailover("switchover", "--now", "--despite-budget").code == 0
 
 
+@pytest.mark.parametrize("how", ["--now", "--at-once"])
+@pytest.mark.parametrize("option", [[], ["--despite-budget"]], ids=["-", "despite"])
+def test_a_wish_carries_what_it_was_put_with(
+    hafailover: Command, consul: TinyConsul, neard: Neard, how: str, option: list[str]
+) -> None:
+    """The active's agent looks at the budget, too."""
+    fill(consul)
+    Active(consul)
+    assert hafailover("switchover", how, *option).code == 0
+    assert consul.get(KEYS.request)["despite_budget"] is bool(option)
+
+
 @pytest.mark.parametrize("option", [[], ["--despite-budget"]], ids=["-", "despite"])
 def test_a_plan_carries_what_it_was_ordered_with(
     hafailover: Command, consul: TinyConsul, option: list[str]

@@ -38,7 +38,7 @@ def test_what_it_did_and_how_long_it_took(consul: TinyConsul, ask: Ask, said: li
     assert (done.from_node, done.to_node, done.term) == ("a", "c", 33)
     # From the release to the first beat of the next one; the wish and its answer come before.
     assert PAUSE_S / 4 <= done.gap_s <= done.total_s
-    assert (active.asked["to"], active.asked["term"]) == ("c", 20)
+    assert (active.asked["to"], active.asked["term"], active.asked["despite_budget"]) == ("c", 20, False)
     assert said == ["handing over to c"]
 
 

@@ -273,6 +273,22 @@ def test_a_plan_that_ends_the_loss_does_not_wait(consul: TinyConsul) -> None:
     assert carrying.step()["state"] == "done"
 
 
+@pytest.mark.parametrize("despite", [False, True])
+def test_its_wish_says_what_the_plan_was_ordered_with(consul: TinyConsul, despite: bool) -> None:
+    """The budget may get low while the wish waits for the window."""
+    carrying = Carrying(consul, despite_budget=despite)
+    wishes: list[dict[str, Any]] = []
+
+    def refuse(wish: dict[str, Any]) -> None:
+        wishes.append(wish)
+        consul.put(KEYS.answer, {"id": wish["id"], "accepted": False, "reason": "budget low"})
+
+    carrying.once_asked(refuse)
+    plan = carrying.step()
+    assert wishes[0]["despite_budget"] is despite
+    assert (plan["state"], plan["text"]) == ("waiting", "waiting for another window: budget low")
+
+
 def test_a_height_needs_no_neard(consul: TinyConsul) -> None:
     carrying = Carrying(consul, window_blocks=None, at_height=105)
     carrying.chain.fails = True
