@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Callable
 
 from hafailover.clock import boottime, until_next
+from hafailover.core import events as ev
 from hafailover.near.epoch import EpochRules, epoch_counts, epoch_rules
 from hafailover.near.rpc import NeardRpc, RpcError
-from hafailover.observe.budget import EARLY_KICKOUT, budget_of, tells_early_kickout
+from hafailover.observe.budget import EARLY_KICKOUT, budget_of, refusal, tells_early_kickout
 from hafailover.observe.records import Budget
 
 log = logging.getLogger(__name__)
@@ -40,11 +41,15 @@ class BudgetWatch:
     """Asks in a thread and over a connection of its own; nothing waits for it.
 
     :param open_rpc: makes the connection; called anew after every failure.
+    :param emit: takes what the core is to know of it.
     """
 
-    def __init__(self, open_rpc: Callable[[], NeardRpc], account_id: str) -> None:
+    def __init__(
+        self, open_rpc: Callable[[], NeardRpc], account_id: str, emit: Callable[[ev.Event], None]
+    ) -> None:
         self._open_rpc = open_rpc
         self._account_id = account_id
+        self._emit = emit
         self._rpc: NeardRpc | None = None
         self._heads: deque[tuple[float, int]] = deque(maxlen=SPEED_LOOKS)
         self._rules: tuple[EpochRules, int, float] | None = None
@@ -77,6 +82,10 @@ class BudgetWatch:
 
     def look(self) -> None:
         """One look; where neard does not answer, the last one stands until it is old."""
+        self._look()
+        self._emit(ev.BudgetSeen(refusal(self.last()) or ""))
+
+    def _look(self) -> None:
         try:
             if self._rpc is None:
                 self._rpc = self._open_rpc()

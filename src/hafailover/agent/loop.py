@@ -140,7 +140,7 @@ class Agent:
         )
         self._pause_clock = PauseClock()
         self._cost = CostWatch(open_patient_rpc, account, self._cost_measured)
-        self._budget = BudgetWatch(open_patient_rpc, account)
+        self._budget = BudgetWatch(open_patient_rpc, account, self.emit)
         self._disk = DiskWatch(settings.neard.home)
         self._state_dir = StateWatch(settings.state_dir, f"{account}-{node}")
         self._planner = Planner(address, account, open_rpc, self._standing, node, self._perform_drill)

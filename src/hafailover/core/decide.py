@@ -84,6 +84,8 @@ def _absorb(state: State, event: ev.Event, now: float) -> tuple[State, list[Effe
         case ev.RequestSeen(request):
             same = request is not None and state.request is not None and request.id == state.request.id
             return replace(state, request=request, request_at=state.request_at if same else now), []
+        case ev.BudgetSeen(low):
+            return replace(state, budget_low=low), []
         case ev.OrdersSeen(orders):
             return replace(state, orders=orders), []
         case ev.BeatAnswered():

@@ -108,6 +108,17 @@ class RequestSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class BudgetSeen:
+    """What the validator may still miss in this epoch was looked at.
+
+    ``low``: why nobody should spend any of it on a handover, in words for who asks for one; empty: enough is
+    left, or it is not known.
+    """
+
+    low: str
+
+
+@dataclass(frozen=True, slots=True)
 class OrdersSeen:
     orders: Orders
 
@@ -223,6 +234,7 @@ Event = (
     | HistorySeen
     | MembersSeen
     | RequestSeen
+    | BudgetSeen
     | OrdersSeen
     | BeatAnswered
     | AcquireAnswered

@@ -95,7 +95,10 @@ def _answer_request(state: State, hold: Hold, now: float) -> Step | None:
         # A window is chosen for a handover that costs nothing, so another will do better.
         prepared = prepared and target.steady
     head = gates.head_height(state)
-    refusal = _refusal(state, request.to, target) if fresh else ""
+    # A drained host, or one whose neard is stopped, hands over without a wish, and is not held back.
+    refusal = "" if request.despite_budget else state.budget_low
+    if not refusal and fresh:
+        refusal = _refusal(state, request.to, target)
     if not refusal and not (fresh and prepared) and now - state.request_at > state.config.prepare_s:
         refusal = f"{request.to} did not say within {state.config.prepare_s:g} s that it is prepared"
     if not refusal and 0 < request.to_height < head:

@@ -188,6 +188,8 @@ class State:
     look_at: float = 0.0
     """When the others' records are to be read again for the request's sake."""
     answered_request: str | None = None
+    budget_low: str = ""
+    """Why a request is refused that does not say ``despite_budget``; empty: it is not."""
     orders: Orders = field(default_factory=Orders)
 
     neard: NeardView | None = None

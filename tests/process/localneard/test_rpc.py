@@ -156,7 +156,7 @@ def test_what_may_still_be_missed_is_told_as_neard_tells_it(make_net: MakeNet) -
     net[1].settings(freeze_producing=True)
     net.start()
     host, _, port = net[0].rpc_addr.rpartition(":")
-    watch = BudgetWatch(lambda: NeardRpc(host, int(port)), "node1")
+    watch = BudgetWatch(lambda: NeardRpc(host, int(port)), "node1", lambda _: None)
 
     def row(rule: str, duty: str) -> Allowance | None:
         watch.look()

@@ -8,12 +8,14 @@ import pytest
 
 from hafailover.agent import budget_watch
 from hafailover.agent.budget_watch import BudgetWatch
+from hafailover.core import events as ev
 from hafailover.near.rpc import RpcError, Status
+from hafailover.observe.budget import refusal
 from hafailover.observe.records import Allowance, Budget
 
 
 class FakeRpc:
-    """A neard with one validator on shard 3: 40 of its 60 chunks there are missed."""
+    """A neard with one validator on shard 3: of its chunks there 20 came, and 40 at first did not."""
 
     def __init__(self) -> None:
         self.height = 10_999
@@ -23,6 +25,7 @@ class FakeRpc:
         self.fails: set[str] = set()
         self.why = "METHOD_NOT_FOUND"
         self.protocol = 87
+        self.missed = 40
         self.closed = 0
 
     def status(self) -> Status:
@@ -37,9 +40,9 @@ class FakeRpc:
                 "num_produced_blocks": 60,
                 "num_expected_blocks": 60,
                 "num_produced_chunks": 20,
-                "num_expected_chunks": 60,
+                "num_expected_chunks": 20 + self.missed,
                 "num_produced_chunks_per_shard": [20],
-                "num_expected_chunks_per_shard": [60],
+                "num_expected_chunks_per_shard": [20 + self.missed],
                 "shards": [3],
             }
             entries = [{"account_id": name, **seat} for name in ("other.near", self.account)]
@@ -62,11 +65,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def watch(neard: FakeRpc) -> BudgetWatch:
+def watch(neard: FakeRpc, told: list[ev.Event] | None = None) -> BudgetWatch:
     def open_rpc() -> Any:
         return neard
 
-    return BudgetWatch(open_rpc, "pool.near")
+    return BudgetWatch(open_rpc, "pool.near", told.append if told is not None else lambda _: None)
 
 
 def of_shard(budget: Budget | None) -> Allowance:
@@ -136,9 +139,29 @@ def test_a_neard_that_cannot_be_reached_ends_nothing() -> None:
     def open_rpc() -> Any:
         raise RpcError("connection refused")
 
-    one = BudgetWatch(open_rpc, "pool.near")
+    one = BudgetWatch(open_rpc, "pool.near", lambda _: None)
     one.look()
     assert one.last() is None
+
+
+def test_the_core_is_told_each_time_why_nobody_should_spend_any_of_it(
+    neard: FakeRpc, clock: list[float]
+) -> None:
+    told: list[ev.Event] = []
+    one = watch(neard, told)
+    neard.missed = 60
+    one.look()
+    why = refusal(one.last())
+    assert why is not None
+    assert why.startswith("budget low: 39 of 99 chunks may still be missed on shard 3")
+    neard.fails = {"validators"}
+    clock[0] += budget_watch.OLD_S
+    one.look()
+    clock[0] += 1
+    one.look()
+    neard.fails, neard.missed = set(), 40
+    one.look()
+    assert told == [ev.BudgetSeen(why), ev.BudgetSeen(why), ev.BudgetSeen(""), ev.BudgetSeen("")]
 
 
 # --- what is not known

@@ -1,15 +1,18 @@
 """Switchover: a wish is answered once, with a reason, and moves the key only to who can take it."""
 
+from dataclasses import replace
+
 import pytest
 
 from hafailover.core import effects as ef
 from hafailover.core import events as ev
 from hafailover.core.beat import Phase
-from hafailover.core.views import KeyState, Member, NeardPhase, Request, Role
+from hafailover.core.views import KeyState, Member, NeardPhase, Orders, Request, Role
 
 from .bench import KEY, Core, beat, drops, member, of, stored
 
 WISH = Request("r1", "b", 20)
+LOW = "budget low: 39 of 99 chunks may still be missed on shard 3"
 
 
 def asked(core: Core, wish: Request = WISH, after: float = 0.01) -> list[ef.Effect]:
@@ -155,3 +158,45 @@ def test_one_that_knows_too_little_and_dies_is_refused() -> None:
     assert of(ef.AnswerRequest, effects) == [
         ef.AnswerRequest("r1", False, "b has no live session with Consul")
     ]
+
+
+@pytest.mark.parametrize("despite", [False, True])
+def test_a_low_budget_refuses_a_wish_that_was_not_put_despite_it(despite: bool) -> None:
+    """Whoever put it may not have looked, or may not have known."""
+    core = Core().arm()
+    core.feed(ev.BudgetSeen(LOW))
+    effects = asked(core, replace(WISH, despite_budget=despite))
+    effects += told(core, member("b", prepared_for="r1"))
+    answer = (
+        ef.AnswerRequest("r1", True, "handing over to b") if despite else ef.AnswerRequest("r1", False, LOW)
+    )
+    assert of(ef.AnswerRequest, effects) == [answer]
+    assert bool(drops(effects)) is despite
+
+
+def test_a_budget_that_gets_low_while_a_wish_waits_refuses_it() -> None:
+    core = Core().arm()
+    asked(core, Request("r1", "b", 20, from_height=110, to_height=112))
+    assert of(ef.AnswerRequest, told(core, member("b", prepared_for="r1"))) == []
+    assert of(ef.AnswerRequest, core.feed(ev.BudgetSeen(LOW))) == [ef.AnswerRequest("r1", False, LOW)]
+    assert core.role is Role.ACTIVE
+
+
+def test_a_budget_that_is_low_no_more_or_not_known_any_more_refuses_nothing() -> None:
+    core = Core().arm()
+    core.feeds(ev.BudgetSeen(LOW), ev.BudgetSeen(""))
+    asked(core)
+    assert drops(told(core, member("b", prepared_for="r1")))
+
+
+def test_what_nobody_wished_for_is_held_back_by_no_budget() -> None:
+    """A drained active hands over, one whose neard is stopped gives way, also after a wish was refused."""
+    for refused in (False, True):
+        for event in (ev.OrdersSeen(Orders(drained=frozenset({"a"}))), None):
+            core = Core().arm()
+            core.feed(ev.BudgetSeen(LOW))
+            if refused:
+                assert of(ef.AnswerRequest, asked(core)) == [ef.AnswerRequest("r1", False, LOW)]
+            told(core, member("b"))
+            effects = core.feed(event) if event else core.say_guard(neard=NeardPhase.STOPPING)
+            assert drops(effects), (refused, event)
