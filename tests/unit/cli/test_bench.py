@@ -30,6 +30,11 @@ class Measured:
         self.asked.append(("killed", runs))
         return [Row("neard-killed-blocks", "killed", "blocks", 1)]
 
+    def vanished(self, runs: int, hold_s: float) -> list[Row]:
+        self.asked.append((f"vanished for {hold_s:g} s", runs))
+        limits = {"key": None, "blocks": 0, "endorsements": 2, "outage": None}
+        return [Row(f"host-vanished-{what}", f"cut: {what}", "", limit) for what, limit in limits.items()]
+
 
 @pytest.fixture
 def measured(monkeypatch: pytest.MonkeyPatch) -> Measured:
@@ -54,6 +59,25 @@ def test_handovers_are_measured_at_short_blocks_as_operators_order_them(
         limits = [rows[f"handover-{way}-{what}-{label}"].limit for what in ("gap", "blocks", "endorsements")]
         assert limits == [bench.SWITCHOVER_LIMIT_MS, 2, None]
     assert all(f"at blocks of {label}" in row.what for row in rows.values())
+
+
+@pytest.mark.parametrize("label", ["600ms", "200ms"])
+def test_a_vanished_host_is_judged_at_short_blocks_as_at_those_of_1_s(measured: Measured, label: str) -> None:
+    usual = rows_of("hosts", "host-vanished")
+    rows = rows_of(f"{label} blocks", f"host-vanished-{label}")
+    # A run takes the better part of a minute, and each stage has one.
+    assert measured.asked == [("vanished for 40 s", bench.DUTY_RUNS), ("vanished for 40 s", 1)]
+    assert {f"{name}-{label}": row.limit for name, row in usual.items()} == {
+        name: row.limit for name, row in rows.items()
+    }
+    assert all(f"at blocks of {label}" in row.what for row in rows.values())
+
+
+def test_a_link_is_cut_only_where_hosts_have_one() -> None:
+    for stage in bench._stages():
+        names = [name for name, _ in stage.parts if "vanished" in name or "deaf" in name]
+        assert stage.cables or not names
+        assert [name for name, _ in stage.parts if bench.needs_cable(name)] == names
 
 
 def test_a_killed_neard_is_judged_by_the_blocks_it_costs(measured: Measured) -> None:
