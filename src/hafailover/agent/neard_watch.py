@@ -44,7 +44,7 @@ class NeardWatch:
         self._uptime_s = -1
         self._shadow: bool | None = None
         self._peers: int | None = None
-        self._since_peers = 0.0
+        self._peers_at = 0.0
         self._seen_height: int | None = None
         self._head = HeadClock()
         self.clock_ahead_s: int | None = None
@@ -63,9 +63,7 @@ class NeardWatch:
             closely = self._closely
             answered = self._look(closely)
             usual = until_next(EVERY_S) if answered else AGAIN_S
-            every = CLOSELY_EVERY_S if closely else usual
-            self._since_peers += every
-            self._wake.wait(every)
+            self._wake.wait(CLOSELY_EVERY_S if closely else usual)
             self._wake.clear()
 
     def _look(self, closely: bool) -> bool:
@@ -93,9 +91,11 @@ class NeardWatch:
         """What changes seldom: asked of each new process, and the peers now and then."""
         new_process = self._uptime_s < 0 or status.uptime_s < self._uptime_s
         self._uptime_s = status.uptime_s
-        if not new_process and self._since_peers < PEERS_EVERY_S and self._peers:
+        now = boottime()
+        if not new_process and now - self._peers_at < PEERS_EVERY_S and self._peers:
             return
-        self._since_peers = 0.0
+        # Counted from the last whole multiple: the looks are not equally far apart.
+        self._peers_at = now - now % PEERS_EVERY_S
         try:
             self._peers = rpc.peers()
             if new_process:

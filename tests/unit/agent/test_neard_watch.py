@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hafailover.agent import neard_watch as module
 from hafailover.agent.neard_watch import NeardWatch
 from hafailover.core import events as ev
 from hafailover.core.views import NeardView
@@ -142,6 +143,20 @@ def test_a_home_that_cannot_be_read_for_now_is_a_failure_too(events: Events, mor
 
     NeardWatch(mortals(Opener()).open, ACCOUNT, events).start()
     assert "not valid JSON" in events.wait(ev.NeardFailed).detail
+
+
+def test_a_neard_that_answers_slowly_is_asked_for_its_peers_as_often(
+    watch: NeardWatch, rpc: FakeRpc, events: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look of 0.9 s leaves a pause of 0.1 s, and the pauses alone say nothing of the time."""
+    now = 1000.3
+    monkeypatch.setattr(module, "boottime", lambda: now)
+    watch._look(False)
+    rpc.peers_answer = 7
+    for _ in range(10):
+        now += 1.0
+        watch._look(False)
+    assert [one.neard.peers for one in events.of(ev.NeardSeen)] == [5] * 10 + [7]
 
 
 def test_a_new_process_is_asked_anew(watch: NeardWatch, rpc: FakeRpc, events: Events) -> None:
