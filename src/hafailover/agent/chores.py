@@ -173,9 +173,18 @@ class Chores:
         self._look_for_own(entries, now)
         members = tuple(member_of(entry) for entry in entries)
         if now - self._key_at >= KEY_EVERY_S:
-            self._key, self._key_at = self._roster.pool_public_key(), now - now % KEY_EVERY_S
+            self._read_key(now)
         self._emit(ev.MembersSeen(members, self._key))
         return True
+
+    def _read_key(self, now: float) -> None:
+        # Before the call: who wants it at once meanwhile may be too late for this one.
+        self._key_at = now - now % KEY_EVERY_S
+        try:
+            self._key = self._roster.pool_public_key()
+        except CallError:
+            self._key_at = LONG_AGO
+            raise
 
     def _look_for_own(self, entries: list[Entry], now: float) -> None:
         """Whoever reads the records finds this host's there, or it is written again."""

@@ -13,7 +13,7 @@ from hafailover.core import events as ev
 from hafailover.core.words import Claim
 from hafailover.lock.consul import ConsulLease
 from hafailover.lock.errors import CallError, Kind
-from hafailover.lock.roster import Roster
+from hafailover.lock.roster import Entry, Roster
 from hafailover.observe.records import NodeRecord, TermRecord
 from hafailover.timing import PROFILES
 
@@ -128,6 +128,47 @@ def test_the_others_come_with_the_pools_key(bench: Bench) -> None:
     seen = bench.events.wait(ev.MembersSeen)
     assert [(member.node, member.ready, member.priority) for member in seen.members] == [("b", True, 3)]
     assert seen.pool_public_key == "ed25519:pool"
+
+
+def test_a_key_that_is_wanted_at_once_is_read_again_though_one_is_being_read() -> None:
+    """The answer may be on its way already, and the next one would come ten seconds later."""
+    keys = ["ed25519:before", "ed25519:after"]
+
+    class Slow:
+        def entries(self) -> list[Entry]:
+            return []
+
+        def pool_public_key(self) -> str:
+            if len(keys) == 2:
+                chores.look_at_members()
+            return keys.pop(0)
+
+    events = Events()
+    chores = Chores(None, Slow(), "a", lambda: NodeRecord(node="a"), events)  # type: ignore[arg-type]
+    for _ in range(2):
+        chores._read_members(1000.0)
+    assert [seen.pool_public_key for seen in events.of(ev.MembersSeen)] == ["ed25519:before", "ed25519:after"]
+
+
+def test_a_key_that_could_not_be_read_is_read_with_the_next_records() -> None:
+    answers: list[str | CallError] = [CallError(Kind.SERVER, "no leader"), "ed25519:pool"]
+
+    class Failing:
+        def entries(self) -> list[Entry]:
+            return []
+
+        def pool_public_key(self) -> str:
+            answer = answers.pop(0)
+            if isinstance(answer, CallError):
+                raise answer
+            return answer
+
+    events = Events()
+    chores = Chores(None, Failing(), "a", lambda: NodeRecord(node="a"), events)  # type: ignore[arg-type]
+    with pytest.raises(CallError):
+        chores._read_members(1000.0)
+    chores._read_members(1002.0)
+    assert [seen.pool_public_key for seen in events.of(ev.MembersSeen)] == ["ed25519:pool"]
 
 
 def test_what_is_watched_is_laid_out_with_the_first_session(bench: Bench) -> None:
