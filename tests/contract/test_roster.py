@@ -12,6 +12,7 @@ import pytest
 
 from hafailover.core.views import Request
 from hafailover.lab import ConsulCluster, LabError
+from hafailover.lab.waiting import wait_until
 from hafailover.lock.client import Address
 from hafailover.lock.commits import Committing
 from hafailover.lock.consul import ConsulLease, ConsulWatch
@@ -214,7 +215,8 @@ class TestCommitting:
         before = applied(consul_single)
         for _ in range(3):
             Committing(pool.address, pool.account, "a", 2.0).prove()
-        assert applied(consul_single) >= before + 3, "each goes through Raft"
+        # Consul answers a moment before it counts.
+        wait_until(lambda: applied(consul_single) >= before + 3, timeout_s=2, what="each goes through Raft")
         assert Look(pool.address, pool.account).take().hosts == ()
         with pytest.raises(LabError, match="404"):
             consul_single.server(0).request("GET", f"/v1/kv/hafailover/{pool.account}/?recurse=true")
