@@ -101,6 +101,14 @@ def test_half_a_body_is_no_answer() -> None:
         assert failure(lambda: roster(server.port).entries()).kind is Kind.UNREACHABLE
 
 
+def test_words_of_another_protocol_are_no_denial() -> None:
+    def other(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(b"Permission denied\r\n")
+
+    with fake(other) as server:
+        assert failure(roster(server.port).entries).kind is Kind.UNREACHABLE
+
+
 class Authority:
     """A certificate authority, and what it signs."""
 

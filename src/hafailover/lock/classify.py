@@ -65,7 +65,9 @@ def _classified(what: str, rule: str, error: BaseException) -> CallError:
         return CallError(Kind.UNREACHABLE, f"{what}: {text}")
     if isinstance(error, UnknownTokenError):
         return CallError(Kind.DENIED, f"{what}: Consul does not know the token; {text}")
-    if isinstance(error, base.ACLPermissionDenied | base.ACLDisabled) or "ermission denied" in text:
+    if isinstance(error, base.ACLPermissionDenied | base.ACLDisabled):
+        return denied(what, rule)
+    if isinstance(error, base.ConsulException) and "ermission denied" in text:
         return denied(what, rule)
     if isinstance(error, base.NotFound):
         return CallError(Kind.SESSION_GONE, f"{what}: Consul does not know the session")
