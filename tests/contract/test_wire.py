@@ -101,6 +101,15 @@ def test_half_a_body_is_no_answer() -> None:
         assert failure(lambda: roster(server.port).entries()).kind is Kind.UNREACHABLE
 
 
+@pytest.mark.parametrize("index", [b"", b"X-Consul-Index: 5\r\nX-Consul-Index: 6\r\n"])
+def test_an_answer_without_one_index_is_not_consuls(index: bytes) -> None:
+    def behave(connection: socket.socket, _: bytes) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n%sContent-Length: 2\r\n\r\n[]" % index)
+
+    with fake(behave) as server:
+        assert failure(roster(server.port).entries).kind is Kind.GARBAGE
+
+
 def test_words_of_another_protocol_are_no_denial() -> None:
     def other(connection: socket.socket, _: bytes) -> None:
         connection.sendall(b"Permission denied\r\n")

@@ -23,6 +23,7 @@ from hafailover.lock.wire import Wire
 from hafailover.text import one_line
 
 MAX_BODY_BYTES = 8 << 20
+INDEX = "X-Consul-Index"
 LONGEST_PATH = 120
 OVERRIDING = (
     "CONSUL_HTTP_ADDR",
@@ -152,7 +153,7 @@ class DeadlineClient(base.HTTPClient):  # type: ignore[misc]
             if not 400 <= response.status < 600:
                 # To the library this is a success, but a redirection or half a body proves nothing.
                 raise base.ConsulException(f"{response.status} {text}")
-        return base.Response(response.status, response.headers, text, body)
+        return base.Response(response.status, _index(response), text, body)
 
 
 def connect(address: Address, deadline_s: float) -> base.Consul:
@@ -200,12 +201,17 @@ class TooBigError(Exception):
     """An answer of more than :data:`MAX_BODY_BYTES`."""
 
 
+def _index(response: http.client.HTTPResponse) -> dict[str, str]:
+    """The one header that python-consul2 looks at; without it, what should have it is no answer."""
+    found = response.headers.get_all(INDEX, [])
+    return {INDEX: found[0]} if len(found) == 1 else {}
+
+
 def _read(target: str, response: http.client.HTTPResponse) -> bytes:
-    chunks: list[bytes] = []
-    size = 0
+    # No list: chunks of a byte or two would take many times their size.
+    taken = bytearray()
     while chunk := response.read1(65536):
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > MAX_BODY_BYTES:
+        taken += chunk
+        if len(taken) > MAX_BODY_BYTES:
             raise TooBigError(f"Consul's answer for {_path(target)} has more than 8 MiB")
-    return b"".join(chunks)
+    return bytes(taken)
