@@ -1,7 +1,7 @@
 """One deadline for a whole HTTP exchange: connecting, the head, and a body that comes drop by drop.
 
 A socket's timeout bounds one operation; a server that sends a byte now and then can make a call as long as it
-likes. The sockets here look at the deadline of the call before every read.
+likes. The sockets here look at the deadline of the call before all that they do.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _call = threading.local()
 
 @contextlib.contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """Within it, every read of this thread's connections ends ``seconds`` from now at the latest.
+    """Within it, all that this thread's connections send and read ends ``seconds`` from now at the latest.
 
     One within another ends no later than that: calls can be bounded one by one, and together.
     """
@@ -54,6 +54,11 @@ class _Socket(socket.socket):
             self.settimeout(left)
         return super().recv_into(*args, **kwargs)
 
+    def sendall(self, *args: Any, **kwargs: Any) -> None:
+        if (left := _left()) is not None:
+            self.settimeout(left)
+        super().sendall(*args, **kwargs)
+
 
 class TlsSocket(ssl.SSLSocket):
     """For a context whose connections are used within :func:`deadline`."""
@@ -63,18 +68,38 @@ class TlsSocket(ssl.SSLSocket):
             self.settimeout(left)
         return super().recv_into(*args, **kwargs)
 
+    # One record; what is longer comes here again and again.
+    def send(self, *args: Any, **kwargs: Any) -> int:
+        if (left := _left()) is not None:
+            self.settimeout(left)
+        return super().send(*args, **kwargs)
 
-def open_socket(host: str, port: int, timeout_s: float | None) -> socket.socket:
-    """A connection whose reads end in time.
 
-    :raises OSError: nobody answers there, within so many seconds for each address of ``host``.
+def open_socket(host: str, port: int) -> socket.socket:
+    """A connection within :func:`deadline`, which all the addresses of ``host`` share.
+
+    :raises OSError: nobody answers there in time.
     """
-    plain = socket.create_connection((host, port), timeout_s)
-    bounded = _Socket(fileno=plain.detach())
-    bounded.settimeout(timeout_s)
-    # What is short goes at once.
-    bounded.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return bounded
+    found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
+    failure = OSError(f"{host} has no address")
+    for number, (family, kind, protocol, _, address) in enumerate(found):
+        made = _Socket(family, kind, protocol)
+        try:
+            left = _left()
+            made.settimeout(None if left is None else left / (len(found) - number))
+            made.connect(address)
+            made.settimeout(_left())
+            # What is short goes at once.
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        except OSError as error:
+            made.close()
+            failure = error
+        except BaseException:
+            made.close()
+            raise
+        else:
+            return made
+    raise failure
 
 
 class _Connection(HTTPConnection):

@@ -88,7 +88,6 @@ class DeadlineClient(base.HTTPClient):  # type: ignore[misc]
             self.base_uri,
             self.verify,
             self.cert,
-            self.timeout,
             lambda made: check_listener(made, address.users),
         )
 
