@@ -65,7 +65,9 @@ class ConsulSettings(_Section):
     )
     ca_file: FilePath | None = Field(None, description="CA certificate that Consul's is checked against.")
     cert_file: FilePath | None = Field(None, description="Client certificate, where Consul asks for one.")
-    key_file: FilePath | None = Field(None, description="Private key of the client certificate.")
+    key_file: FilePath | None = Field(
+        None, description="Private key of the client certificate, without a passphrase."
+    )
     user: Annotated[str, Field(min_length=1, max_length=256)] | None = Field(
         None,
         description="User that Consul runs as, by name or number: without TLS, nothing is sent to another "
