@@ -218,6 +218,42 @@ class TestGarbage:
             assert target.requests == []
 
 
+def confirmed(*indexes: int) -> Behaviour:
+    """Answers one transaction after another: the lock is ours, and the beat was written at this index."""
+    left = list(indexes)
+
+    def behave(connection: socket.socket, head: bytes) -> None:
+        entries = [KV, {**KV, "Key": "hafailover/pool.near/heartbeat", "ModifyIndex": left.pop(0)}]
+        answer(json.dumps({"Results": [{"KV": entry} for entry in entries]}).encode())(connection, head)
+
+    return behave
+
+
+class TestAnswersOfBefore:
+    """The answer to one beat is none to the next, however it comes to be read for it."""
+
+    def test_each_beat_is_newer_than_the_one_before(self) -> None:
+        with fake(confirmed(9, 12, 14)) as server:
+            store = lease(server.port)
+            for _ in range(2):
+                store.beat(SESSION, BEAT)
+            store.release(SESSION, BEAT)
+
+    @pytest.mark.parametrize("again", [12, 9])
+    def test_one_that_is_not_confirms_nothing(self, again: int) -> None:
+        with fake(confirmed(9, 12, again, again)) as server:
+            store = lease(server.port)
+            for _ in range(2):
+                store.beat(SESSION, BEAT)
+            for call in (store.beat, store.release):
+                assert failure(partial(call, SESSION, BEAT)).kind is Kind.GARBAGE
+
+    @pytest.mark.parametrize("index", [5, 7])
+    def test_nor_does_one_from_before_the_term(self, index: int) -> None:
+        with fake(confirmed(index)) as server:
+            assert failure(lambda: lease(server.port).beat(SESSION, BEAT)).kind is Kind.GARBAGE
+
+
 class TestStatuses:
     @pytest.mark.parametrize(
         ("status", "body", "kind"),

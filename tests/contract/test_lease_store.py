@@ -171,7 +171,9 @@ class TestBeat:
         session, term = held
         a.beat(session, active(term))
         first = a.acquire(session).predecessor
-        a.beat(session, active(term))
+        with pytest.raises(CallError) as error:
+            a.beat(session, active(term))
+        assert error.value.kind is Kind.GARBAGE
         assert a.acquire(session).predecessor == first
 
     def test_not_without_the_lock(self, b: LeaseStore) -> None:

@@ -74,7 +74,10 @@ class LeaseStore(Protocol):
         ...
 
     def beat(self, session: str, beat: Beat) -> None:
-        """Writes the heartbeat if the lock is still the session's. Raises REFUSED if it is not."""
+        """Writes the heartbeat if the lock is still the session's. Raises REFUSED if it is not.
+
+        No two beats of a term may be equal: the second is no write, and is not confirmed (GARBAGE).
+        """
         ...
 
     def release(self, session: str, beat: Beat) -> None:

@@ -63,6 +63,8 @@ class ConsulLease:
         self._service_id = self._new_id()
         self._registered: int | None = None
         """With which token the service is registered, by its number."""
+        self._confirmed = 0, 0
+        """The term and the ModifyIndex of the last beat that Consul has confirmed."""
 
     def open_session(self) -> str:
         self._service_id, self._registered = self._new_id(), None
@@ -305,11 +307,17 @@ class ConsulLease:
         return call(what, self._keys.rule, transact)
 
     def _confirm(self, what: str, results: list[dict[str, Any]], session: str, term: int) -> None:
-        """A success must show the lock as ours in this term and the heartbeat, or it is no proof."""
-        lock = _entry(results, self._keys.lock)
+        """A success must show the lock as ours in this term and a heartbeat that is newer, or it is no proof.
+
+        Whatever brought it here: the answer to an earlier beat confirms no later one.
+        """
+        lock, beat = _entry(results, self._keys.lock), _entry(results, self._keys.heartbeat)
         ours = lock is not None and lock.get("Session") == session and index_of(lock) == term
-        if not ours or _entry(results, self._keys.heartbeat) is None:
+        written = index_of(beat) if beat is not None else 0
+        last_term, last = self._confirmed
+        if not ours or written <= (last if last_term == term else term):
             raise CallError(Kind.GARBAGE, f"{what}: Consul's answer does not confirm it")
+        self._confirmed = term, written
 
 
 class ConsulWatch:

@@ -231,8 +231,9 @@ class MemoryLease:
             raise CallError(Kind.REFUSED, "the lock is not held by this session in this term")
         raw, before = beat.to_json().encode(), self._consul.heartbeat
         # Consul takes a write of what stands there already for none: no new index, and nobody wakes.
-        if before is None or before[0] != raw:
-            self._consul.heartbeat = (raw, self._consul.touch(HEARTBEAT))
+        if before is not None and before[0] == raw:
+            raise CallError(Kind.GARBAGE, "the beat: an earlier one's answer does not confirm it")
+        self._consul.heartbeat = (raw, self._consul.touch(HEARTBEAT))
 
 
 class MemoryWatch:
