@@ -13,7 +13,7 @@ def boottime() -> float:
 def until_next(every_s: float) -> float:
     """Seconds until the clock is a whole multiple of ``every_s``: above 0, and ``every_s`` at most.
 
-    What looks at something now and then waits for this, so that all who do so wake up together. Alone, each
-    would find the processor's caches cold, which costs several times what it does there.
+    Threads that look at something at intervals wait for this, so that they wake up at the same moments. One
+    that wakes up alone finds the processor's caches cold, and takes several times as long.
     """
     return every_s - boottime() % every_s

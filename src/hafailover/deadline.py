@@ -10,7 +10,7 @@ import contextlib
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import requests.adapters
@@ -48,15 +48,19 @@ def _left() -> float | None:
     return left
 
 
+def _bound(sock: socket.socket) -> None:
+    """The next operation has what is left of the call's time."""
+    if (left := _left()) is not None:
+        sock.settimeout(left)
+
+
 class _Socket(socket.socket):
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        if (left := _left()) is not None:
-            self.settimeout(left)
+        _bound(self)
         return super().recv_into(*args, **kwargs)
 
     def sendall(self, *args: Any, **kwargs: Any) -> None:
-        if (left := _left()) is not None:
-            self.settimeout(left)
+        _bound(self)
         super().sendall(*args, **kwargs)
 
 
@@ -64,14 +68,12 @@ class TlsSocket(ssl.SSLSocket):
     """For a context whose connections are used within :func:`deadline`."""
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        if (left := _left()) is not None:
-            self.settimeout(left)
+        _bound(self)
         return super().recv_into(*args, **kwargs)
 
-    # One record; what is longer comes here again and again.
+    # ``sendall`` calls it for each part of what is long.
     def send(self, *args: Any, **kwargs: Any) -> int:
-        if (left := _left()) is not None:
-            self.settimeout(left)
+        _bound(self)
         return super().send(*args, **kwargs)
 
 
@@ -128,38 +130,10 @@ def plain_pool(host: str, port: int) -> urllib3.HTTPConnectionPool:
 
 
 class DeadlineAdapter(requests.adapters.HTTPAdapter):
-    """For a requests session whose calls are made within :func:`deadline`.
-
-    :param look_at: looks at each new connection without TLS before the first byte is sent, and raises what is
-        to end the call.
-    """
-
-    def __init__(
-        self, *args: Any, look_at: Callable[[socket.socket], object] | None = None, **kwargs: Any
-    ) -> None:
-        self._look_at = look_at
-        super().__init__(*args, **kwargs)
+    """For a requests session whose calls are made within :func:`deadline`."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         context = create_urllib3_context()
         context.sslsocket_class = TlsSocket
         super().init_poolmanager(*args, **kwargs, ssl_context=context)
-        plain = _Pool if self._look_at is None else _looking_pool(self._look_at)
-        self.poolmanager.pool_classes_by_scheme = {"http": plain, "https": _TlsPool}
-
-
-def _looking_pool(look_at: Callable[[socket.socket], object]) -> type[_Pool]:
-    class Connection(_Connection):
-        def _new_conn(self) -> socket.socket:
-            made = super()._new_conn()
-            try:
-                look_at(made)
-            except BaseException:
-                made.close()
-                raise
-            return made
-
-    class Pool(_Pool):
-        ConnectionCls = Connection
-
-    return Pool
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TlsPool}

@@ -73,6 +73,23 @@ def fake(behaviour: Behaviour, reads: bool = True) -> Iterator[FakeConsul]:
         server.close()
 
 
+@contextmanager
+def full_listener() -> Iterator[int]:
+    """A port on loopback where a connection is never made, nor refused."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        fillers = []
+        for _ in range(4):
+            filler = socket.socket()
+            filler.setblocking(False)
+            filler.connect_ex(full.getsockname())
+            fillers.append(filler)
+        yield int(full.getsockname()[1])
+        for filler in fillers:
+            filler.close()
+
+
 def failure(call: Callable[[], object]) -> CallError:
     """The CallError that a call ends in; anything else it raises fails the test as it is."""
     with pytest.raises(CallError) as caught:

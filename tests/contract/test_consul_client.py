@@ -19,7 +19,7 @@ from hafailover.lock.token import Token
 from hafailover.timing import PROFILES, with_changes
 
 from . import fake_consul as fakes
-from .fake_consul import SESSION, TOKEN, Behaviour, answer, failure, fake
+from .fake_consul import SESSION, TOKEN, Behaviour, answer, failure, fake, full_listener
 from .pools import claim
 
 DEADLINE_S = 0.6
@@ -68,21 +68,11 @@ class TestDeadlines:
             assert time.monotonic() - began < DEADLINE_S + SLACK_S
 
     def test_a_connection_that_is_never_accepted(self) -> None:
-        with socket.socket() as full:
-            full.bind(("127.0.0.1", 0))
-            full.listen(0)
-            fillers = []
-            for _ in range(4):
-                filler = socket.socket()
-                filler.setblocking(False)
-                filler.connect_ex(full.getsockname())
-                fillers.append(filler)
+        with full_listener() as port:
             began = time.monotonic()
-            error = failure(lambda: lease(full.getsockname()[1]).feed())
+            error = failure(lambda: lease(port).feed())
             assert time.monotonic() - began < DEADLINE_S + SLACK_S
             assert error.kind is Kind.UNREACHABLE
-            for filler in fillers:
-                filler.close()
 
     @pytest.mark.parametrize("behaviour", [fakes.never, fakes.drips_body], ids=["never", "drips_body"])
     def test_a_blocking_look_ends_too(self, behaviour: Behaviour) -> None:

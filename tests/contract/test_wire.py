@@ -31,7 +31,7 @@ from hafailover.lock.errors import CallError, Kind, LimitError
 from hafailover.lock.roster import Roster
 from hafailover.lock.token import Token
 
-from .fake_consul import TOKEN, Behaviour, FakeConsul, answer, failure, fake
+from .fake_consul import TOKEN, Behaviour, FakeConsul, answer, failure, fake, full_listener
 
 DEADLINE_S = 2.0
 MOMENT_S = 0.05
@@ -248,23 +248,6 @@ class TestEnd:
         with fake(deaf, reads=False) as server:
             pool, big = roster(server.port), {"text": "x" * (32 << 20)}
             assert self.took(lambda: pool.append_history("1", big)) < DEADLINE_S + 1.0
-
-
-@contextmanager
-def full_listener() -> Iterator[int]:
-    """A port on loopback where a connection is never made, nor refused."""
-    with socket.socket() as full:
-        full.bind(("127.0.0.1", 0))
-        full.listen(0)
-        fillers = []
-        for _ in range(4):
-            filler = socket.socket()
-            filler.setblocking(False)
-            filler.connect_ex(full.getsockname())
-            fillers.append(filler)
-        yield int(full.getsockname()[1])
-        for filler in fillers:
-            filler.close()
 
 
 class Authority:

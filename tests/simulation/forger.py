@@ -1,7 +1,7 @@
 """What somebody with another host's token can write: by the documented policy, all below the pool's prefix.
 
-Every word that the pool's guards have given is at hand, and a guard that has not the key gives another. No
-attack can make the holder's key go sooner; each is made to bring a successor forward.
+Every word that the pool's guards have given is at hand, and a guard without the key gives another if asked.
+No attack can make the holder's key go sooner; each is made to bring a successor forward.
 """
 
 from __future__ import annotations

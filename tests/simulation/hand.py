@@ -71,7 +71,7 @@ class GuardProcess:
         return parse_report(describe(self.guard, "", 1)).view
 
     def word_for(self, term: int, history: str, height: int) -> Claim | None:
-        """Has it vouched for, as whoever commands it can; ``None``: it does not answer, or will not."""
+        """Asks the guard for its word, as its agent can; ``None``: it does not answer, or refuses."""
         self.feed(m.VouchAsked(term, history, height, None))
         word = self.guard.word
         return word if word is not None and (word.term, word.history) == (term, history) else None

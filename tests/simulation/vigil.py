@@ -94,7 +94,7 @@ class Vigil:
         if before is None or before.phase is not Phase.RELEASED or before.handover_to != host.name:
             return
         if (before.history, before.term) not in self._world.consul.released:
-            # Somebody else has written it: nobody has planned anything.
+            # A release that somebody else has written is no planned handover.
             return
         old = next((one for one in self._world.hosts if one.name == before.node), None)
         if old is None or old not in self._gone_at:

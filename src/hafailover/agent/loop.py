@@ -31,6 +31,7 @@ from hafailover.agent.news import News
 from hafailover.agent.production_news import ProductionNews
 from hafailover.agent.reload import Reloader, done, reconfigured
 from hafailover.agent.state_watch import StateWatch
+from hafailover.agent.status_line import StatusLine
 from hafailover.agent.takeover import TakeoverDesk
 from hafailover.agent.watchers import WAIT_S, LeaseEyes
 from hafailover.agent.work_watch import WorkWatch
@@ -66,7 +67,6 @@ from hafailover.sdnotify import announce, notify, watchdog_interval_s
 from hafailover.takeover.documents import Files
 from hafailover.takeover.first_term import FirstTermFile
 from hafailover.takeover.silence import Probe
-from hafailover.text import one_line
 from hafailover.web.site import Sources
 from hafailover.web.start import serve
 
@@ -74,7 +74,7 @@ log = logging.getLogger("hafailover.agent")
 
 ROSTER_DEADLINE_S = 1.0
 MOST_TOLD = 500
-"""Characters of a guard's text in the host's record, and of a reason in systemd's line."""
+"""Characters of a guard's text in the host's record."""
 EXIT_NAME_TAKEN = 3
 LAST_LINES_S = 0.2
 """How long a drill that kills this process waits for its last lines, and for its last command."""
@@ -155,8 +155,7 @@ class Agent:
         )
         self._first_term = FirstTermDesk(FirstTermFile(settings.state_dir, account, node), self.emit)
         self._said = ""
-        self._trouble = ""
-        """What systemd was last told of this host's duties; empty where nothing is wrong with them."""
+        self._status_line = StatusLine()
         self._production_news = ProductionNews(settings.node_name, settings.neard.validator_routing)
         self._last_beat: tuple[float, float] | None = None
         self._looked_at_consul = False
@@ -295,18 +294,9 @@ class Agent:
         self._said = plain
         event = "reason" if before.role is state.role else "role"
         log.info("%s", text, extra=fields(event=event, reason=state.reason))
-        if before.role is not state.role:
-            # It was said of the old one.
-            self._trouble = ""
-        self._show_status()
+        self._status_line.show(state, is_new_role=before.role is not state.role)
         if before.role is not state.role or before.reason != state.reason:
             self._chores.touch()
-
-    def _show_status(self) -> None:
-        """The unit's line in ``systemctl status``."""
-        # A line break would begin an assignment of its own.
-        text = one_line(f"{self._state.role}: {self._state.reason}")[:MOST_TOLD]
-        notify(f"STATUS={'; '.join(filter(None, (text, self._trouble)))}")
 
     def _tell(self, before: State) -> None:
         """What the chain shows. Nothing comes back from it, not even a defect: the lease goes on."""
@@ -346,12 +336,8 @@ class Agent:
             log.log(line.level, "%s", line.text, extra=fields(event="production", reason=line.text))
 
     def _tell_systemd_of_production(self) -> None:
-        """Who looks at the unit is not told of an active alone while nothing that it signs arrives."""
         now = boottime()
-        trouble = production.brief_trouble(foreign.production(self._state, now), now)
-        if trouble != self._trouble:
-            self._trouble = trouble
-            self._show_status()
+        self._status_line.show_production(foreign.production(self._state, now), now)
 
     def _see_orders(self, book: OrderBook) -> None:
         paused_until = self._pause_clock.ends_at(book.pause)

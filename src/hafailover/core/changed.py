@@ -1,8 +1,8 @@
 """``dataclasses.replace``, fast for a value with many fields of which few change.
 
-The standard one reads every field by its name and calls ``__init__`` with all of them: 23 microseconds for
-``State``, a quarter of what a decision took. To copy an instance's dictionary takes 2, so ``State`` has
-no slots.
+The standard one reads every field by its name and calls ``__init__`` with all of them, which took some 23
+microseconds for ``State`` where a copy of its dictionary took 2. A decision changes the state several
+times, so ``State`` has a dictionary and no slots.
 """
 
 from __future__ import annotations

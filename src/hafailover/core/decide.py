@@ -49,7 +49,7 @@ def decide(state: State, event: ev.Event, now: float) -> Decision:
         effects += more
         if not more and state.hold is hold and state.forced is order:
             break
-    state = _closed(state, now)
+    state = _with_role_and_time(state, now)
     return Decision(state, tuple(effects), state.reason)
 
 
@@ -200,8 +200,8 @@ def _neard_seen(state: State, neard: NeardView, now: float) -> State:
     )
 
 
-def _closed(state: State, now: float) -> State:
-    """What every step leaves behind: the role, with its reason, and the time."""
+def _with_role_and_time(state: State, now: float) -> State:
+    """The state at the end of a step: with its role, the reason, and the time."""
     role, reason = _role(state, now)
     since = now if role is not state.role else state.role_since
     return replace(state, role=role, reason=reason, role_since=since, last_now=max(now, state.last_now))

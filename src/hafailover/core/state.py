@@ -153,7 +153,7 @@ class Forced:
 
 @dataclass(frozen=True)
 class State:
-    """Everything the core remembers between two events. Without slots: see ``changed``."""
+    """Everything the core remembers between two events. It has no slots: see ``core/changed.py``."""
 
     config: Config
     role: Role = Role.STARTING

@@ -90,7 +90,7 @@ class WebServer:
     def _watch(self) -> None:
         sweep_at = boottime() + SWEEP_S
         while not self._stopping:
-            # Nobody waits where nobody is connected.
+            # Without connections there is nothing to sweep.
             left = max(0.0, sweep_at - boottime()) if self._parked else None
             for key, _ in self._selector.select(left):
                 if key.fileobj is self._listener:

@@ -14,7 +14,7 @@ LONG_S = 60.0
 
 
 FOR_EVER = 0.2
-"""So many hang until somebody comes: to the end of all faults, up to three minutes."""
+"""This share of them hangs until the end of the episode's faults, up to three minutes later."""
 
 
 def lasts(world: World, rng: random.Random, longest: float) -> float:

@@ -9,8 +9,9 @@ from typing import NoReturn
 
 import pytest
 
-from hafailover.agent import loop
+from hafailover.agent import status_line
 from hafailover.agent.loop import Agent
+from hafailover.agent.status_line import StatusLine
 from hafailover.core import events as ev
 from hafailover.core import foreign
 from hafailover.core.production import Grade, Kind, Share, Tally
@@ -68,11 +69,11 @@ def status(monkeypatch: pytest.MonkeyPatch) -> tuple[Step, list[str]]:
     told: list[str] = []
     tallies: list[Tally | None] = [None]
     agent._state = Core().arm().state
-    agent._said = agent._trouble = ""
+    agent._said, agent._status_line = "", StatusLine()
     for part in ("_chores", "_production_news"):
         monkeypatch.setattr(agent, part, Silent(), raising=False)
     monkeypatch.setattr(agent, "_tell_of_production", lambda: None)
-    monkeypatch.setattr(loop, "notify", told.append)
+    monkeypatch.setattr(status_line, "notify", told.append)
     monkeypatch.setattr(foreign, "production", lambda *_: tallies[0])
 
     def step(tally: Tally | None, **more: object) -> None:
